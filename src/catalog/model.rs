@@ -1,0 +1,428 @@
+//! What the catalog knows.
+
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap};
+
+use crate::op::{
+    Expr, FkAction, Generated, Identity, IndexElement, ObjectKind, Options, PartitionBound, PartitionBy, Persistence, PgVersion, Query,
+    ReplicaIdentity, TriggerMode, Volatility,
+};
+
+/// Identity of a relation, type or function, kept through renames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub u32);
+
+/// `schema.name` of a relation, folded, unquoted: how effects, compat and machine output name relations.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelName {
+    pub schema: String,
+    pub name: String,
+}
+
+impl RelName {
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        RelName { schema: schema.into(), name: name.into() }
+    }
+    /// Quoted for SQL.
+    pub fn sql(&self) -> String {
+        crate::quote::qualified(&self.schema, &self.name)
+    }
+}
+
+impl std::fmt::Display for RelName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+impl serde::Serialize for RelName {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// Which migration and transaction made an object. Both count up through the history; `0` is the baseline (`--schema`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Origin {
+    pub migration: u32,
+    pub transaction: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    pub pg: PgVersion,
+    pub next_id: u32,
+    pub schemas: OrdMap<String, Arc<Schema>>,
+    pub relations: OrdMap<Id, Arc<Relation>>,
+    /// (schema, name) → relation: tables, indexes, views, sequences and composite types share one name space.
+    pub relation_names: HashMap<(String, String), Id>,
+    pub types: OrdMap<Id, Arc<Type>>,
+    pub type_names: HashMap<(String, String), Id>,
+    pub functions: OrdMap<Id, Arc<Function>>,
+    /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …
+    pub objects: OrdMap<(ObjectKind, String, String), Arc<Object>>,
+    pub comments: OrdMap<String, String>,
+    /// As set in the session, folded; `"$user"` is kept as is.
+    pub search_path: Vec<String>,
+    /// Where the history is now; stamps new objects.
+    pub now: Origin,
+    /// Open transaction and savepoints: snapshots to return to. Innermost last.
+    pub transaction: Option<Arc<Transaction>>,
+    /// Session settings by name, folded, as far as rules ask for them (lock_timeout, role, …).
+    pub settings: OrdMap<String, Setting>,
+    /// The history is complete as far as is known: an unknown object does not exist. Otherwise it may.
+    pub complete: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub value: String,
+    /// SET LOCAL: gone with the transaction.
+    pub local: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    pub number: u32,
+    /// State at BEGIN.
+    pub before: Catalog,
+    pub savepoints: Vec<(String, Catalog)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    pub name: String,
+    pub origin: Origin,
+    pub owner: Option<String>,
+    pub grants: Vec<Acl>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum RelKind {
+    Table,
+    PartitionedTable,
+    Index,
+    PartitionedIndex,
+    View,
+    MaterializedView,
+    Sequence,
+    Composite,
+    ForeignTable,
+}
+
+impl RelKind {
+    pub fn is_table(self) -> bool {
+        matches!(self, RelKind::Table | RelKind::PartitionedTable)
+    }
+    pub fn is_index(self) -> bool {
+        matches!(self, RelKind::Index | RelKind::PartitionedIndex)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relation {
+    pub id: Id,
+    pub schema: String,
+    pub name: String,
+    pub kind: RelKind,
+    pub origin: Origin,
+    /// Made up because a statement named it and the history did not: its columns are not all known.
+    pub assumed: bool,
+    pub persistence: Persistence,
+    pub columns: Vec<Column>,
+    /// Attribute numbers count up and are never used again: the next one.
+    pub next_attnum: u16,
+    pub constraints: Vec<Constraint>,
+    pub triggers: Vec<Trigger>,
+    pub policies: Vec<Policy>,
+    pub rules: Vec<Rule>,
+    pub row_security: bool,
+    pub force_row_security: bool,
+    pub replica_identity: Option<ReplicaIdentity>,
+    pub owner: Option<String>,
+    pub grants: Vec<Acl>,
+    pub options: Options,
+    pub tablespace: Option<String>,
+    pub access_method: Option<String>,
+    /// Inheritance or partition parents, in order.
+    pub parents: Vec<Id>,
+    pub partition_by: Option<PartitionBy>,
+    pub partition_bound: Option<PartitionBound>,
+    /// Of an index.
+    pub index: Option<Index>,
+    /// Of a view or materialized view.
+    pub view: Option<View>,
+    /// Of a sequence.
+    pub sequence: Option<Sequence>,
+    /// CLUSTER ON.
+    pub clustered_on: Option<Id>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    pub name: String,
+    pub attnum: u16,
+    pub ty: ColumnType,
+    pub collation: Option<String>,
+    pub not_null: bool,
+    pub default: Option<Expr>,
+    /// Volatility of the default, through casts, nesting and functions known to the catalog.
+    pub default_volatility: Option<Volatility>,
+    /// Made with a `serial` type: the sequence.
+    pub serial: Option<Id>,
+    pub identity: Option<Identity>,
+    pub generated: Option<Generated>,
+    pub storage: Option<String>,
+    pub compression: Option<String>,
+    pub statistics: Option<String>,
+    pub origin: Origin,
+    /// Inherited and not declared here.
+    pub inherited: bool,
+    pub grants: Vec<Acl>,
+}
+
+/// A column's type, resolved against the catalog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnType {
+    /// Canonical name as `format_type` prints it, without modifiers and `[]`: `integer`, `character varying`, `s.mood` (schema always
+    /// given for types that are not in `pg_catalog`). Serial types are resolved to their integer type.
+    pub name: String,
+    /// The user's type, when it is one that the catalog knows.
+    pub id: Option<Id>,
+    pub modifiers: Vec<String>,
+    pub array_dims: u8,
+}
+
+impl std::fmt::Display for ColumnType {
+    /// As `format_type` prints it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mods = self.modifiers.join(",");
+        match self.name.as_str() {
+            _ if mods.is_empty() => f.write_str(&self.name)?,
+            "timestamp with time zone" | "time with time zone" | "timestamp without time zone" | "time without time zone" => {
+                let (head, tail) = self.name.split_once(' ').unwrap_or((&self.name, ""));
+                write!(f, "{head}({mods}) {tail}")?
+            }
+            "interval" if self.modifiers.len() == 2 => write!(f, "interval {}({})", self.modifiers[0], self.modifiers[1])?,
+            "interval" if self.modifiers[0].parse::<u8>().is_err() => write!(f, "interval {mods}")?,
+            _ => write!(f, "{}({mods})", self.name)?,
+        }
+        (0..self.array_dims.min(1)).try_for_each(|_| f.write_str("[]"))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constraint {
+    pub name: String,
+    pub kind: ConKind,
+    /// `convalidated`.
+    pub validated: bool,
+    pub enforced: bool,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    pub no_inherit: bool,
+    pub inherited: bool,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConKind {
+    Check {
+        expr: Expr,
+        columns: Vec<String>,
+    },
+    /// Named in `pg_constraint` on 18 only; kept for all versions so that NOT VALID ones have a place.
+    NotNull {
+        column: String,
+    },
+    Unique {
+        columns: Vec<String>,
+        index: Id,
+        nulls_not_distinct: bool,
+    },
+    PrimaryKey {
+        columns: Vec<String>,
+        index: Id,
+    },
+    ForeignKey {
+        columns: Vec<String>,
+        table: Id,
+        ref_columns: Vec<String>,
+        on_delete: FkAction,
+        on_update: FkAction,
+        match_full: bool,
+    },
+    Exclude {
+        index: Id,
+        columns: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Index {
+    pub table: Id,
+    pub unique: bool,
+    pub primary: bool,
+    pub exclusion: bool,
+    /// `indisvalid`.
+    pub valid: bool,
+    pub method: String,
+    pub elements: Vec<IndexElement>,
+    /// Column names in key order; `None` for an expression.
+    pub columns: Vec<Option<String>>,
+    pub include: Vec<String>,
+    /// Every column it depends on: keys, expressions, predicate, include.
+    pub depends: Vec<String>,
+    pub filter: Option<Expr>,
+    pub nulls_not_distinct: bool,
+    /// Backs a constraint: it cannot be dropped by itself.
+    pub constraint: bool,
+    /// `indimmediate` is false: unique deferrable.
+    pub deferrable: bool,
+    /// Partitioned parent index.
+    pub parent: Option<Id>,
+    /// Made by ON ONLY on a partitioned table and not complete yet.
+    pub only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    pub query: Query,
+    /// Relations and their columns that it depends on; an empty list of columns: the whole row only.
+    pub depends: Vec<(Id, Vec<String>)>,
+    pub functions: Vec<Id>,
+    pub types: Vec<Id>,
+    /// Simple enough that Postgres lets INSERT, UPDATE and DELETE through.
+    pub updatable: bool,
+    /// View column → (relation, column) where it is a bare column.
+    pub bases: Vec<Option<(Id, String)>>,
+    pub populated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequence {
+    pub data_type: String,
+    /// (table, column).
+    pub owned_by: Option<(Id, String)>,
+    /// Belongs to an identity column: cannot be dropped by itself.
+    pub identity: bool,
+    pub options: Options,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trigger {
+    pub name: String,
+    pub function: String,
+    pub function_id: Option<Id>,
+    pub timing: String,
+    pub events: Vec<String>,
+    pub update_of: Vec<String>,
+    pub for_each_row: bool,
+    pub when: Option<Expr>,
+    pub constraint: bool,
+    pub mode: TriggerMode,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    pub name: String,
+    pub permissive: bool,
+    pub command: String,
+    pub roles: Vec<String>,
+    pub using: Option<Expr>,
+    pub with_check: Option<Expr>,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    pub name: String,
+    pub event: String,
+    pub instead: bool,
+    pub mode: TriggerMode,
+}
+
+/// One grantee's privileges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acl {
+    /// `public` for PUBLIC.
+    pub grantee: String,
+    /// Upper case, sorted: SELECT, INSERT, …
+    pub privileges: Vec<String>,
+    pub grant_option: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Type {
+    pub id: Id,
+    pub schema: String,
+    pub name: String,
+    pub kind: TypeKind,
+    pub origin: Origin,
+    pub owner: Option<String>,
+    pub grants: Vec<Acl>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum TypeKind {
+    Enum {
+        labels: Vec<EnumLabel>,
+    },
+    Domain {
+        base: ColumnType,
+        not_null: bool,
+        default: Option<Expr>,
+        checks: Vec<DomainCheck>,
+    },
+    /// Its attributes are the columns of the relation of the same name.
+    Composite {
+        relation: Id,
+    },
+    Range,
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnumLabel {
+    pub value: String,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct DomainCheck {
+    pub name: String,
+    pub expr: Expr,
+    pub validated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub id: Id,
+    pub schema: String,
+    pub name: String,
+    pub kind: ObjectKind,
+    pub def: Arc<crate::op::CreateFunction>,
+    /// Canonical types of input arguments.
+    pub arg_types: Vec<String>,
+    /// How many of them have defaults.
+    pub defaults: usize,
+    pub returns: String,
+    pub origin: Origin,
+    pub owner: Option<String>,
+    pub grants: Vec<Acl>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    pub kind: ObjectKind,
+    pub schema: String,
+    pub name: String,
+    pub detail: String,
+    /// Table of a statistics object, relations of a publication.
+    pub relations: Vec<Id>,
+    pub columns: Vec<String>,
+    pub origin: Origin,
+}

@@ -1,0 +1,125 @@
+//! Release N-1 on the schema after the change: which statement shapes break, and can the change be undone.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Catalog, RelName};
+use crate::op::{Op, PgVersion};
+
+/// A kind of statement that a release may run against one relation (or function, sequence, type).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::EnumString, strum::EnumIter, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Shape {
+    /// `SELECT * FROM t`
+    SelectStar,
+    /// Every column by name.
+    SelectNamed,
+    SelectForUpdate,
+    /// Every writable column by name.
+    InsertFull,
+    /// Only the columns that must be given.
+    InsertMinimal,
+    /// No column list, a value for every column.
+    InsertPositional,
+    InsertReturningStar,
+    Update,
+    /// Every nullable column is set to NULL.
+    UpdateToNull,
+    /// ON CONFLICT (columns of a unique key that is not the primary key).
+    UpsertColumns,
+    /// ON CONFLICT (primary key).
+    UpsertPrimaryKey,
+    /// ON CONFLICT ON CONSTRAINT.
+    UpsertConstraint,
+    Delete,
+    CopyColumns,
+    CopyPositional,
+    Truncate,
+    Nextval,
+    /// A call of a function or procedure.
+    Call,
+    ReadView,
+    /// `'label'::type`
+    Cast,
+}
+
+/// One thing that release N-1 may run and that now fails.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Broken {
+    /// Relation, function, sequence or type that the shape is about.
+    pub relation: RelName,
+    #[serde(serialize_with = "display")]
+    pub shape: Shape,
+    /// Fails only as a statement prepared before the change.
+    pub prepared: bool,
+    /// Five characters, or `EMPTY` where rows silently vanish.
+    pub sqlstate: String,
+    /// The column, constraint or label because of which, where there is one.
+    pub because: Option<String>,
+}
+
+fn display<S: serde::Serializer, T: std::fmt::Display>(v: &T, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(v)
+}
+
+/// Whether a change can be taken back, best first.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    #[default]
+    Lossless,
+    LosesData,
+    BlockedByData,
+    Impossible,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Compat {
+    pub broken: Vec<Broken>,
+    /// Undo right after the change, before release N wrote anything.
+    pub undo_now: Undo,
+    /// Undo after release N has written.
+    pub undo: Undo,
+}
+
+/// A query of release N-1, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownQuery {
+    pub name: String,
+    pub sql: String,
+    pub parsed: Vec<Op>,
+}
+
+/// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
+pub fn predict(_ops: &[&Op], _before: &Catalog, _after: &Catalog, _pg: PgVersion) -> Compat {
+    Compat::default()
+}
+
+/// Judges known queries one by one: name (with `(prep)` where only the prepared form fails) → SQLSTATE or `EMPTY`.
+pub fn judge(
+    _queries: &[KnownQuery],
+    _before: &Catalog,
+    _after: &Catalog,
+    _role: Option<&str>,
+    _pg: PgVersion,
+) -> BTreeMap<String, String> {
+    BTreeMap::new()
+}

@@ -1,0 +1,306 @@
+//! A plan is data: `plan.toml` is this, written down.
+
+use serde::{Deserialize, Serialize};
+
+use crate::compat::Undo;
+
+pub const PLAN_SCHEMA_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub schema_version: u32,
+    /// Name of the migration that is planned, as its framework calls it.
+    pub migration: String,
+    /// Its file, relative to the plan's folder or absolute.
+    pub source: String,
+    /// SHA-256 of that file: a plan of another text is refused.
+    pub source_sha256: String,
+    pub framework: String,
+    /// Major version that the plan is made for.
+    pub postgres: u8,
+    /// What was told (`--map`, `--rename`) and what was inferred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+    #[serde(default)]
+    pub options: PlanOptions,
+    pub phases: Vec<Phase>,
+    /// What each release may do at each boundary.
+    pub boundaries: Vec<BoundaryCell>,
+    /// What must hold in the data while both releases write: checked by the proof after every write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<Invariant>,
+    /// What people have to do in the code of release N.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checklist: Vec<String>,
+    /// How the final catalog may differ from running the migration directly, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<Deviation>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanOptions {
+    pub batch_size: u32,
+    /// Milliseconds between batches.
+    pub pause_ms: u32,
+    /// Milliseconds a DDL statement waits for its lock before it lets others pass.
+    pub lock_timeout_ms: u32,
+    pub lock_retries: u32,
+    /// `trigger` or `app`.
+    pub dual_write: String,
+    /// A feature flag's name, for the checklist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
+    /// Backfill with `session_replication_role = replica`.
+    pub backfill_as_replica: bool,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        PlanOptions {
+            batch_size: 1000,
+            pause_ms: 50,
+            lock_timeout_ms: 2000,
+            lock_retries: 30,
+            dual_write: "trigger".into(),
+            flag: None,
+            backfill_as_replica: false,
+        }
+    }
+}
+
+/// Knowledge that only a person has, or that was read from the migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// `orders.total`, `schema.table.column`, or `a=b` of a rename.
+    pub subject: String,
+    /// `value`, `up`, `down`, `rename`, …
+    pub key: String,
+    pub value: String,
+    /// `told` or what it was inferred from.
+    pub from: String,
+}
+
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseKind {
+    #[strum(serialize = "1-expand")]
+    Expand,
+    #[strum(serialize = "2-migrate")]
+    Migrate,
+    #[strum(serialize = "3-contract-soft")]
+    ContractSoft,
+    #[strum(serialize = "4-contract-hard")]
+    ContractHard,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    pub kind: PhaseKind,
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Kebab-case, unique in the plan: `add-orders-shipping-method`.
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// File of the SQL, relative to the plan's folder; empty for steps of the application.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub undo_file: String,
+    pub actor: Actor,
+    /// `true`: all statements in one transaction. `false`: each by itself, outside a transaction, as a query of its own.
+    pub transaction: bool,
+    pub statements: Vec<String>,
+    /// Takes the step back; in the order in which it must run. Empty with `one_way`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<String>,
+    /// The undo runs in one transaction.
+    #[serde(default = "yes")]
+    pub undo_transaction: bool,
+    /// What an undo costs once release N has written.
+    pub undo_verdict: Undo,
+    /// Why it cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_way: Option<String>,
+    /// Must hold before the step runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preconditions: Vec<Precondition>,
+    /// Predicted effects in words and as data, one entry a statement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predicted: Vec<PredictedEffects>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Who runs a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Actor {
+    /// The migration runner.
+    Migration,
+    /// The application of release N (a job that backfills, for instance); the statements are what the proof plays for it.
+    Application,
+}
+
+/// A query that must return no rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Precondition {
+    pub title: String,
+    /// Returns the offenders, at most a handful.
+    pub sql: String,
+}
+
+/// `effects::Effects` in the form that stands in `plan.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PredictedEffects {
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub locks: std::collections::BTreeMap<String, crate::op::LockMode>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rewrites: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scans: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<String>,
+}
+
+impl From<&crate::effects::Effects> for PredictedEffects {
+    fn from(e: &crate::effects::Effects) -> Self {
+        let names = |s: &std::collections::BTreeSet<crate::catalog::RelName>| s.iter().map(|r| r.to_string()).collect();
+        PredictedEffects {
+            locks: e.locks.iter().map(|(r, m)| (r.to_string(), *m)).collect(),
+            rewrites: names(&e.rewrites),
+            scans: names(&e.scans),
+            builds: names(&e.builds),
+        }
+    }
+}
+
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
+pub enum Boundary {
+    /// Before anything.
+    B0,
+    /// After expand.
+    B1,
+    /// After migrate; release N rolls out here.
+    B2,
+    /// After the soft contract.
+    B3,
+    /// After the hard contract.
+    B4,
+}
+
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
+pub enum Release {
+    #[serde(rename = "N-1")]
+    #[strum(serialize = "N-1")]
+    Old,
+    #[serde(rename = "N")]
+    #[strum(serialize = "N")]
+    New,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Works {
+    /// Reads and writes.
+    Full,
+    /// May write; its reads are incomplete.
+    WritesOnly,
+    /// Must not be running.
+    Gone,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryCell {
+    pub boundary: Boundary,
+    pub release: Release,
+    pub works: Works,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// Statement shapes that are declared to fail here although the release works (`select-star(prep)`, …), with the reason in `note`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invariant {
+    pub title: String,
+    /// Returns the rows that break it: none, if all is well.
+    pub sql: String,
+    /// From this boundary …
+    pub from: Boundary,
+    /// … to this one, both included.
+    pub until: Boundary,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviation {
+    /// `schema.table` or `schema.table.column` or another object's name.
+    pub object: String,
+    /// `column-order`, `constraint-name`, …
+    pub kind: String,
+    pub reason: String,
+}

@@ -1,0 +1,112 @@
+//! Source files, spans and positions.
+
+mod suppress;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use suppress::{Suppression, SuppressionScope, suppressions};
+
+/// A half-open range of bytes in one file's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    pub fn new(start: usize, end: usize) -> Self {
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The smallest span that covers both.
+    pub fn to(self, other: Span) -> Span {
+        Span { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    pub fn contains(self, offset: usize) -> bool {
+        self.range().contains(&offset)
+    }
+}
+
+/// A position for people: both parts count from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// The text of one file, shared by everything that points into it.
+#[derive(Debug, Clone)]
+pub struct SourceFile(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    text: String,
+    line_starts: Vec<u32>,
+}
+
+impl SourceFile {
+    /// `path` is the name shown to people and written to machine formats.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let line_starts =
+            std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1)).collect();
+        SourceFile(Arc::new(Inner { path: path.into(), text, line_starts }))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub fn full_span(&self) -> Span {
+        Span::new(0, self.0.text.len())
+    }
+
+    pub fn slice(&self, span: Span) -> &str {
+        self.0.text.get(span.range()).unwrap_or("")
+    }
+
+    pub fn position(&self, offset: u32) -> Position {
+        let line = self.0.line_starts.partition_point(|&s| s <= offset) - 1;
+        let start = self.0.line_starts[line] as usize;
+        let end = (offset as usize).min(self.0.text.len());
+        Position { line: line + 1, column: self.0.text[start..end].chars().count() + 1 }
+    }
+
+    /// Byte offset at which a 1-based line starts.
+    pub fn line_start(&self, line: usize) -> Option<u32> {
+        self.0.line_starts.get(line.checked_sub(1)?).copied()
+    }
+
+    pub fn line_count(&self) -> usize {
+        self.0.line_starts.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let f = SourceFile::new("x.sql", "aé\nb");
+        assert_eq!(f.position(0), Position { line: 1, column: 1 });
+        assert_eq!(f.position(3), Position { line: 1, column: 3 });
+        assert_eq!(f.position(4), Position { line: 2, column: 1 });
+        assert_eq!(f.position(5), Position { line: 2, column: 2 });
+    }
+}
