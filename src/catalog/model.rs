@@ -426,3 +426,38 @@ pub struct Object {
     pub columns: Vec<String>,
     pub origin: Origin,
 }
+
+impl Catalog {
+    /// An empty database of that version, complete: what is not in it does not exist.
+    pub fn new(pg: PgVersion) -> Self {
+        let mut c = Catalog { pg, complete: true, search_path: vec!["$user".into(), "public".into()], ..Catalog::default() };
+        c.schemas.insert(
+            "public".into(),
+            Arc::new(Schema { name: "public".into(), origin: Origin::default(), owner: None, grants: Vec::new() }),
+        );
+        c
+    }
+
+    pub fn relation_named(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
+        self.relations.get(self.relation_names.get(&(schema.to_string(), name.to_string()))?)
+    }
+
+    /// Called when a script ends: an open transaction is closed as the runner would close it.
+    pub fn end_of_script(&mut self) {
+        self.transaction = None;
+    }
+}
+
+impl Relation {
+    pub fn rel_name(&self) -> RelName {
+        RelName::new(&self.schema, &self.name)
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    pub fn constraint(&self, name: &str) -> Option<&Constraint> {
+        self.constraints.iter().find(|c| c.name == name)
+    }
+}

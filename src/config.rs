@@ -1,0 +1,1 @@
+//! `airlock.toml` as typed settings.

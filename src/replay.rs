@@ -1,0 +1,196 @@
+//! Replays a history on the catalog: which statement runs in which transaction, on which schema, with what effects.
+//!
+//! The only place that joins the runner's way of executing a file with the operations in it.
+
+use crate::catalog::{ApplyError, Catalog};
+use crate::compat::Compat;
+use crate::effects::{Effects, Sent};
+use crate::history::{Execution, Send};
+use crate::op::{Op, OpKind, PgVersion, SetScope, Statement, Understood};
+use crate::source::{SourceFile, Span};
+
+/// One statement, judged where it stands.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    pub statement: Statement,
+    pub before: Catalog,
+    pub after: Catalog,
+    pub sent: Sent,
+    pub effects: Effects,
+    pub compat: Compat,
+    /// Operations that Postgres would refuse: index into `statement.ops`.
+    pub errors: Vec<(usize, ApplyError)>,
+    /// Number of the transaction that it runs in; statements with the same number commit together. Counted through the history.
+    pub transaction: u32,
+    /// The transaction was opened by BEGIN in the file, not by the runner.
+    pub explicit_transaction: bool,
+}
+
+/// One file (or one half of it), replayed.
+#[derive(Debug, Clone)]
+pub struct ReplayedScript {
+    pub source: SourceFile,
+    pub execution: Execution,
+    pub before: Catalog,
+    pub after: Catalog,
+    pub statements: Vec<Replayed>,
+    /// Of the whole script: N-1 before it, N after it.
+    pub compat: Compat,
+}
+
+/// Applies a script for its schema only: nothing is predicted.
+pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) {
+    let mut tx = Tracker::new(execution, statements, catalog);
+    for s in statements {
+        tx.enter(s, catalog);
+        for op in &s.ops {
+            let _ = catalog.apply(op);
+        }
+        tx.leave(s, catalog);
+    }
+    tx.finish(catalog);
+}
+
+/// Applies a script and judges every statement of it.
+pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execution, catalog: &mut Catalog) -> ReplayedScript {
+    let before = catalog.clone();
+    let pg = catalog.pg;
+    let mut tx = Tracker::new(execution, &statements, catalog);
+    let mut out = Vec::with_capacity(statements.len());
+    for statement in statements {
+        tx.enter(&statement, catalog);
+        let sent = Sent { pg, in_transaction: tx.in_transaction() };
+        let here = catalog.clone();
+        let mut effects = crate::effects::predict(&statement, &here, sent);
+        let mut errors = Vec::new();
+        for (i, op) in statement.ops.iter().enumerate() {
+            if let Err(e) = catalog.apply(op) {
+                if e.certain && effects.fails.is_none() && !op.conditional {
+                    effects = Effects { in_transaction: effects.in_transaction, ..Effects::default() };
+                    effects.fails = Some(e.sqlstate.to_string());
+                    effects.error = Some(e.message.clone());
+                }
+                errors.push((i, e));
+            }
+        }
+        let ops: Vec<&Op> = statement.ops.iter().collect();
+        let compat = crate::compat::predict(&ops, &here, catalog, pg);
+        let transaction = tx.number;
+        let explicit_transaction = tx.explicit;
+        tx.leave(&statement, catalog);
+        out.push(Replayed {
+            statement,
+            before: here,
+            after: catalog.clone(),
+            sent,
+            effects,
+            compat,
+            errors,
+            transaction,
+            explicit_transaction,
+        });
+    }
+    tx.finish(catalog);
+    let ops: Vec<&Op> = out.iter().flat_map(|r| &r.statement.ops).collect();
+    let compat = crate::compat::predict(&ops, &before, catalog, pg);
+    ReplayedScript { source: source.clone(), execution: execution.clone(), before, after: catalog.clone(), statements: out, compat }
+}
+
+impl ReplayedScript {
+    /// What the whole script does.
+    pub fn effects(&self) -> Effects {
+        let mut total = Effects { in_transaction: true, ..Effects::default() };
+        for s in &self.statements {
+            // Relations that the script itself made were not there for anybody to wait on.
+            let mut e = s.effects.clone();
+            let existed =
+                |r: &crate::catalog::RelName| self.before.relation_named(&r.schema, &r.name).is_some() || !self.created_here(r, s);
+            e.locks.retain(|r, _| existed(r));
+            e.rewrites.retain(|r| existed(r));
+            e.scans.retain(|r| existed(r));
+            total.merge(&e);
+        }
+        total
+    }
+
+    fn created_here(&self, r: &crate::catalog::RelName, at: &Replayed) -> bool {
+        at.before
+            .relation_named(&r.schema, &r.name)
+            .or_else(|| at.after.relation_named(&r.schema, &r.name))
+            .is_some_and(|rel| !rel.assumed && !self.before.relations.contains_key(&rel.id))
+    }
+
+    pub fn understood(&self, which: Understood) -> usize {
+        self.statements.iter().filter(|s| s.statement.understood == which).count()
+    }
+
+    pub fn span_of(&self, i: usize) -> Span {
+        self.statements[i].statement.span
+    }
+}
+
+/// Follows BEGIN, COMMIT and the runner's own transactions through a script.
+struct Tracker {
+    /// The runner opened it, or several statements travel as one query.
+    implicit: bool,
+    explicit: bool,
+    number: u32,
+    per_statement: bool,
+}
+
+impl Tracker {
+    fn new(execution: &Execution, statements: &[Statement], catalog: &mut Catalog) -> Self {
+        let several = statements.len() > 1;
+        let implicit = execution.transaction || (matches!(execution.send, Send::Whole | Send::Pipeline) && several);
+        catalog.now.transaction += 1;
+        Tracker { implicit, explicit: false, number: catalog.now.transaction, per_statement: !implicit }
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.implicit || self.explicit
+    }
+
+    fn enter(&mut self, s: &Statement, catalog: &mut Catalog) {
+        if self.per_statement && !self.explicit {
+            catalog.now.transaction += 1;
+            self.number = catalog.now.transaction;
+        }
+        if s.ops.iter().any(|o| matches!(o.kind, OpKind::Begin { .. }) && !o.nested) {
+            self.explicit = true;
+        }
+    }
+
+    fn leave(&mut self, s: &Statement, catalog: &mut Catalog) {
+        for op in s.ops.iter().filter(|o| !o.nested) {
+            if matches!(op.kind, OpKind::Commit { .. } | OpKind::Rollback { .. }) {
+                self.explicit = false;
+                // In a multi-statement query a COMMIT ends the implicit transaction and the rest starts another one; under a
+                // runner's own transaction it ends that one for good.
+                catalog.now.transaction += 1;
+                self.number = catalog.now.transaction;
+                drop_local_settings(catalog);
+            }
+        }
+        if !self.in_transaction() {
+            drop_local_settings(catalog);
+        }
+        let _ = SetScope::Local;
+    }
+
+    fn finish(&mut self, catalog: &mut Catalog) {
+        drop_local_settings(catalog);
+        catalog.end_of_script();
+    }
+}
+
+fn drop_local_settings(catalog: &mut Catalog) {
+    let local: Vec<String> = catalog.settings.iter().filter(|(_, s)| s.local).map(|(k, _)| k.clone()).collect();
+    for k in local {
+        catalog.settings.remove(&k);
+    }
+}
+
+/// A convenience for `PgVersion` in tests and tools: an empty, complete catalog.
+pub fn empty(pg: PgVersion) -> Catalog {
+    Catalog::new(pg)
+}

@@ -1,0 +1,1 @@
+//! Loads rule files, matches facts, makes diagnostics, applies suppressions and severities.

@@ -1,0 +1,1 @@
+//! Scratch databases: where they come from, observing, probing, proving.

@@ -1,0 +1,1 @@
+//! Splits scripts into statements and parses them: `sqlparser` for what it reads, the supplement for the rest.
