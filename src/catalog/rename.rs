@@ -450,7 +450,7 @@ fn rename_structure(e: &mut Expr, old: &str, new: &str, map: Map<'_>, text: Opti
     {
         e.text = words.to_string();
     }
-    let mut each = |e: &mut Expr| rename_structure(e, old, new, map, text);
+    let each = |e: &mut Expr| rename_structure(e, old, new, map, text);
     match &mut e.kind {
         ExprKind::Column(parts) => {
             for p in parts.iter_mut() {

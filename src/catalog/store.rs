@@ -140,7 +140,7 @@ impl Catalog {
         {
             return;
         }
-        for rel in old {
+        if let Some(rel) = old {
             for c in &rel.constraints {
                 let key = (rel.schema.clone(), c.name.clone());
                 match self.constraint_names.get_mut(&key) {
@@ -151,7 +151,7 @@ impl Catalog {
                 }
             }
         }
-        for rel in new {
+        if let Some(rel) = new {
             for c in &rel.constraints {
                 *self.constraint_names.entry((rel.schema.clone(), c.name.clone())).or_insert(0) += 1;
             }
