@@ -1,1 +1,22 @@
-//! Scratch databases: where they come from, observing, probing, proving.
+//! The shadow: a scratch Postgres that says what really happens.
+//!
+//! It comes from a server URL or from server programs on the machine. The SQL under test is not trusted: it runs as an ordinary
+//! role that owns its database, and never as a superuser unless that is asked for by name.
+
+mod error;
+#[cfg(unix)]
+mod image;
+#[cfg(unix)]
+mod local;
+mod programs;
+mod remote;
+mod session;
+mod start;
+
+pub use error::ShadowError;
+pub use programs::{Programs, find as find_programs};
+pub use session::{Notice, ResultSet, Session, SqlError};
+pub use start::{Database, Shadow, ShadowOptions};
+
+#[cfg(test)]
+mod tests;
