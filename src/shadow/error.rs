@@ -15,7 +15,9 @@ pub enum ShadowError {
     #[error("Postgres {wanted} was asked for, and only {found} is installed\n  install that version, or leave out --pg-version")]
     WrongVersion { wanted: u8, found: String },
 
-    #[error("the server programs refuse to run as root, and neither user `postgres` nor `nobody` exists\n  run airlock as an ordinary user, or give a server with --shadow-url")]
+    #[error(
+        "the server programs refuse to run as root, and neither user `postgres` nor `nobody` exists\n  run airlock as an ordinary user, or give a server with --shadow-url"
+    )]
     NoServerUser,
 
     #[error("could not {what} {}: {source}", path.display())]

@@ -65,8 +65,7 @@ impl Shadow {
             Some(url) => (remote::parse(url)?, Home::Url),
             None => local(options)?,
         };
-        let mut maintenance =
-            Session::connect(&config, options.statement_limit).map_err(|source| ShadowError::Connect { source })?;
+        let mut maintenance = Session::connect(&config, options.statement_limit).map_err(|source| ShadowError::Connect { source })?;
         // Not zero, and positive: it stands in a comment and in an advisory lock.
         let run = fastrand::i32(1..i32::MAX);
         if matches!(home, Home::Url) {
@@ -76,7 +75,8 @@ impl Shadow {
                 .run(&format!("CREATE ROLE {} LOGIN", ident(OWNER)))
                 .map_err(ShadowError::sql("make the role that owns shadow databases"))?;
         }
-        let version = maintenance.value("SHOW server_version").map_err(ShadowError::sql("ask for the server's version"))?.unwrap_or_default();
+        let version =
+            maintenance.value("SHOW server_version").map_err(ShadowError::sql("ask for the server's version"))?.unwrap_or_default();
         let version = version.split_whitespace().next().unwrap_or_default().to_string();
         let number = maintenance.value("SHOW server_version_num").map_err(ShadowError::sql("ask for the server's version"))?;
         let major = number.and_then(|n| n.parse::<u32>().ok()).map_or(0, |n| (n / 10_000) as u8);

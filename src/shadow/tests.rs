@@ -8,7 +8,8 @@ use super::*;
 fn a_throwaway_cluster_starts_answers_and_leaves_nothing() {
     let shadow = Shadow::start(&ShadowOptions::default()).expect("starts");
     let dir = shadow.dir();
-    let pid: i32 = std::fs::read_to_string(dir.join("data/postmaster.pid")).expect("runs").lines().next().expect("pid").parse().expect("number");
+    let pid: i32 =
+        std::fs::read_to_string(dir.join("data/postmaster.pid")).expect("runs").lines().next().expect("pid").parse().expect("number");
     let db = shadow.database().expect("database");
     let mut s = db.connect().expect("session");
     assert_eq!(s.value("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").expect("asks"), Some("f".into()));
