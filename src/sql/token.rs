@@ -431,9 +431,7 @@ pub fn string_value(text: &str) -> String {
                 while let Some(c) = chars.next() {
                     match c {
                         '\'' => break,
-                        '-' if chars.peek() == Some(&'-') => {
-                            while chars.next_if(|&c| c != '\n' && c != '\r').is_some() {}
-                        }
+                        '-' if chars.peek() == Some(&'-') => while chars.next_if(|&c| c != '\n' && c != '\r').is_some() {},
                         _ => {}
                     }
                 }
@@ -563,7 +561,10 @@ mod tests {
 
     #[test]
     fn strings_of_every_spelling() {
-        assert_eq!(words(r"E'it\'s' 'a''b' $$x'y$$ $a$ $b$ $a$ U&'\0041'"), [r"E'it\'s'", "'a''b'", "$$x'y$$", "$a$ $b$ $a$", r"U&'\0041'"]);
+        assert_eq!(
+            words(r"E'it\'s' 'a''b' $$x'y$$ $a$ $b$ $a$ U&'\0041'"),
+            [r"E'it\'s'", "'a''b'", "$$x'y$$", "$a$ $b$ $a$", r"U&'\0041'"]
+        );
         assert_eq!(words("'a'\n  'b' 'c'"), ["'a'\n  'b'", "'c'"]);
         assert_eq!(string_value("'a''b'\n -- c's\n 'd'"), "a'bd");
         assert_eq!(string_value(r"E'\x41\n\'\\'"), "A\n'\\");
@@ -581,7 +582,10 @@ mod tests {
     #[test]
     fn templates_and_psql() {
         use TokenKind::*;
-        assert_eq!(words("${s}.t {{ x y }}_z :v :'v' a[1:b]"), ["${s}", ".", "t", "{{ x y }}_z", ":v", ":'v'", "a", "[", "1", ":", "b", "]"]);
+        assert_eq!(
+            words("${s}.t {{ x y }}_z :v :'v' a[1:b]"),
+            ["${s}", ".", "t", "{{ x y }}_z", ":v", ":'v'", "a", "[", "1", ":", "b", "]"]
+        );
         assert_eq!(kinds("a_${x}_b"), [Template]);
         assert_eq!(kinds("\\set x 'y\nSELECT"), [Meta, Word]);
         assert_eq!(kinds("\u{feff}SELECT"), [Word]);
