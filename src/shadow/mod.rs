@@ -8,8 +8,10 @@ mod error;
 mod image;
 #[cfg(unix)]
 mod local;
+pub mod observe;
 mod programs;
 mod remote;
+pub mod script;
 mod session;
 mod start;
 
@@ -18,5 +20,7 @@ pub use programs::{Programs, find as find_programs};
 pub use session::{Notice, ResultSet, Session, SqlError};
 pub use start::{Database, Shadow, ShadowOptions};
 
+#[cfg(test)]
+mod facts_test;
 #[cfg(test)]
 mod tests;
