@@ -41,7 +41,7 @@ fn observed_equals_the_recorded_observations() {
     let cases: Vec<Case> = serde_json::from_str(&cases).expect("reads");
     let base_sql = std::fs::read_to_string(folder.join("base.sql")).expect("reads");
     // The base makes roles and untrusted settings; these statements are not under suspicion.
-    let shadow = Shadow::start(&ShadowOptions { superuser: true, ..ShadowOptions::default() }).expect("starts");
+    let shadow = Shadow::start(&ShadowOptions { superuser: true, ..super::tests::options() }).expect("starts");
     let major = shadow.pg().0;
     let base = shadow.database().expect("database");
     base.connect().expect("session").run(&base_sql).expect("the base loads");

@@ -13,6 +13,7 @@ mod programs;
 mod remote;
 pub mod script;
 mod session;
+pub mod snapshot;
 mod start;
 
 pub use error::ShadowError;
@@ -22,5 +23,7 @@ pub use start::{Database, Shadow, ShadowOptions};
 
 #[cfg(test)]
 mod facts_test;
+#[cfg(test)]
+mod snapshot_test;
 #[cfg(test)]
 mod tests;
