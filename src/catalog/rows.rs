@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::op::{
-    AlterAction, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Op, OpKind, QName, Query, QueryBody,
-};
+use crate::op::{AlterAction, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Op, OpKind, QName, Query, QueryBody};
 
 use super::{Catalog, Id, Relation};
 
@@ -109,8 +107,11 @@ impl Catalog {
             DmlKind::Delete if d.from.is_empty() => {
                 if let Some(rows) = self.rows.get(&rel.id).cloned() {
                     let verdict = |row: &KnownRow| d.filter.as_ref().map_or(Some(true), |f| holds(&rel, row, f));
-                    let kept: Option<KnownRows> =
-                        rows.iter().map(|r| verdict(r).map(|gone| (!gone).then(|| r.clone()))).collect::<Option<Vec<_>>>().map(|v| v.into_iter().flatten().collect());
+                    let kept: Option<KnownRows> = rows
+                        .iter()
+                        .map(|r| verdict(r).map(|gone| (!gone).then(|| r.clone())))
+                        .collect::<Option<Vec<_>>>()
+                        .map(|v| v.into_iter().flatten().collect());
                     match kept {
                         Some(rows) => self.rows.insert(rel.id, Arc::new(rows)),
                         None => self.rows.remove(&rel.id),

@@ -39,11 +39,15 @@ fn signature(name: &str) -> Option<(Takes, Gives)> {
     use Takes::*;
     Some(match name {
         "lower" | "upper" => (TextOr(&["range"]), Named("text")),
-        "initcap" | "replace" | "split_part" | "left" | "right" | "lpad" | "rpad" | "regexp_replace" | "reverse" | "repeat" | "translate"
-        | "quote_ident" | "string_agg" | "unaccent" => (Text, if name == "string_agg" { Named("text") } else { Named("text") }),
+        "initcap" | "replace" | "split_part" | "left" | "right" | "lpad" | "rpad" | "regexp_replace" | "reverse" | "repeat"
+        | "translate" | "quote_ident" | "string_agg" | "unaccent" => {
+            (Text, if name == "string_agg" { Named("text") } else { Named("text") })
+        }
         "btrim" | "ltrim" | "rtrim" | "trim" => (TextOr(&["bytea"]), Named("text")),
         "substr" | "substring" | "overlay" => (TextOr(&["bytea", "bit", "bit varying"]), Opaque),
-        "length" | "octet_length" | "bit_length" => (TextOr(&["bytea", "bit", "bit varying", "tsvector", "lseg", "path"]), Named("integer")),
+        "length" | "octet_length" | "bit_length" => {
+            (TextOr(&["bytea", "bit", "bit varying", "tsvector", "lseg", "path"]), Named("integer"))
+        }
         "char_length" | "character_length" | "strpos" | "ascii" => (Text, Named("integer")),
         "starts_with" => (Text, Named("boolean")),
         "md5" => (TextOr(&["bytea"]), Named("text")),
@@ -58,7 +62,9 @@ fn signature(name: &str) -> Option<(Takes, Gives)> {
         "array_agg" => (Any, ArrayOf),
         "json_agg" | "json_build_object" | "json_build_array" | "to_json" | "row_to_json" | "json_object_agg" => (Any, Named("json")),
         "jsonb_agg" | "jsonb_build_object" | "jsonb_build_array" | "to_jsonb" | "jsonb_object_agg" => (Any, Named("jsonb")),
-        "jsonb_array_elements" | "jsonb_set" | "jsonb_typeof" | "jsonb_each" | "jsonb_object_keys" | "json_array_elements" => (Json, Opaque),
+        "jsonb_array_elements" | "jsonb_set" | "jsonb_typeof" | "jsonb_each" | "jsonb_object_keys" | "json_array_elements" => {
+            (Json, Opaque)
+        }
         "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" => (Any, Named("timestamp with time zone")),
         "date_trunc" => (Text, Truncated),
         "date_part" => (Text, Named("double precision")),
@@ -184,4 +190,5 @@ fn taken(cat: &Catalog, takes: &Takes, t: &ColumnType) -> bool {
 }
 
 /// Built-in types outside the categories. (min and max exist for none of them; `bytea` has them on 18 and is left out.)
-const WELL_KNOWN: &[&str] = &["uuid", "json", "jsonb", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "tsvector", "tsquery"];
+const WELL_KNOWN: &[&str] =
+    &["uuid", "json", "jsonb", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle", "tsvector", "tsquery"];

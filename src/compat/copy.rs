@@ -70,10 +70,7 @@ fn listed_columns(rel: &Relation, columns: &[Name]) -> Bound<Vec<Column>> {
 fn data(b: &mut Binder<'_, '_>, rel: &Relation, listed: &[Column], columns: &[Name]) {
     let before = b.s.before.unwrap_or(b.s.cat);
     // The table that the old release meant by this name.
-    let old = before
-        .relation_named(&rel.schema, &rel.name)
-        .or_else(|| before.relations.get(&rel.id))
-        .cloned();
+    let old = before.relation_named(&rel.schema, &rel.name).or_else(|| before.relations.get(&rel.id)).cloned();
     let Some(old) = old else { return };
     let Ok(sent) = listed_columns(&old, columns) else { return };
     if sent.len() > listed.len() {

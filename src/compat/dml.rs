@@ -150,9 +150,8 @@ impl Binder<'_, '_> {
         let incoming: Vec<Incoming> = rows
             .into_iter()
             .map(|row| {
-                let values = row.into_iter().enumerate().filter_map(|(i, d)| {
-                    Some((w.base_column(&targets.get(i)?.name)?.name.clone(), d?))
-                });
+                let values =
+                    row.into_iter().enumerate().filter_map(|(i, d)| Some((w.base_column(&targets.get(i)?.name)?.name.clone(), d?)));
                 values.collect()
             })
             .collect();
@@ -508,4 +507,3 @@ fn assumed_column(name: &str) -> Column {
 pub fn is_default(e: &Expr) -> bool {
     e.text.trim().eq_ignore_ascii_case("default")
 }
-

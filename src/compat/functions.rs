@@ -55,10 +55,9 @@ pub fn resolve(b: &mut Binder<'_, '_>, name: &QName, args: &[Typed], procedure: 
     };
     let (columns, row_type) = match returns {
         Returns::Row(rel) => (Some(row_columns(&rel)), Some(rel.id)),
-        Returns::Table(columns) => (
-            Some(columns.into_iter().map(|(name, ty)| ScopeColumn { name, ty, collation: None, source: None, item: 0 }).collect()),
-            None,
-        ),
+        Returns::Table(columns) => {
+            (Some(columns.into_iter().map(|(name, ty)| ScopeColumn { name, ty, collation: None, source: None, item: 0 }).collect()), None)
+        }
         Returns::Scalar(ty) => (Some(vec![ScopeColumn { name: f.name.clone(), ty, collation: None, source: None, item: 0 }]), None),
         Returns::Nothing | Returns::Untold => (None, None),
     };

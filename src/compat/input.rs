@@ -153,7 +153,11 @@ fn numeric(text: &str, modifiers: &[String]) -> Result<(), &'static str> {
     if matches!(lower.as_str(), "infinity" | "inf") {
         return num(0).map_or(Ok(()), |_| Err("22003"));
     }
-    let value: f64 = if lower.starts_with(|c: char| c.is_ascii_digit() || c == '.') { lower.parse().map_err(|_| "22P02")? } else { return Err("22P02") };
+    let value: f64 = if lower.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        lower.parse().map_err(|_| "22P02")?
+    } else {
+        return Err("22P02");
+    };
     let Some(precision) = num(0) else { return Ok(()) };
     let scale = num(1).unwrap_or(0);
     let whole = (precision - scale).clamp(-1000, 1000) as i32;
@@ -174,7 +178,14 @@ fn float(text: &str, single: bool) -> Result<(), &'static str> {
 fn boolean(text: &str) -> Result<(), &'static str> {
     let t = text.trim().to_ascii_lowercase();
     let prefix = |word: &str, least: usize| t.len() >= least && word.starts_with(&t);
-    let ok = t == "1" || t == "0" || prefix("true", 1) || prefix("false", 1) || prefix("yes", 1) || prefix("no", 1) || prefix("on", 2) || prefix("off", 2);
+    let ok = t == "1"
+        || t == "0"
+        || prefix("true", 1)
+        || prefix("false", 1)
+        || prefix("yes", 1)
+        || prefix("no", 1)
+        || prefix("on", 2)
+        || prefix("off", 2);
     if ok && !t.is_empty() { Ok(()) } else { Err("22P02") }
 }
 

@@ -135,13 +135,7 @@ pub struct KnownQuery {
 }
 
 /// Judges known queries one by one: name (with `(prep)` where only the prepared form fails) → SQLSTATE or `EMPTY`.
-pub fn judge(
-    queries: &[KnownQuery],
-    before: &Catalog,
-    after: &Catalog,
-    role: Option<&str>,
-    pg: PgVersion,
-) -> BTreeMap<String, String> {
+pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Option<&str>, pg: PgVersion) -> BTreeMap<String, String> {
     let judge = Judge::new(before, after, role, pg);
     let samples = BTreeMap::new();
     let mut out = BTreeMap::new();

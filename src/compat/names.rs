@@ -47,9 +47,7 @@ impl<'a> Session<'a> {
                 }
                 self.cat.relation_named(s, wanted).ok_or_else(|| self.unknown("42P01", name))
             }
-            None => {
-                self.schemas().find_map(|s| self.cat.relation_named(s, wanted)).ok_or_else(|| self.unknown("42P01", name))
-            }
+            None => self.schemas().find_map(|s| self.cat.relation_named(s, wanted)).ok_or_else(|| self.unknown("42P01", name)),
         }
     }
 

@@ -30,7 +30,10 @@ pub fn is_comparison(op: &str) -> bool {
 }
 
 fn is_match(op: &str) -> bool {
-    matches!(op, "LIKE" | "ILIKE" | "NOT LIKE" | "NOT ILIKE" | "~" | "~*" | "!~" | "!~*" | "SIMILAR TO" | "NOT SIMILAR TO" | "~~" | "~~*" | "!~~")
+    matches!(
+        op,
+        "LIKE" | "ILIKE" | "NOT LIKE" | "NOT ILIKE" | "~" | "~*" | "!~" | "!~*" | "SIMILAR TO" | "NOT SIMILAR TO" | "~~" | "~~*" | "!~~"
+    )
 }
 
 fn both(cat: &Catalog, op: &str, l: &ColumnType, r: &ColumnType) -> Bound<Typed> {
@@ -109,9 +112,15 @@ fn arithmetic(op: &str, l: &ColumnType, r: &ColumnType, cl: Category, cr: Catego
             })
         }
         (DateTime, DateTime) if op == "-" => {
-            if l.name == "date" && r.name == "date" { ok("integer") } else { ok("interval") }
+            if l.name == "date" && r.name == "date" {
+                ok("integer")
+            } else {
+                ok("interval")
+            }
         }
-        (DateTime, Numeric) if l.name == "date" && matches!(op, "+" | "-") && matches!(r.name.as_str(), "integer" | "smallint") => ok("date"),
+        (DateTime, Numeric) if l.name == "date" && matches!(op, "+" | "-") && matches!(r.name.as_str(), "integer" | "smallint") => {
+            ok("date")
+        }
         (Numeric, DateTime) if r.name == "date" && op == "+" => ok("date"),
         (DateTime, Timespan) if matches!(op, "+" | "-") => {
             Ok(Typed::Is(if l.name == "date" { types::named("timestamp without time zone") } else { types::named(&l.name) }))
@@ -140,7 +149,11 @@ fn with_unknown(cat: &Catalog, op: &str, known: &ColumnType, other: &Typed, know
         return Ok(Typed::named("boolean"));
     }
     if is_match(op) {
-        return if c == Category::String || !(built_in(known) || known.id.is_some()) { Ok(Typed::named("boolean")) } else { Err(no_operator(op)) };
+        return if c == Category::String || !(built_in(known) || known.id.is_some()) {
+            Ok(Typed::named("boolean"))
+        } else {
+            Err(no_operator(op))
+        };
     }
     match op {
         "||" => Ok(match c {

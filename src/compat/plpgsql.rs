@@ -7,10 +7,15 @@ use crate::source::Span;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     Assign(Target, Expr),
-    If { branches: Vec<(Expr, Vec<Step>)>, otherwise: Vec<Step> },
+    If {
+        branches: Vec<(Expr, Vec<Step>)>,
+        otherwise: Vec<Step>,
+    },
     /// RAISE EXCEPTION with its SQLSTATE.
     Raise(&'static str),
-    Return { null: bool },
+    Return {
+        null: bool,
+    },
     /// NULL; RAISE NOTICE; static SQL (judged elsewhere).
     Nothing,
     Unknown,
@@ -99,7 +104,8 @@ fn tokens(body: &str) -> Option<Vec<Token>> {
             return None;
         } else {
             let two: String = [Some(ch), next].into_iter().flatten().collect();
-            let symbol = if matches!(two.as_str(), ":=" | "<>" | "!=" | "<=" | ">=" | "||" | "::" | "->" | "~*") { two } else { ch.to_string() };
+            let symbol =
+                if matches!(two.as_str(), ":=" | "<>" | "!=" | "<=" | ">=" | "||" | "::" | "->" | "~*") { two } else { ch.to_string() };
             i += symbol.chars().count();
             out.push(Token::Symbol(symbol));
         }

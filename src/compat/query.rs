@@ -123,7 +123,11 @@ impl Binder<'_, '_> {
                     grouped.extend(picked.map(|t| &t.expr));
                 }
                 ExprKind::Column(p) if p.len() == 1 && !scope.visible.iter().any(|c| c.name == p[0].value) => {
-                    match s.targets.iter().find(|t| t.alias.as_ref() == p.first() || t.alias.as_ref().is_some_and(|a| a.value == p[0].value)) {
+                    match s
+                        .targets
+                        .iter()
+                        .find(|t| t.alias.as_ref() == p.first() || t.alias.as_ref().is_some_and(|a| a.value == p[0].value))
+                    {
                         Some(t) => grouped.push(&t.expr),
                         None => {
                             self.expr(&scopes, e)?;
@@ -186,9 +190,12 @@ impl Binder<'_, '_> {
             if keys.iter().any(|(i, k)| *i == c.item && k == name) {
                 continue;
             }
-            let by_key = c.source.as_ref().and_then(|(r, _)| self.s.get(*r)).and_then(|r| primary_key(r)).is_some_and(|pk| {
-                pk.iter().all(|k| keys.iter().any(|(i, g)| *i == c.item && g == k))
-            });
+            let by_key = c
+                .source
+                .as_ref()
+                .and_then(|(r, _)| self.s.get(*r))
+                .and_then(|r| primary_key(r))
+                .is_some_and(|pk| pk.iter().all(|k| keys.iter().any(|(i, g)| *i == c.item && g == k)));
             if !by_key {
                 return Err(Fail::new("42803", c.name));
             }
@@ -289,7 +296,8 @@ impl Binder<'_, '_> {
         }
         let mut out = Vec::with_capacity(l.len());
         for (a, b) in l.into_iter().zip(r) {
-            let ty = types::common(self.s.cat, &Typed::maybe(a.ty), &Typed::maybe(b.ty)).map_err(|()| Fail::new("42804", a.name.clone()))?;
+            let ty =
+                types::common(self.s.cat, &Typed::maybe(a.ty), &Typed::maybe(b.ty)).map_err(|()| Fail::new("42804", a.name.clone()))?;
             let collation = a.collation.filter(|c| Some(c) == b.collation.as_ref());
             out.push(OutColumn { name: a.name, ty: ty.ty().cloned(), collation });
         }
@@ -536,7 +544,9 @@ pub fn primary_key(r: &Relation) -> Option<&[String]> {
 }
 
 pub fn option_is_on(options: &crate::op::Options, key: &str) -> bool {
-    options.iter().any(|(k, v)| k == key && v.as_deref().is_none_or(|v| matches!(v.trim_matches('\'').to_ascii_lowercase().as_str(), "true" | "on" | "1" | "yes")))
+    options.iter().any(|(k, v)| {
+        k == key && v.as_deref().is_none_or(|v| matches!(v.trim_matches('\'').to_ascii_lowercase().as_str(), "true" | "on" | "1" | "yes"))
+    })
 }
 
 /// The name Postgres gives to an unnamed output column.

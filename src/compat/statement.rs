@@ -118,9 +118,10 @@ fn truncate(b: &mut Binder<'_, '_>, tables: &[(QName, bool)], cascade: bool) -> 
     }
     if !cascade {
         for r in b.s.cat.relations.values().filter(|r| r.kind.is_table() && !all.contains(&r.id)) {
-            let points_here = r.constraints.iter().any(|c| {
-                c.enforced && matches!(&c.kind, crate::catalog::ConKind::ForeignKey { table, .. } if all.contains(table))
-            });
+            let points_here = r
+                .constraints
+                .iter()
+                .any(|c| c.enforced && matches!(&c.kind, crate::catalog::ConKind::ForeignKey { table, .. } if all.contains(table)));
             let child = r.parents.iter().any(|p| all.contains(p));
             if points_here && !child {
                 return Err(Fail::new("0A000", r.name.clone()));

@@ -97,15 +97,13 @@ pub fn category(cat: &Catalog, ty: &ColumnType) -> Category {
         };
     }
     match ty.name.as_str() {
-        "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "money" | "oid" | "regclass" | "regproc" | "regtype"
-        | "regprocedure" | "regrole" | "regnamespace" => Category::Numeric,
+        "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" | "money" | "oid" | "regclass" | "regproc"
+        | "regtype" | "regprocedure" | "regrole" | "regnamespace" => Category::Numeric,
         "text" | "character varying" | "character" | "bpchar" | "name" | "\"char\"" | "citext" => Category::String,
         "boolean" => Category::Bool,
-        "date"
-        | "timestamp without time zone"
-        | "timestamp with time zone"
-        | "time without time zone"
-        | "time with time zone" => Category::DateTime,
+        "date" | "timestamp without time zone" | "timestamp with time zone" | "time without time zone" | "time with time zone" => {
+            Category::DateTime
+        }
         "interval" => Category::Timespan,
         "inet" | "cidr" => Category::Network,
         "bit" | "bit varying" => Category::Bit,
@@ -177,7 +175,9 @@ fn built_in_cast(from: &str, to: &str) -> Option<Reach> {
         }
         ("name", "text") => Some(Implicit),
         ("name", "character varying" | "character" | "bpchar") => Some(Assignment),
-        ("text" | "character varying" | "character" | "bpchar", "name" | "citext") => Some(if to == "name" { Implicit } else { Assignment }),
+        ("text" | "character varying" | "character" | "bpchar", "name" | "citext") => {
+            Some(if to == "name" { Implicit } else { Assignment })
+        }
         ("date", "timestamp without time zone" | "timestamp with time zone") => Some(Implicit),
         ("timestamp without time zone", "timestamp with time zone") => Some(Implicit),
         ("timestamp with time zone", "timestamp without time zone" | "date" | "time without time zone" | "time with time zone") => {
@@ -248,21 +248,102 @@ pub fn number(text: &str) -> ColumnType {
 
 /// Built-in names that a type may be written with; `None` for a name that has to be looked up.
 pub fn is_built_in(ty: &TypeName) -> bool {
-    ty.name.schema_str().is_none_or(|s| s == "pg_catalog")
-        && (BUILT_IN.contains(&ty.name.as_str()) || ty.name.as_str().ends_with("serial"))
+    ty.name.schema_str().is_none_or(|s| s == "pg_catalog") && (BUILT_IN.contains(&ty.name.as_str()) || ty.name.as_str().ends_with("serial"))
 }
 
 /// Types of a server without extensions, as `format_type` prints them, and the pseudo-types that functions use.
 const BUILT_IN: &[&str] = &[
-    "smallint", "integer", "bigint", "numeric", "real", "double precision", "money", "text", "character varying", "character", "bpchar",
-    "name", "\"char\"", "char", "boolean", "date", "timestamp without time zone", "timestamp with time zone", "time without time zone",
-    "time with time zone", "interval", "uuid", "json", "jsonb", "jsonpath", "xml", "bytea", "bit", "bit varying", "inet", "cidr", "macaddr",
-    "macaddr8", "point", "line", "lseg", "box", "path", "polygon", "circle", "tsvector", "tsquery", "oid", "xid", "xid8", "cid", "tid",
-    "regclass", "regproc", "regprocedure", "regtype", "regrole", "regnamespace", "regconfig", "regdictionary", "regoper", "regoperator",
-    "regcollation", "pg_lsn", "pg_snapshot", "txid_snapshot", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange",
-    "int4multirange", "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange", "void", "record", "trigger",
-    "event_trigger", "refcursor", "anyelement", "anyarray", "anynonarray", "anyenum", "anyrange", "anycompatible", "anycompatiblearray",
-    "any", "cstring", "internal", "unknown", "oidvector", "int2vector",
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "real",
+    "double precision",
+    "money",
+    "text",
+    "character varying",
+    "character",
+    "bpchar",
+    "name",
+    "\"char\"",
+    "char",
+    "boolean",
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+    "time without time zone",
+    "time with time zone",
+    "interval",
+    "uuid",
+    "json",
+    "jsonb",
+    "jsonpath",
+    "xml",
+    "bytea",
+    "bit",
+    "bit varying",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "tsvector",
+    "tsquery",
+    "oid",
+    "xid",
+    "xid8",
+    "cid",
+    "tid",
+    "regclass",
+    "regproc",
+    "regprocedure",
+    "regtype",
+    "regrole",
+    "regnamespace",
+    "regconfig",
+    "regdictionary",
+    "regoper",
+    "regoperator",
+    "regcollation",
+    "pg_lsn",
+    "pg_snapshot",
+    "txid_snapshot",
+    "int4range",
+    "int8range",
+    "numrange",
+    "tsrange",
+    "tstzrange",
+    "daterange",
+    "int4multirange",
+    "int8multirange",
+    "nummultirange",
+    "tsmultirange",
+    "tstzmultirange",
+    "datemultirange",
+    "void",
+    "record",
+    "trigger",
+    "event_trigger",
+    "refcursor",
+    "anyelement",
+    "anyarray",
+    "anynonarray",
+    "anyenum",
+    "anyrange",
+    "anycompatible",
+    "anycompatiblearray",
+    "any",
+    "cstring",
+    "internal",
+    "unknown",
+    "oidvector",
+    "int2vector",
 ];
 
 pub fn is_named_built_in(name: &str) -> bool {

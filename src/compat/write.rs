@@ -378,7 +378,8 @@ fn store(b: &mut Binder<'_, '_>, rel: &Relation, c: &Column, d: &Datum) -> bool 
         Datum::Value(v) => {
             let target = types::base(cat, &c.ty);
             // A number goes to an integer column by rounding.
-            let rounded = v.parse::<f64>().ok().filter(|_| v.contains('.') && matches!(target.name.as_str(), "smallint" | "integer" | "bigint"));
+            let rounded =
+                v.parse::<f64>().ok().filter(|_| v.contains('.') && matches!(target.name.as_str(), "smallint" | "integer" | "bigint"));
             let text = rounded.map_or_else(|| v.clone(), |n| format!("{}", n.round() as i64));
             if let Err(state) = input::accept(cat, &target, &text) {
                 b.run.push(Fail::new(state, c.name.clone()));
@@ -411,7 +412,9 @@ fn domain(b: &mut Binder<'_, '_>, rel: &Relation, c: &Column, d: &Datum) -> bool
                     b.run.push(Fail::new("23514", check.name.clone()));
                     return false;
                 }
-                None if *d != Datum::Null => may(b, "23514", &check.name, format!("domain {} {} {}", rel.id.0, c.name, arbiters::normal(&check.expr))),
+                None if *d != Datum::Null => {
+                    may(b, "23514", &check.name, format!("domain {} {} {}", rel.id.0, c.name, arbiters::normal(&check.expr)))
+                }
                 _ => {}
             }
         }
@@ -577,7 +580,8 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
         let mut key: Vec<String> = i.columns.iter().flatten().cloned().collect();
         key.sort();
         let filter = i.filter.as_ref().map_or_else(String::new, arbiters::normal);
-        let exprs: String = i.elements.iter().zip(&i.columns).filter(|(_, c)| c.is_none()).map(|(e, _)| arbiters::normal(&e.expr)).collect();
+        let exprs: String =
+            i.elements.iter().zip(&i.columns).filter(|(_, c)| c.is_none()).map(|(e, _)| arbiters::normal(&e.expr)).collect();
         let risk = format!("{state} {} {key:?} {exprs} {filter}", rel.id.0);
         let env = RowEnv { rel, row, other: None, samples: b.s.samples };
         // The row may be outside a partial index, or have a NULL in its key.
@@ -631,7 +635,8 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
             (Some(p), Some(rows)) => {
                 let at = |n: &String| p.columns.iter().position(|c| c.name == *n);
                 let verdicts = rows.iter().map(|r| {
-                    let pairs = ref_columns.iter().zip(&values).map(|(n, v)| at(n).and_then(|i| r.get(i)).map_or(None, |d| eval::equal(d, v)));
+                    let pairs =
+                        ref_columns.iter().zip(&values).map(|(n, v)| at(n).and_then(|i| r.get(i)).map_or(None, |d| eval::equal(d, v)));
                     let mut sure = true;
                     for pair in pairs {
                         match pair {
@@ -661,15 +666,14 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
 
 /// Foreign keys that point here and do not cascade: the row may be in use.
 fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option<&[&str]>) {
-    let users: Vec<(Arc<Relation>, Constraint)> = b
-        .s
-        .cat
-        .relations
-        .values()
-        .filter(|r| r.kind.is_table())
-        .flat_map(|r| r.constraints.iter().map(move |c| (r.clone(), c.clone())))
-        .filter(|(_, c)| matches!(&c.kind, ConKind::ForeignKey { table, .. } if *table == rel.id) && c.enforced)
-        .collect();
+    let users: Vec<(Arc<Relation>, Constraint)> =
+        b.s.cat
+            .relations
+            .values()
+            .filter(|r| r.kind.is_table())
+            .flat_map(|r| r.constraints.iter().map(move |c| (r.clone(), c.clone())))
+            .filter(|(_, c)| matches!(&c.kind, ConKind::ForeignKey { table, .. } if *table == rel.id) && c.enforced)
+            .collect();
     for (child, con) in users {
         let ConKind::ForeignKey { columns, ref_columns, on_delete, on_update, .. } = &con.kind else { continue };
         let action = if set.is_some() { on_update } else { on_delete };
@@ -686,7 +690,8 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
                 }
             }
             FkAction::NoAction | FkAction::Restrict => {
-                let value = |n: &String| rel.columns.iter().position(|c| c.name == *n).and_then(|p| row.get(p)).cloned().unwrap_or(Datum::ANY);
+                let value =
+                    |n: &String| rel.columns.iter().position(|c| c.name == *n).and_then(|p| row.get(p)).cloned().unwrap_or(Datum::ANY);
                 let key: Vec<Datum> = ref_columns.iter().map(value).collect();
                 let used = known_rows(b, &child).map(|rows| {
                     rows.iter().any(|r| {
@@ -721,7 +726,9 @@ fn replica_identity(b: &mut Binder<'_, '_>, rel: &Relation, event: &str) {
         return;
     }
     let found = match &rel.replica_identity {
-        None | Some(ReplicaIdentity::Default) => rel.constraints.iter().any(|c| matches!(c.kind, ConKind::PrimaryKey { .. }) && !c.deferrable),
+        None | Some(ReplicaIdentity::Default) => {
+            rel.constraints.iter().any(|c| matches!(c.kind, ConKind::PrimaryKey { .. }) && !c.deferrable)
+        }
         Some(ReplicaIdentity::Full) => true,
         Some(ReplicaIdentity::Nothing) => false,
         Some(ReplicaIdentity::Index(name)) => {
