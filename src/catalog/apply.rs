@@ -27,7 +27,8 @@ pub struct Applied {
 
 impl Catalog {
     /// Applies the operation, or leaves the catalog as it was and says what Postgres would.
-    pub fn apply(&mut self, _op: &Op) -> Result<Applied, ApplyError> {
+    pub fn apply(&mut self, op: &Op) -> Result<Applied, ApplyError> {
+        self.track_rows(op);
         Ok(Applied::default())
     }
 }

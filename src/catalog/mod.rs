@@ -5,6 +5,8 @@
 
 mod apply;
 mod model;
+mod rows;
 
 pub use apply::{Applied, ApplyError};
 pub use model::*;
+pub use rows::{Cell, KnownRow, KnownRows};

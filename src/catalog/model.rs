@@ -63,6 +63,8 @@ pub struct Catalog {
     /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …
     pub objects: OrdMap<(ObjectKind, String, String), Arc<Object>>,
     pub comments: OrdMap<String, String>,
+    /// Seed data: rows that the history inserted with plain values.
+    pub rows: OrdMap<Id, Arc<super::KnownRows>>,
     /// As set in the session, folded; `"$user"` is kept as is.
     pub search_path: Vec<String>,
     /// Where the history is now; stamps new objects.

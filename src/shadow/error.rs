@@ -33,7 +33,7 @@ pub enum ShadowError {
     BadUrl { reason: String },
 
     #[error("could not connect to the shadow server: {source}")]
-    Connect { source: SqlError },
+    Connect { source: Box<SqlError> },
 
     #[error(
         "database `{database}` of the server URL holds tables ({example}, …); Airlock does not work in a database that is in use\n  point --shadow-url at an empty maintenance database such as `postgres`"
@@ -46,7 +46,7 @@ pub enum ShadowError {
     Superuser { user: String },
 
     #[error("could not {what}: {source}")]
-    Sql { what: String, source: SqlError },
+    Sql { what: String, source: Box<SqlError> },
 
     #[error("database `{name}` carries no mark of Airlock and is left alone")]
     NotOurs { name: String },
@@ -56,6 +56,10 @@ pub enum ShadowError {
 }
 
 impl ShadowError {
+    pub(super) fn connect(source: SqlError) -> ShadowError {
+        ShadowError::Connect { source: Box::new(source) }
+    }
+
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> ShadowError {
         let path = path.into();
         move |source| ShadowError::Io { what, path, source }
@@ -63,6 +67,6 @@ impl ShadowError {
 
     pub(super) fn sql(what: impl Into<String>) -> impl FnOnce(SqlError) -> ShadowError {
         let what = what.into();
-        move |source| ShadowError::Sql { what, source }
+        move |source| ShadowError::Sql { what, source: Box::new(source) }
     }
 }

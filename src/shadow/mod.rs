@@ -6,17 +6,31 @@
 mod error;
 #[cfg(unix)]
 mod image;
+pub mod load;
 #[cfg(unix)]
 mod local;
+pub mod observe;
 mod programs;
 mod remote;
+pub mod script;
+pub mod seed;
 mod session;
+pub mod snapshot;
 mod start;
 
 pub use error::ShadowError;
 pub use programs::{Programs, find as find_programs};
-pub use session::{Notice, ResultSet, Session, SqlError};
+pub use session::{More, Notice, ResultSet, Session, SqlError};
 pub use start::{Database, Shadow, ShadowOptions};
 
+pub mod trace;
+mod values;
+
+#[cfg(test)]
+mod facts_test;
+#[cfg(test)]
+mod seed_test;
+#[cfg(test)]
+mod snapshot_test;
 #[cfg(test)]
 mod tests;

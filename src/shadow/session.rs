@@ -22,6 +22,13 @@ pub struct Notice {
 pub struct SqlError {
     pub sqlstate: String,
     pub message: String,
+    /// Boxed: errors travel in many results.
+    pub more: Box<More>,
+}
+
+/// What the server adds to its message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct More {
     pub detail: String,
     pub hint: String,
     pub context: String,
@@ -38,7 +45,7 @@ impl SqlError {
     }
 
     fn other(message: impl Into<String>) -> Self {
-        SqlError { sqlstate: String::new(), message: message.into(), detail: String::new(), hint: String::new(), context: String::new() }
+        SqlError { sqlstate: String::new(), message: message.into(), more: Box::default() }
     }
 
     fn rest(&self) -> String {
@@ -46,8 +53,8 @@ impl SqlError {
         if !self.sqlstate.is_empty() {
             out.push_str(&format!(" ({})", self.sqlstate));
         }
-        if !self.detail.is_empty() {
-            out.push_str(&format!(": {}", self.detail));
+        if !self.more.detail.is_empty() {
+            out.push_str(&format!(": {}", self.more.detail));
         }
         out
     }
@@ -59,9 +66,11 @@ impl From<tokio_postgres::Error> for SqlError {
             Some(db) => SqlError {
                 sqlstate: db.code().code().to_string(),
                 message: db.message().to_string(),
-                detail: db.detail().unwrap_or_default().to_string(),
-                hint: db.hint().unwrap_or_default().to_string(),
-                context: db.where_().unwrap_or_default().to_string(),
+                more: Box::new(More {
+                    detail: db.detail().unwrap_or_default().to_string(),
+                    hint: db.hint().unwrap_or_default().to_string(),
+                    context: db.where_().unwrap_or_default().to_string(),
+                }),
             },
             None => {
                 let cause = std::error::Error::source(&e).map(|c| format!(": {c}")).unwrap_or_default();

@@ -65,7 +65,7 @@ impl Shadow {
             Some(url) => (remote::parse(url)?, Home::Url),
             None => local(options)?,
         };
-        let mut maintenance = Session::connect(&config, options.statement_limit).map_err(|source| ShadowError::Connect { source })?;
+        let mut maintenance = Session::connect(&config, options.statement_limit).map_err(ShadowError::connect)?;
         // Not zero, and positive: it stands in a comment and in an advisory lock.
         let run = fastrand::i32(1..i32::MAX);
         if matches!(home, Home::Url) {
@@ -212,7 +212,7 @@ impl Database {
         if talkative {
             config.options("-c client_min_messages=debug1");
         }
-        Session::connect(&config, self.shadow.0.limit).map_err(|source| ShadowError::Connect { source })
+        Session::connect(&config, self.shadow.0.limit).map_err(ShadowError::connect)
     }
 }
 

@@ -4,9 +4,15 @@ use std::time::Instant;
 
 use super::*;
 
+/// As the tests start servers: `AIRLOCK_TEST_PG=18` runs all of them on another major version.
+pub(super) fn options() -> ShadowOptions {
+    let pg = std::env::var("AIRLOCK_TEST_PG").ok().map(|v| v.parse().expect("a version"));
+    ShadowOptions { pg: pg.unwrap_or_default(), exact: pg.is_some(), ..ShadowOptions::default() }
+}
+
 #[test]
 fn a_throwaway_cluster_starts_answers_and_leaves_nothing() {
-    let shadow = Shadow::start(&ShadowOptions::default()).expect("starts");
+    let shadow = Shadow::start(&options()).expect("starts");
     let dir = shadow.dir();
     let pid: i32 =
         std::fs::read_to_string(dir.join("data/postmaster.pid")).expect("runs").lines().next().expect("pid").parse().expect("number");
@@ -23,9 +29,9 @@ fn a_throwaway_cluster_starts_answers_and_leaves_nothing() {
 
 #[test]
 fn a_second_start_is_warm() {
-    drop(Shadow::start(&ShadowOptions::default()).expect("starts"));
+    drop(Shadow::start(&options()).expect("starts"));
     let start = Instant::now();
-    let shadow = Shadow::start(&ShadowOptions::default()).expect("starts");
+    let shadow = Shadow::start(&options()).expect("starts");
     let took = start.elapsed();
     drop(shadow);
     // Generous, because tests run side by side; alone it takes about 0.2 s.
@@ -35,7 +41,7 @@ fn a_second_start_is_warm() {
 
 #[test]
 fn a_statement_without_end_is_stopped() {
-    let shadow = Shadow::start(&ShadowOptions::default()).expect("starts");
+    let shadow = Shadow::start(&options()).expect("starts");
     let db = shadow.database().expect("database");
     let mut s = db.connect().expect("session");
     s.set_limit(std::time::Duration::from_millis(200));
@@ -50,7 +56,7 @@ fn child_that_waits_to_be_killed() {
     if std::env::var_os("AIRLOCK_TEST_CHILD").is_none() {
         return;
     }
-    let shadow = Shadow::start(&ShadowOptions::default()).expect("starts");
+    let shadow = Shadow::start(&options()).expect("starts");
     println!("\nDIR {}", shadow.dir().display());
     std::thread::sleep(std::time::Duration::from_secs(60));
 }
@@ -82,13 +88,13 @@ fn kill_and_interrupt_leave_neither_server_nor_folder() {
 
 #[test]
 fn a_server_url_is_used_with_care() {
-    let server = Shadow::start(&ShadowOptions::default()).expect("starts");
+    let server = Shadow::start(&options()).expect("starts");
     let home = server.database().expect("database");
     let mut admin = home.helper().expect("session");
     admin.run("CREATE ROLE dev LOGIN CREATEDB").expect("role");
     let url = |user: &str, db: &str| {
         let host = server.dir().display().to_string().replace('/', "%2F");
-        ShadowOptions { url: Some(format!("postgres://{user}@{host}:5432/{db}")), ..ShadowOptions::default() }
+        ShadowOptions { url: Some(format!("postgres://{user}@{host}:5432/{db}")), ..options() }
     };
     assert!(matches!(Shadow::start(&url("postgres", "postgres")).err(), Some(ShadowError::Superuser { .. })));
 
