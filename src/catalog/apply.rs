@@ -98,6 +98,7 @@ impl Catalog {
         let mut after = self.clone();
         match after.dispatch(op, depth) {
             Ok(applied) => {
+                after.track_rows(op);
                 *self = after;
                 Ok(applied)
             }

@@ -24,6 +24,7 @@ mod partitions;
 mod query;
 mod rename;
 mod resolve;
+mod rows;
 mod sequences;
 mod session;
 mod store;
@@ -34,3 +35,4 @@ mod volatility;
 
 pub use apply::{Applied, ApplyError};
 pub use model::*;
+pub use rows::{Cell, KnownRow, KnownRows};

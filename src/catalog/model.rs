@@ -72,6 +72,8 @@ pub struct Catalog {
     pub comments: OrdMap<String, String>,
     /// ALTER DEFAULT PRIVILEGES: what objects made from now on are granted.
     pub default_acls: Vec<DefaultAcl>,
+    /// Seed data: rows that the history inserted with plain values.
+    pub rows: OrdMap<Id, Arc<super::KnownRows>>,
     /// As set in the session, folded; `$user` is kept as is.
     pub search_path: Vec<String>,
     /// Where the history is now; stamps new objects.

@@ -1,9 +1,35 @@
 //! Release N-1 on the schema after the change: which statement shapes break, and can the change be undone.
 
+mod arbiters;
+mod builtins;
+mod copy;
+mod dml;
+mod eval;
+mod expr;
+mod functions;
+mod input;
+mod judge;
+mod names;
+mod operators;
+mod outcome;
+mod permissions;
+mod plpgsql;
+mod query;
+mod row_security;
+mod scope;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod triggers;
+mod types;
+mod write;
+
 use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, PgVersion};
+
+use judge::Judge;
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).
 #[derive(
@@ -108,18 +134,28 @@ pub struct KnownQuery {
     pub parsed: Vec<Op>,
 }
 
+/// Judges known queries one by one: name (with `(prep)` where only the prepared form fails) → SQLSTATE or `EMPTY`.
+pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Option<&str>, pg: PgVersion) -> BTreeMap<String, String> {
+    let judge = Judge::new(before, after, role, pg);
+    let samples = BTreeMap::new();
+    let mut out = BTreeMap::new();
+    for q in queries {
+        for op in &q.parsed {
+            let v = judge.statement(op, &samples);
+            if let Some(p) = &v.prepared {
+                out.entry(format!("{}(prep)", q.name)).or_insert_with(|| p.state.to_string());
+            }
+            let fresh = v.fresh.map(|f| f.state).or(v.empty.then_some("EMPTY"));
+            if let Some(state) = fresh {
+                out.entry(q.name.clone()).or_insert_with(|| state.to_string());
+                break;
+            }
+        }
+    }
+    out
+}
+
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
 pub fn predict(_ops: &[&Op], _before: &Catalog, _after: &Catalog, _pg: PgVersion) -> Compat {
     Compat::default()
-}
-
-/// Judges known queries one by one: name (with `(prep)` where only the prepared form fails) → SQLSTATE or `EMPTY`.
-pub fn judge(
-    _queries: &[KnownQuery],
-    _before: &Catalog,
-    _after: &Catalog,
-    _role: Option<&str>,
-    _pg: PgVersion,
-) -> BTreeMap<String, String> {
-    BTreeMap::new()
 }

@@ -1,1 +1,36 @@
-//! Scratch databases: where they come from, observing, probing, proving.
+//! The shadow: a scratch Postgres that says what really happens.
+//!
+//! It comes from a server URL or from server programs on the machine. The SQL under test is not trusted: it runs as an ordinary
+//! role that owns its database, and never as a superuser unless that is asked for by name.
+
+mod error;
+#[cfg(unix)]
+mod image;
+pub mod load;
+#[cfg(unix)]
+mod local;
+pub mod observe;
+mod programs;
+mod remote;
+pub mod script;
+pub mod seed;
+mod session;
+pub mod snapshot;
+mod start;
+
+pub use error::ShadowError;
+pub use programs::{Programs, find as find_programs};
+pub use session::{More, Notice, ResultSet, Session, SqlError};
+pub use start::{Database, Shadow, ShadowOptions};
+
+pub mod trace;
+mod values;
+
+#[cfg(test)]
+mod facts_test;
+#[cfg(test)]
+mod seed_test;
+#[cfg(test)]
+mod snapshot_test;
+#[cfg(test)]
+mod tests;

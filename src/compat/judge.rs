@@ -1,0 +1,101 @@
+//! Judges statements on two schemas and keeps what the change broke.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, ColumnType};
+use crate::op::{Op, OpKind, PgVersion};
+
+use super::names::Session;
+use super::outcome::{self, Fail, May, Outcome, Phase};
+use super::{statement, types};
+
+/// What became of one statement of the old release.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// As a statement that is parsed anew.
+    pub fresh: Option<Fail>,
+    /// As a statement prepared before the change, where that fails otherwise than the fresh one.
+    pub prepared: Option<Fail>,
+    pub empty: bool,
+}
+
+/// Both schemas, and who runs the statements.
+pub struct Judge<'a> {
+    before: &'a Catalog,
+    after: &'a Catalog,
+    path: Vec<String>,
+    role: Option<&'a str>,
+    pg: PgVersion,
+    own_functions: BTreeSet<String>,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(before: &'a Catalog, after: &'a Catalog, role: Option<&'a str>, pg: PgVersion) -> Self {
+        let own_functions = before.functions.values().chain(after.functions.values()).map(|f| f.name.clone()).collect();
+        let mut path = before.search_path.clone();
+        // A session may always see the temporary schema and the built-in one; neither is in the catalog.
+        path.retain(|s| s != "pg_catalog" && s != "pg_temp");
+        Judge { before, after, path, role, pg, own_functions }
+    }
+
+    fn session<'s>(&'s self, cat: &'s Catalog, before: Option<&'s Catalog>, samples: &'s BTreeMap<String, ColumnType>) -> Session<'s> {
+        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, own_functions: &self.own_functions }
+    }
+
+    /// One statement. What failed before the change as well is not its fault.
+    pub fn statement(&self, op: &Op, samples: &BTreeMap<String, ColumnType>) -> Verdict {
+        let old = statement::run(&self.session(self.before, Some(self.before), samples), op);
+        if old.fail.is_some() {
+            return Verdict::default();
+        }
+        let new = statement::run(&self.session(self.after, Some(self.before), samples), op);
+        let fresh = match &new.fail {
+            Some((_, f)) => Some(f.clone()),
+            None => new_risk(&old.may, &new.may),
+        };
+        let prepared = self.prepared(op, &old, &new).filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
+        Verdict { fresh, prepared, empty: new.empty && !old.empty }
+    }
+
+    /// What a statement that was prepared before the change meets, where it is not what the fresh one meets.
+    fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome) -> Option<Fail> {
+        if !matches!(op.kind, OpKind::Query(_) | OpKind::Dml(_)) {
+            return None;
+        }
+        let noticed = old.relations.iter().any(|id| !same(self.before.relations.get(id), self.after.relations.get(id)))
+            || old.functions.iter().any(|id| !same(self.before.functions.get(id), self.after.functions.get(id)));
+        if noticed {
+            if matches!(&new.fail, Some((Phase::Analysis, _))) {
+                return None;
+            }
+            let (Some(was), Some(is)) = (&old.columns, &new.columns) else { return None };
+            return outcome::results_differ(was, is).then(|| Fail { state: "0A000", because: first_difference(was, is) });
+        }
+        // The plan does not depend on a function's row type: it goes on with the columns that it knew.
+        if new.fail.is_some() {
+            return None;
+        }
+        old.row_types.iter().find_map(|used| {
+            let now = self.after.relations.get(&used.relation)?;
+            used.columns.iter().find_map(|(attnum, ty)| match now.columns.iter().find(|c| c.attnum == *attnum) {
+                None => Some(Fail::bare("42703")),
+                Some(c) if !types::same(&c.ty, ty) => Some(Fail::new("42804", c.name.clone())),
+                Some(_) => None,
+            })
+        })
+    }
+}
+
+fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+}
+
+fn new_risk(old: &[May], new: &[May]) -> Option<Fail> {
+    new.iter().find(|m| !old.iter().any(|o| o.key == m.key)).map(|m| m.fail.clone())
+}
+
+fn first_difference(was: &[outcome::OutColumn], is: &[outcome::OutColumn]) -> Option<String> {
+    let changed = was.iter().zip(is).find(|(a, b)| outcome::results_differ(std::slice::from_ref(a), std::slice::from_ref(b)));
+    changed.map(|(a, _)| a.name.clone()).or_else(|| was.get(is.len()).or_else(|| is.get(was.len())).map(|c| c.name.clone()))
+}

@@ -1,0 +1,767 @@
+//! What a write says about its rows: defaults, triggers, constraints, row security, keys. The executor's part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Cell, Column, ColumnType, ConKind, Constraint, Id, RelKind, Relation, TypeKind};
+use crate::op::{Assignment, Dml, Expr, ExprKind, FkAction, FromItem, Name, ObjectKind, OnConflict, Query, QueryBody, ReplicaIdentity};
+
+use super::arbiters::{self, Arbiter};
+use super::dml::{Written, is_default};
+use super::eval::{self, Datum, Env, eval};
+use super::expr::{Binder, qname, split_name, strip_cast};
+use super::outcome::{Fail, May};
+use super::{input, permissions, row_security, triggers, types};
+
+/// Values by the column they go to.
+pub type Incoming = BTreeMap<String, Datum>;
+
+/// A whole row of a table, by column position.
+pub type Row = Vec<Datum>;
+
+pub struct Conflict<'c> {
+    pub spec: &'c OnConflict,
+    pub arbiter: Option<Arbiter>,
+    pub named: Arc<Relation>,
+    pub alias: Option<&'c Name>,
+}
+
+/// Parameters only: what VALUES can see.
+pub struct Params<'a> {
+    pub samples: &'a BTreeMap<String, ColumnType>,
+}
+
+impl Env for Params<'_> {
+    fn column(&self, _: &[Name]) -> Datum {
+        Datum::ANY
+    }
+    fn param(&self, name: &str) -> Datum {
+        match self.samples.get(name) {
+            Some(t) => Datum::Unknown { nullable: false, sent_as: Some(t.clone()) },
+            None => eval::placeholder(name).unwrap_or(Datum::SOME),
+        }
+    }
+}
+
+/// A row and its parameters; a second row answers to its own qualifier (`excluded`, `old`).
+pub struct RowEnv<'a> {
+    pub rel: &'a Relation,
+    pub row: &'a [Datum],
+    pub other: Option<(&'a str, &'a [Datum])>,
+    pub samples: &'a BTreeMap<String, ColumnType>,
+}
+
+impl Env for RowEnv<'_> {
+    fn column(&self, parts: &[Name]) -> Datum {
+        let Some(name) = parts.last() else { return Datum::ANY };
+        let row = match (&self.other, parts) {
+            (Some((q, other)), [t, _]) if t.value == *q => other,
+            _ => self.row,
+        };
+        self.rel.columns.iter().position(|c| c.name == name.value).and_then(|i| row.get(i)).cloned().unwrap_or(Datum::ANY)
+    }
+    fn param(&self, name: &str) -> Datum {
+        Params { samples: self.samples }.param(name)
+    }
+}
+
+/// Rows of a table that are known; `None`: it may hold anything.
+pub fn known_rows(b: &Binder<'_, '_>, rel: &Relation) -> Option<Vec<Row>> {
+    let cat = b.s.cat;
+    let Some(rows) = cat.rows.get(&rel.id).filter(|r| !r.is_empty()) else {
+        // A table that the change itself made, and did not fill, is empty.
+        let new = b.s.before.is_some_and(|before| !before.relations.contains_key(&rel.id));
+        return (new && rel.kind.is_table() && cat.complete && !rel.assumed && rel.parents.is_empty()).then(Vec::new);
+    };
+    Some(rows.iter().map(|r| rel.columns.iter().map(|c| r.get(&c.attnum).map_or_else(|| filled(c), Datum::from)).collect()).collect())
+}
+
+/// What a column that was added later holds in older rows.
+fn filled(c: &Column) -> Datum {
+    if c.generated.is_some() || c.identity.is_some() || c.serial.is_some() {
+        return Datum::SOME;
+    }
+    match &c.default {
+        Some(e) => eval(e, &eval::Constants),
+        None if c.not_null => Datum::SOME,
+        None => Datum::Null,
+    }
+}
+
+/// Some row of a table of which nothing is known.
+fn any_row(rel: &Relation) -> Row {
+    rel.columns.iter().map(|c| Datum::Unknown { nullable: !c.not_null, sent_as: None }).collect()
+}
+
+/// The rows of a plain `SELECT … FROM one known table`.
+pub fn select_known(b: &Binder<'_, '_>, q: &Query) -> Option<Vec<Vec<Datum>>> {
+    let QueryBody::Select(s) = &q.body else { return None };
+    if !q.ctes.is_empty() || !s.group_by.is_empty() || s.distinct || s.having.is_some() || !q.order_by.is_empty() {
+        return None;
+    }
+    let params = Params { samples: b.s.samples };
+    let take = match q.limit.as_ref().map(|l| eval(l, &params)) {
+        None | Some(Datum::Null) => usize::MAX,
+        Some(Datum::Value(n)) => n.parse().ok()?,
+        Some(_) => return None,
+    };
+    if s.from.is_empty() {
+        return Some(vec![s.targets.iter().map(|t| eval(&t.expr, &params)).collect()]);
+    }
+    let [FromItem::Table { name, .. }] = s.from.as_slice() else { return None };
+    let rel = b.s.relation(name).ok()?;
+    if !rel.kind.is_table() {
+        return None;
+    }
+    if row_security::hides_all(b.s, rel) {
+        return Some(Vec::new());
+    }
+    let mut out = Vec::new();
+    for row in known_rows(b, rel)? {
+        let env = RowEnv { rel, row: &row, other: None, samples: b.s.samples };
+        if let Some(f) = &s.filter {
+            match eval(f, &env).truth() {
+                Some(Some(true)) => {}
+                Some(_) => continue,
+                None => return None,
+            }
+        }
+        let mut values = Vec::new();
+        for t in &s.targets {
+            match &t.expr.kind {
+                ExprKind::Star(_) => values.extend(row.iter().cloned()),
+                _ => values.push(eval(&t.expr, &env)),
+            }
+        }
+        out.push(values);
+        if out.len() >= take {
+            break;
+        }
+    }
+    Some(out)
+}
+
+pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Option<&Conflict<'_>>) {
+    let rel = &w.base;
+    if on.is_some_and(|c| !c.spec.set.is_empty()) {
+        replica_identity(b, rel, "UPDATE");
+    }
+    for values in rows {
+        let before = b.run.len();
+        insert_row(b, w, &values, on);
+        // The first row that is refused ends the statement.
+        if b.run.len() > before {
+            return;
+        }
+    }
+}
+
+/// One row on its way in, as INSERT or COPY sends it.
+pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Option<&Conflict<'_>>) {
+    let rel = w.base.clone();
+    let mut row = Row::with_capacity(rel.columns.len());
+    for c in &rel.columns {
+        let datum = match values.get(&c.name) {
+            Some(d) => d.clone(),
+            None => default_of(b, c),
+        };
+        if !store(b, &rel, c, &datum) {
+            return;
+        }
+        row.push(datum);
+    }
+    match triggers::before_row(b, &rel, "INSERT", &row, None) {
+        triggers::After::Row(r) => row = r,
+        triggers::After::Skipped => return,
+        triggers::After::Raised(f) => return b.run.push(f),
+    }
+    compute_generated(b, &rel, &mut row);
+    if !routed(b, &rel, &row) {
+        return;
+    }
+    if w.behalf.is_none()
+        && let Some(f) = row_security::refuses(b.s, &rel, "INSERT", &row)
+    {
+        return b.run.push(f);
+    }
+    if !constraints(b, &rel, &row, None) {
+        return;
+    }
+    let arbiters = on.and_then(|c| c.arbiter.clone()).unwrap_or_default();
+    if let Some(name) = &arbiters.deferrable {
+        return b.run.push(Fail::new("55000", name.clone()));
+    }
+    if let Some(on) = on {
+        match conflicting_row(b, &rel, &row, &arbiters) {
+            Met::Row(there) => {
+                if !on.spec.set.is_empty() {
+                    update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
+                }
+                return;
+            }
+            Met::Perhaps if !on.spec.set.is_empty() => {
+                let there = any_row(&rel);
+                update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
+            }
+            _ => {}
+        }
+    }
+    keys(b, &rel, &row, None, &arbiters.indexes);
+    if let Some(f) = triggers::after_row(b, &rel, "INSERT") {
+        b.run.push(f);
+    }
+}
+
+pub fn update(b: &mut Binder<'_, '_>, w: &Written, d: &Dml, set: &[Assignment]) {
+    let rel = w.base.clone();
+    replica_identity(b, &rel, "UPDATE");
+    if w.behalf.is_none() && row_security::hides_all(b.s, &rel) {
+        return;
+    }
+    for row in matched(b, w, d) {
+        let before = b.run.len();
+        update_row(b, w, &row, set, None, "");
+        if b.run.len() > before {
+            return;
+        }
+    }
+}
+
+/// Rows that WHERE may mean: known ones it may be true for, or one that is not known.
+fn matched(b: &Binder<'_, '_>, w: &Written, d: &Dml) -> Vec<Row> {
+    let rel = &w.base;
+    let Some(rows) = known_rows(b, rel) else { return vec![any_row(rel)] };
+    let simple = d.from.is_empty() && w.named.id == rel.id;
+    rows.into_iter()
+        .filter(|row| {
+            let env = RowEnv { rel, row, other: None, samples: b.s.samples };
+            !simple || d.filter.as_ref().is_none_or(|f| matches!(eval(f, &env).truth(), None | Some(Some(true))))
+        })
+        .collect()
+}
+
+fn update_row(b: &mut Binder<'_, '_>, w: &Written, old: &[Datum], set: &[Assignment], other: Option<&[Datum]>, other_name: &str) {
+    let rel = w.base.clone();
+    let mut row = old.to_vec();
+    let mut touched: Vec<&str> = Vec::new();
+    for a in set {
+        for (i, name) in a.columns.iter().enumerate() {
+            let Some(col) = w.base_column(name.as_str()).map(|c| c.name.clone()) else { continue };
+            let Some(at) = rel.columns.iter().position(|c| c.name == col) else { continue };
+            let value = match (&a.value.kind, a.columns.len()) {
+                (ExprKind::Row(items) | ExprKind::Other(items), n) if n > 1 => items.get(i),
+                (_, 1) => Some(&a.value),
+                _ => None,
+            };
+            let column = &rel.columns[at];
+            let datum = match value {
+                Some(v) if is_default(v) => default_of(b, column),
+                Some(v) => {
+                    let env = RowEnv { rel: &rel, row: old, other: other.map(|o| (other_name, o)), samples: b.s.samples };
+                    eval(v, &env)
+                }
+                None => Datum::ANY,
+            };
+            if !store(b, &rel, column, &datum) {
+                return;
+            }
+            row[at] = datum;
+            touched.push(&rel.columns[at].name);
+        }
+    }
+    match triggers::before_row(b, &rel, "UPDATE", &row, Some((old, &touched))) {
+        triggers::After::Row(r) => row = r,
+        triggers::After::Skipped => return,
+        triggers::After::Raised(f) => return b.run.push(f),
+    }
+    compute_generated(b, &rel, &mut row);
+    if w.behalf.is_none()
+        && let Some(f) = row_security::refuses(b.s, &rel, "UPDATE", &row)
+    {
+        return b.run.push(f);
+    }
+    if !constraints(b, &rel, &row, Some(&touched)) {
+        return;
+    }
+    keys(b, &rel, &row, Some((old, &touched)), &[]);
+    referenced(b, &rel, old, Some(&touched));
+    if let Some(f) = triggers::after_row(b, &rel, "UPDATE") {
+        b.run.push(f);
+    }
+}
+
+pub fn delete(b: &mut Binder<'_, '_>, w: &Written, d: &Dml) {
+    let rel = w.base.clone();
+    replica_identity(b, &rel, "DELETE");
+    if w.behalf.is_none() && row_security::hides_all(b.s, &rel) {
+        return;
+    }
+    for row in matched(b, w, d) {
+        match triggers::before_row(b, &rel, "DELETE", &row, None) {
+            triggers::After::Row(_) => {}
+            triggers::After::Skipped => continue,
+            triggers::After::Raised(f) => return b.run.push(f),
+        }
+        let before = b.run.len();
+        referenced(b, &rel, &row, None);
+        if b.run.len() > before {
+            return;
+        }
+        if let Some(f) = triggers::after_row(b, &rel, "DELETE") {
+            return b.run.push(f);
+        }
+    }
+}
+
+fn may(b: &mut Binder<'_, '_>, state: &'static str, because: impl Into<String>, key: String) {
+    let m = May { fail: Fail::new(state, because), key };
+    if !b.may.contains(&m) {
+        b.may.push(m);
+    }
+}
+
+fn default_of(b: &mut Binder<'_, '_>, c: &Column) -> Datum {
+    if c.identity.is_some() {
+        return Datum::Fresh;
+    }
+    if c.generated.is_some() {
+        return Datum::ANY;
+    }
+    let expr = match &c.default {
+        Some(e) => Some(e.clone()),
+        None => c.ty.id.and_then(|id| b.s.cat.types.get(&id)).and_then(|t| match &t.kind {
+            TypeKind::Domain { default, .. } => default.clone(),
+            _ => None,
+        }),
+    };
+    let Some(expr) = expr else {
+        // A serial column's own sequence, where the default is not spelled out.
+        return match c.serial {
+            Some(seq) => {
+                use_sequence(b, seq);
+                Datum::Fresh
+            }
+            None => Datum::Null,
+        };
+    };
+    expr.walk(&mut |e| {
+        if let ExprKind::Call(call) = &e.kind
+            && call.name.as_str() == "nextval"
+        {
+            let named = call.args.first().and_then(|a| match &strip_cast(a).kind {
+                ExprKind::String(s) => qname(&split_name(s)),
+                _ => None,
+            });
+            // The default keeps the sequence by identity, so a name that no longer fits is no error here.
+            let seq = c.serial.or_else(|| named.and_then(|n| b.s.relation(&n).ok()).map(|r| r.id));
+            if let Some(id) = seq {
+                use_sequence(b, id);
+            }
+        }
+    });
+    eval(&expr, &eval::Constants)
+}
+
+fn use_sequence(b: &mut Binder<'_, '_>, id: Id) {
+    if let Some(seq) = b.s.get(id).filter(|r| r.kind == RelKind::Sequence)
+        && !permissions::may_use_sequence(b.s, seq)
+    {
+        b.run.push(Fail::new("42501", seq.name.clone()));
+    }
+}
+
+/// Converts a value to the column's type: length, range, labels, the domain's own rules. `false`: refused.
+fn store(b: &mut Binder<'_, '_>, rel: &Relation, c: &Column, d: &Datum) -> bool {
+    let cat = b.s.cat;
+    let old = b.s.before.unwrap_or(cat);
+    match d {
+        Datum::Value(v) => {
+            let target = types::base(cat, &c.ty);
+            // A number goes to an integer column by rounding.
+            let rounded =
+                v.parse::<f64>().ok().filter(|_| v.contains('.') && matches!(target.name.as_str(), "smallint" | "integer" | "bigint"));
+            let text = rounded.map_or_else(|| v.clone(), |n| format!("{}", n.round() as i64));
+            if let Err(state) = input::accept(cat, &target, &text) {
+                b.run.push(Fail::new(state, c.name.clone()));
+                return false;
+            }
+        }
+        Datum::Unknown { sent_as: Some(t), .. } => {
+            if let Some(state) = input::complaint(old, t, cat, &c.ty) {
+                may(b, state, &c.name, format!("{state} {}.{}", rel.id.0, c.name));
+            }
+        }
+        _ => {}
+    }
+    domain(b, rel, c, d)
+}
+
+fn domain(b: &mut Binder<'_, '_>, rel: &Relation, c: &Column, d: &Datum) -> bool {
+    let mut ty = c.ty.clone();
+    for _ in 0..32 {
+        let Some(t) = ty.id.filter(|_| ty.array_dims == 0).and_then(|id| b.s.cat.types.get(&id)).cloned() else { return true };
+        let TypeKind::Domain { base, not_null, checks, .. } = &t.kind else { return true };
+        if *not_null && *d == Datum::Null {
+            b.run.push(Fail::new("23502", c.name.clone()));
+            return false;
+        }
+        for check in checks {
+            let env = DomainValue { value: d };
+            match eval(&check.expr, &env).truth() {
+                Some(Some(false)) => {
+                    b.run.push(Fail::new("23514", check.name.clone()));
+                    return false;
+                }
+                None if *d != Datum::Null => {
+                    may(b, "23514", &check.name, format!("domain {} {} {}", rel.id.0, c.name, arbiters::normal(&check.expr)))
+                }
+                _ => {}
+            }
+        }
+        ty = base.clone();
+    }
+    true
+}
+
+struct DomainValue<'d> {
+    value: &'d Datum,
+}
+
+impl Env for DomainValue<'_> {
+    fn column(&self, parts: &[Name]) -> Datum {
+        if matches!(parts, [one] if one.value == "value") { self.value.clone() } else { Datum::ANY }
+    }
+    fn param(&self, _: &str) -> Datum {
+        Datum::ANY
+    }
+}
+
+fn compute_generated(b: &Binder<'_, '_>, rel: &Relation, row: &mut Row) {
+    for (i, c) in rel.columns.iter().enumerate() {
+        if let Some(g) = &c.generated {
+            row[i] = eval(&g.expr, &RowEnv { rel, row, other: None, samples: b.s.samples });
+        }
+    }
+}
+
+/// A partitioned table takes a row only where a partition wants it.
+fn routed(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row) -> bool {
+    use crate::op::PartitionBound::{Default, List};
+    let Some(by) = &rel.partition_by else { return true };
+    let partitions: Vec<_> = b.s.cat.relations.values().filter(|r| r.parents.contains(&rel.id) && r.partition_bound.is_some()).collect();
+    if partitions.is_empty() {
+        b.run.push(Fail::new("23514", rel.name.clone()));
+        return false;
+    }
+    if partitions.iter().any(|p| matches!(p.partition_bound, Some(Default))) {
+        return true;
+    }
+    let [key] = by.keys.as_slice() else { return true };
+    let value = eval(key, &RowEnv { rel, row, other: None, samples: b.s.samples });
+    let lists: Option<Vec<&Vec<Expr>>> = partitions
+        .iter()
+        .map(|p| match &p.partition_bound {
+            Some(List(v)) => Some(v),
+            _ => None,
+        })
+        .collect();
+    let Some(lists) = lists else { return true };
+    let wanted = lists.iter().flat_map(|l| l.iter()).any(|e| {
+        let v = eval(e, &eval::Constants);
+        (v == Datum::Null && value == Datum::Null) || !matches!(eval::equal(&v, &value), Some(Some(false) | None))
+    });
+    if !wanted {
+        b.run.push(Fail::new("23514", rel.name.clone()));
+    }
+    wanted
+}
+
+/// NOT NULL in column order, then CHECKs by name. `touched` names the columns that an UPDATE sets.
+fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Option<&[&str]>) -> bool {
+    for (c, d) in rel.columns.iter().zip(row) {
+        let set = touched.is_none_or(|t| t.contains(&c.name.as_str()));
+        if !c.not_null {
+            continue;
+        }
+        match d {
+            Datum::Null => {
+                b.run.push(Fail::new("23502", c.name.clone()));
+                return false;
+            }
+            Datum::Unknown { nullable: true, .. } if set => may(b, "23502", &c.name, format!("not null {}.{}", rel.id.0, c.name)),
+            _ => {}
+        }
+    }
+    let mut checks: Vec<&Constraint> = rel.constraints.iter().filter(|c| c.enforced && matches!(c.kind, ConKind::Check { .. })).collect();
+    checks.sort_by(|a, b| a.name.cmp(&b.name));
+    for c in checks {
+        let ConKind::Check { expr, columns } = &c.kind else { continue };
+        let env = RowEnv { rel, row, other: None, samples: b.s.samples };
+        match eval(expr, &env).truth() {
+            Some(Some(false)) => {
+                b.run.push(Fail::new("23514", c.name.clone()));
+                return false;
+            }
+            None => {
+                // An UPDATE of other columns is safe once every row has been checked.
+                let concerns = touched.is_none_or(|t| columns.iter().any(|c| t.contains(&c.as_str())) || !c.validated);
+                let given = columns.iter().any(|n| rel.columns.iter().zip(row).any(|(c, d)| c.name == *n && *d != Datum::Null));
+                if concerns && (given || columns.is_empty()) {
+                    may(b, "23514", &c.name, format!("check {} {}", rel.id.0, arbiters::normal(expr)));
+                }
+            }
+            _ => {}
+        }
+    }
+    true
+}
+
+enum Met {
+    Row(Row),
+    Perhaps,
+    No,
+}
+
+/// A row with the same key in one of the arbiters.
+fn conflicting_row(b: &Binder<'_, '_>, rel: &Relation, row: &Row, arbiter: &Arbiter) -> Met {
+    let Some(rows) = known_rows(b, rel) else { return Met::Perhaps };
+    let mut perhaps = false;
+    for id in &arbiter.indexes {
+        let Some(columns) = index_columns(b.s.cat, *id) else {
+            perhaps = true;
+            continue;
+        };
+        for there in &rows {
+            match same_key(rel, row, there, &columns, false) {
+                Some(true) => return Met::Row(there.clone()),
+                None => perhaps = true,
+                Some(false) => {}
+            }
+        }
+    }
+    if perhaps { Met::Perhaps } else { Met::No }
+}
+
+/// Key columns of an index over columns only, without predicate.
+fn index_columns(cat: &Catalog, id: Id) -> Option<Vec<String>> {
+    let i = cat.relations.get(&id)?.index.as_ref()?;
+    if i.filter.is_some() { None } else { i.columns.iter().cloned().collect() }
+}
+
+/// `None`: cannot be told.
+fn same_key(rel: &Relation, a: &Row, b: &Row, columns: &[String], nulls_equal: bool) -> Option<bool> {
+    let mut sure = true;
+    for name in columns {
+        let i = rel.columns.iter().position(|c| c.name == *name)?;
+        let (x, y) = (a.get(i)?, b.get(i)?);
+        match eval::equal(x, y) {
+            Some(Some(true)) => {}
+            Some(None) if nulls_equal && x == y => {}
+            Some(_) => return Some(false),
+            None => sure = false,
+        }
+    }
+    sure.then_some(true)
+}
+
+/// UNIQUE, EXCLUDE and foreign keys of the row itself. `old` with the columns set: an UPDATE.
+fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum], &[&str])>, arbiters: &[Id]) {
+    let rows = known_rows(b, rel);
+    let indexes: Vec<Arc<Relation>> = arbiters::indexes_of(b.s.cat, rel.id).cloned().collect();
+    for index in indexes {
+        let Some(i) = &index.index else { continue };
+        if !(i.unique || i.exclusion) || arbiters.contains(&index.id) || i.only {
+            continue;
+        }
+        let state = if i.exclusion { "23P01" } else { "23505" };
+        if old.is_some_and(|(_, touched)| !i.depends.iter().chain(i.columns.iter().flatten()).any(|c| touched.contains(&c.as_str()))) {
+            continue;
+        }
+        let mut key: Vec<String> = i.columns.iter().flatten().cloned().collect();
+        key.sort();
+        let filter = i.filter.as_ref().map_or_else(String::new, arbiters::normal);
+        let exprs: String =
+            i.elements.iter().zip(&i.columns).filter(|(_, c)| c.is_none()).map(|(e, _)| arbiters::normal(&e.expr)).collect();
+        let risk = format!("{state} {} {key:?} {exprs} {filter}", rel.id.0);
+        let env = RowEnv { rel, row, other: None, samples: b.s.samples };
+        // The row may be outside a partial index, or have a NULL in its key.
+        if i.filter.as_ref().is_some_and(|f| matches!(eval(f, &env).truth(), Some(Some(false) | None))) {
+            continue;
+        }
+        let datum = |n: &String| rel.columns.iter().position(|c| c.name == *n).and_then(|p| row.get(p));
+        if !i.nulls_not_distinct && key.iter().any(|n| datum(n) == Some(&Datum::Null)) {
+            continue;
+        }
+        if key.iter().any(|n| datum(n) == Some(&Datum::Fresh)) && !i.exclusion {
+            continue;
+        }
+        let plain = (!i.exclusion).then(|| index_columns(b.s.cat, index.id)).flatten();
+        let mut verdict = Some(false);
+        match (&rows, &plain) {
+            (Some(rows), Some(columns)) => {
+                for there in rows.iter().filter(|r| old.is_none_or(|(o, _)| r.as_slice() != o)) {
+                    match same_key(rel, row, there, columns, i.nulls_not_distinct) {
+                        Some(true) => verdict = Some(true),
+                        None if verdict == Some(false) => verdict = None,
+                        _ => {}
+                    }
+                }
+            }
+            (Some(rows), None) if rows.is_empty() => {}
+            _ => verdict = None,
+        }
+        match verdict {
+            Some(true) => return b.run.push(Fail::new(state, index.name.clone())),
+            None => may(b, state, &index.name, risk),
+            Some(false) if key.iter().any(|n| datum(n).is_some_and(Datum::is_unknown)) => may(b, state, &index.name, risk),
+            Some(false) => {}
+        }
+    }
+    for con in rel.constraints.clone() {
+        let ConKind::ForeignKey { columns, table, ref_columns, match_full, .. } = &con.kind else { continue };
+        if !con.enforced || old.is_some_and(|(_, touched)| !columns.iter().any(|c| touched.contains(&c.as_str()))) {
+            continue;
+        }
+        let value = |n: &String| rel.columns.iter().position(|c| c.name == *n).and_then(|p| row.get(p)).cloned().unwrap_or(Datum::ANY);
+        let values: Vec<Datum> = columns.iter().map(value).collect();
+        let nulls = values.iter().filter(|v| **v == Datum::Null).count();
+        if nulls > 0 && (!match_full || nulls == values.len()) {
+            continue;
+        }
+        let risk = format!("23503 {} {columns:?} {} {ref_columns:?}", rel.id.0, table.0);
+        let parent = b.s.get(*table).cloned();
+        let parents = parent.as_ref().and_then(|p| known_rows(b, p));
+        let found = match (&parent, parents) {
+            (Some(p), Some(rows)) => {
+                let at = |n: &String| p.columns.iter().position(|c| c.name == *n);
+                let verdicts = rows.iter().map(|r| {
+                    let pairs =
+                        ref_columns.iter().zip(&values).map(|(n, v)| at(n).and_then(|i| r.get(i)).map_or(None, |d| eval::equal(d, v)));
+                    let mut sure = true;
+                    for pair in pairs {
+                        match pair {
+                            Some(Some(true)) => {}
+                            Some(_) => return Some(false),
+                            None => sure = false,
+                        }
+                    }
+                    sure.then_some(true)
+                });
+                verdicts.fold(Some(false), |all, v| match (all, v) {
+                    (Some(true), _) | (_, Some(true)) => Some(true),
+                    (None, _) | (_, None) => None,
+                    _ => Some(false),
+                })
+            }
+            _ => None,
+        };
+        match found {
+            Some(true) => {}
+            // A value that is not known may still be one that is missing.
+            Some(false) if !values.iter().any(Datum::is_unknown) => return b.run.push(Fail::new("23503", con.name.clone())),
+            _ => may(b, "23503", &con.name, risk),
+        }
+    }
+}
+
+/// Foreign keys that point here and do not cascade: the row may be in use.
+fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option<&[&str]>) {
+    let users: Vec<(Arc<Relation>, Constraint)> =
+        b.s.cat
+            .relations
+            .values()
+            .filter(|r| r.kind.is_table())
+            .flat_map(|r| r.constraints.iter().map(move |c| (r.clone(), c.clone())))
+            .filter(|(_, c)| matches!(&c.kind, ConKind::ForeignKey { table, .. } if *table == rel.id) && c.enforced)
+            .collect();
+    for (child, con) in users {
+        let ConKind::ForeignKey { columns, ref_columns, on_delete, on_update, .. } = &con.kind else { continue };
+        let action = if set.is_some() { on_update } else { on_delete };
+        if set.is_some_and(|t| !ref_columns.iter().any(|c| t.contains(&c.as_str()))) {
+            continue;
+        }
+        let risk = format!("23503 use {} {columns:?} {} {ref_columns:?}", child.id.0, rel.id.0);
+        match action {
+            FkAction::Cascade => {}
+            FkAction::SetNull | FkAction::SetDefault => {
+                let required = columns.iter().filter_map(|n| child.column(n)).find(|c| c.not_null && *action == FkAction::SetNull);
+                if let Some(c) = required {
+                    may(b, "23502", &c.name, format!("set null {} {}", child.id.0, c.name));
+                }
+            }
+            FkAction::NoAction | FkAction::Restrict => {
+                let value =
+                    |n: &String| rel.columns.iter().position(|c| c.name == *n).and_then(|p| row.get(p)).cloned().unwrap_or(Datum::ANY);
+                let key: Vec<Datum> = ref_columns.iter().map(value).collect();
+                let used = known_rows(b, &child).map(|rows| {
+                    rows.iter().any(|r| {
+                        columns.iter().zip(&key).all(|(n, k)| {
+                            let d = child.columns.iter().position(|c| c.name == *n).and_then(|p| r.get(p));
+                            d.is_some_and(|d| eval::equal(d, k) == Some(Some(true)))
+                        })
+                    })
+                });
+                match used {
+                    Some(true) => return b.run.push(Fail::new("23503", con.name.clone())),
+                    Some(false) if !key.iter().any(Datum::is_unknown) => {}
+                    _ => may(b, "23503", &con.name, risk),
+                }
+            }
+        }
+    }
+}
+
+/// A published table needs something to find its rows by: else UPDATE and DELETE are refused, whatever rows they mean.
+fn replica_identity(b: &mut Binder<'_, '_>, rel: &Relation, event: &str) {
+    let published = b.s.cat.objects.values().filter(|o| o.kind == ObjectKind::Publication).any(|o| {
+        let detail = o.detail.to_ascii_lowercase();
+        let sends = match detail.split_once("publish") {
+            Some((_, list)) if list.contains('\'') => list.split('\'').nth(1).is_some_and(|l| l.contains(&event.to_ascii_lowercase())),
+            _ => true,
+        };
+        let all = detail.contains("for all tables") || (detail.contains("tables in schema") && o.columns.contains(&rel.schema));
+        sends && (all || o.relations.contains(&rel.id) || rel.parents.iter().any(|p| o.relations.contains(p)))
+    });
+    if !published || rel.persistence != crate::op::Persistence::Permanent {
+        return;
+    }
+    let found = match &rel.replica_identity {
+        None | Some(ReplicaIdentity::Default) => {
+            rel.constraints.iter().any(|c| matches!(c.kind, ConKind::PrimaryKey { .. }) && !c.deferrable)
+        }
+        Some(ReplicaIdentity::Full) => true,
+        Some(ReplicaIdentity::Nothing) => false,
+        Some(ReplicaIdentity::Index(name)) => {
+            arbiters::indexes_of(b.s.cat, rel.id).any(|r| r.name == name.value && r.index.as_ref().is_some_and(|i| i.unique && i.valid))
+        }
+    };
+    if !found {
+        b.run.push(Fail::new("55000", rel.name.clone()));
+    }
+}
+
+/// The first row of a table with fresh values in its keys: what an application would send once more.
+pub fn another_row(b: &Binder<'_, '_>, before: &Catalog, old: &Relation) -> Option<BTreeMap<String, Datum>> {
+    let rows = before.rows.get(&old.id)?;
+    let first = rows.first()?;
+    let unique: Vec<String> = arbiters::indexes_of(before, old.id)
+        .filter_map(|r| r.index.as_ref())
+        .filter(|i| i.unique)
+        .flat_map(|i| i.columns.iter().flatten().cloned())
+        .collect();
+    let _ = b;
+    let value = |c: &Column| match first.get(&c.attnum) {
+        _ if unique.contains(&c.name) => fresh_text(before, c),
+        Some(Cell::Null) => Datum::Null,
+        Some(Cell::Value(v)) => Datum::Value(v.clone()),
+        _ => Datum::Unknown { nullable: !c.not_null, sent_as: Some(c.ty.clone()) },
+    };
+    Some(old.columns.iter().map(|c| (c.name.clone(), value(c))).collect())
+}
+
+fn fresh_text(cat: &Catalog, c: &Column) -> Datum {
+    match types::category(cat, &c.ty) {
+        types::Category::Numeric => Datum::Value("1999".into()),
+        _ => Datum::Unknown { nullable: false, sent_as: Some(c.ty.clone()) },
+    }
+}

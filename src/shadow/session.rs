@@ -1,0 +1,265 @@
+//! One connection, used in the blocking style: text in, text out, notices and SQLSTATE kept.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::runtime::Runtime;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
+
+/// What the server said beside its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub severity: String,
+    pub sqlstate: String,
+    pub message: String,
+}
+
+/// A refusal, in the server's own words; SQLSTATE is empty where the connection itself failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", self.rest())]
+pub struct SqlError {
+    pub sqlstate: String,
+    pub message: String,
+    /// Boxed: errors travel in many results.
+    pub more: Box<More>,
+}
+
+/// What the server adds to its message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct More {
+    pub detail: String,
+    pub hint: String,
+    pub context: String,
+}
+
+impl SqlError {
+    pub fn is(&self, sqlstate: &str) -> bool {
+        self.sqlstate == sqlstate
+    }
+
+    /// The connection is gone: nothing is known about the statement.
+    pub fn is_connection(&self) -> bool {
+        self.sqlstate.is_empty()
+    }
+
+    fn other(message: impl Into<String>) -> Self {
+        SqlError { sqlstate: String::new(), message: message.into(), more: Box::default() }
+    }
+
+    fn rest(&self) -> String {
+        let mut out = String::new();
+        if !self.sqlstate.is_empty() {
+            out.push_str(&format!(" ({})", self.sqlstate));
+        }
+        if !self.more.detail.is_empty() {
+            out.push_str(&format!(": {}", self.more.detail));
+        }
+        out
+    }
+}
+
+impl From<tokio_postgres::Error> for SqlError {
+    fn from(e: tokio_postgres::Error) -> Self {
+        match e.as_db_error() {
+            Some(db) => SqlError {
+                sqlstate: db.code().code().to_string(),
+                message: db.message().to_string(),
+                more: Box::new(More {
+                    detail: db.detail().unwrap_or_default().to_string(),
+                    hint: db.hint().unwrap_or_default().to_string(),
+                    context: db.where_().unwrap_or_default().to_string(),
+                }),
+            },
+            None => {
+                let cause = std::error::Error::source(&e).map(|c| format!(": {c}")).unwrap_or_default();
+                SqlError::other(format!("{e}{cause}"))
+            }
+        }
+    }
+}
+
+/// The answer to one statement of a simple query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResultSet {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Rows changed or returned, as the command tag says.
+    pub affected: u64,
+}
+
+/// One backend. It has a runtime of its own, so it can be given to a thread.
+pub struct Session {
+    client: Client,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    /// A statement that runs longer is cancelled.
+    limit: Duration,
+    pid: i32,
+    // Dropped last: the connection's task lives on it.
+    runtime: Runtime,
+}
+
+impl Session {
+    pub(super) fn connect(config: &Config, limit: Duration) -> Result<Session, SqlError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| SqlError::other(format!("no event loop: {e}")))?;
+        let notices: Arc<Mutex<Vec<Notice>>> = Arc::default();
+        let client = runtime.block_on(async {
+            let (client, mut connection) = config.connect(NoTls).await?;
+            let sink = notices.clone();
+            tokio::spawn(async move {
+                let mut messages = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
+                while let Some(Ok(message)) = messages.next().await {
+                    if let AsyncMessage::Notice(n) = message {
+                        sink.lock().unwrap_or_else(PoisonError::into_inner).push(Notice {
+                            severity: n.severity().to_string(),
+                            sqlstate: n.code().code().to_string(),
+                            message: n.message().to_string(),
+                        });
+                    }
+                }
+            });
+            Ok::<_, tokio_postgres::Error>(client)
+        })?;
+        let mut session = Session { client, notices, limit, pid: 0, runtime };
+        session.pid = session.value("SELECT pg_backend_pid()")?.and_then(|v| v.parse().ok()).unwrap_or_default();
+        session.take_notices();
+        Ok(session)
+    }
+
+    /// Process id of the backend.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    /// Sends the text as one simple query: several statements in it are one transaction, as with a runner that sends whole files.
+    pub fn simple(&mut self, sql: &str) -> Result<Vec<ResultSet>, SqlError> {
+        let messages = self.bounded(|client| {
+            let sql = sql.to_string();
+            async move { client.simple_query(&sql).await }
+        })?;
+        let mut out = Vec::new();
+        let mut current = ResultSet::default();
+        for message in messages {
+            match message {
+                SimpleQueryMessage::RowDescription(columns) => {
+                    current.columns = columns.iter().map(|c| c.name().to_string()).collect();
+                }
+                SimpleQueryMessage::Row(row) => {
+                    if current.columns.is_empty() {
+                        current.columns = row.columns().iter().map(|c| c.name().to_string()).collect();
+                    }
+                    current.rows.push((0..row.len()).map(|i| row.get(i).map(str::to_string)).collect());
+                }
+                SimpleQueryMessage::CommandComplete(n) => {
+                    current.affected = n;
+                    out.push(std::mem::take(&mut current));
+                }
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    /// Runs SQL for its effect.
+    pub fn run(&mut self, sql: &str) -> Result<u64, SqlError> {
+        Ok(self.simple(sql)?.last().map_or(0, |r| r.affected))
+    }
+
+    /// Rows of the last statement.
+    pub fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        Ok(self.simple(sql)?.pop().unwrap_or_default().rows)
+    }
+
+    /// First column of the first row.
+    pub fn value(&mut self, sql: &str) -> Result<Option<String>, SqlError> {
+        Ok(self.rows(sql)?.into_iter().next().and_then(|r| r.into_iter().next()).flatten())
+    }
+
+    /// `COPY … FROM STDIN` with its data.
+    pub fn copy_in(&mut self, sql: &str, data: &str) -> Result<u64, SqlError> {
+        use futures_util::SinkExt;
+        let (sql, data) = (sql.to_string(), data.to_string());
+        self.bounded(|client| async move {
+            let sink = client.copy_in::<_, std::io::Cursor<Vec<u8>>>(&sql).await?;
+            futures_util::pin_mut!(sink);
+            sink.send(std::io::Cursor::new(data.into_bytes())).await?;
+            sink.finish().await
+        })
+    }
+
+    /// Data of `COPY … TO STDOUT`.
+    pub fn copy_out(&mut self, sql: &str) -> Result<String, SqlError> {
+        let sql = sql.to_string();
+        self.bounded(|client| async move {
+            let stream = client.copy_out(&sql).await?;
+            futures_util::pin_mut!(stream);
+            let mut out = Vec::new();
+            while let Some(part) = stream.next().await {
+                out.extend_from_slice(&part?);
+            }
+            Ok(String::from_utf8_lossy(&out).into_owned())
+        })
+    }
+
+    /// What the server said since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A handle that another thread can use to cancel what runs here.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.client.cancel_token())
+    }
+
+    /// The connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    fn bounded<'a, F, Fut, T>(&'a mut self, f: F) -> Result<T, SqlError>
+    where
+        F: FnOnce(&'a Client) -> Fut,
+        Fut: Future<Output = Result<T, tokio_postgres::Error>> + 'a,
+    {
+        let limit = self.limit;
+        let client = &self.client;
+        let work = f(client);
+        self.runtime.block_on(async {
+            tokio::pin!(work);
+            match tokio::time::timeout(limit, &mut work).await {
+                Ok(r) => Ok(r?),
+                Err(_) => {
+                    let _ = client.cancel_token().cancel_query(NoTls).await;
+                    // The server answers a cancel request at once, unless it is stuck for good.
+                    let end = tokio::time::timeout(Duration::from_secs(5), &mut work).await;
+                    let mut error = SqlError::other("");
+                    if let Ok(Err(e)) = end {
+                        error = e.into();
+                    }
+                    error.sqlstate = "57014".into();
+                    error.message = format!("stopped: it ran longer than {} s", limit.as_secs_f32());
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// Cancels the running statement of one session.
+pub struct Canceller(tokio_postgres::CancelToken);
+
+impl Canceller {
+    pub fn cancel(&self) {
+        if let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            let _ = rt.block_on(self.0.cancel_query(NoTls));
+        }
+    }
+}
