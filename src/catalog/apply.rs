@@ -145,9 +145,7 @@ impl Catalog {
             OpKind::AlterPolicy { name, table, roles, using, with_check } => {
                 self.alter_policy(name, table, roles, using.as_ref(), with_check.as_ref())
             }
-            OpKind::CreateRule { name, table, event, instead, or_replace } => {
-                self.create_rule(name, table, event, *instead, *or_replace)
-            }
+            OpKind::CreateRule { name, table, event, instead, or_replace } => self.create_rule(name, table, event, *instead, *or_replace),
 
             OpKind::CreateSchema { name, if_not_exists, authorization } => {
                 self.create_schema(name.as_ref(), *if_not_exists, authorization.as_deref())

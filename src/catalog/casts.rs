@@ -147,9 +147,8 @@ pub(super) fn indexable(ty: &ColumnType, method: &str) -> Option<bool> {
 /// Refuses the defaults of which it is plain that they do not fit.
 pub(super) fn check_default(catalog: &Catalog, c: &Column, e: &Expr) -> Res<()> {
     let ty = base(catalog, &c.ty);
-    let mismatch = |from: &str| {
-        fails("42804", format!("column \"{}\" is of type {} but default expression is of type {from}", c.name, c.ty))
-    };
+    let mismatch =
+        |from: &str| fails("42804", format!("column \"{}\" is of type {} but default expression is of type {from}", c.name, c.ty));
     match &e.kind {
         ExprKind::String(s) => check_literal(catalog, &ty, s),
         ExprKind::Bool(_) => {
@@ -167,7 +166,9 @@ pub(super) fn check_default(catalog: &Catalog, c: &Column, e: &Expr) -> Res<()> 
             if fits { Ok(()) } else { Err(mismatch("timestamp with time zone")) }
         }
         ExprKind::Call(call)
-            if matches!(call.name.as_str(), "gen_random_uuid" | "uuid_generate_v4") && call.args.is_empty() && call.name.schema.is_none() =>
+            if matches!(call.name.as_str(), "gen_random_uuid" | "uuid_generate_v4")
+                && call.args.is_empty()
+                && call.name.schema.is_none() =>
         {
             let fits = matches!(family(&ty.name), Some(Family::Uuid | Family::Text) | None) && !ty.is_array();
             if fits { Ok(()) } else { Err(mismatch("uuid")) }
@@ -180,7 +181,11 @@ pub(super) fn check_default(catalog: &Catalog, c: &Column, e: &Expr) -> Res<()> 
 fn check_literal(catalog: &Catalog, ty: &ColumnType, s: &str) -> Res<()> {
     let bad = |what: &str| Err(fails("22P02", format!("invalid input syntax for type {what}: \"{s}\"")));
     if ty.is_array() {
-        return if s.trim_start().starts_with(['{', '[']) { Ok(()) } else { Err(fails("22P02", format!("malformed array literal: \"{s}\""))) };
+        return if s.trim_start().starts_with(['{', '[']) {
+            Ok(())
+        } else {
+            Err(fails("22P02", format!("malformed array literal: \"{s}\"")))
+        };
     }
     if let Some(t) = ty.id.and_then(|id| catalog.types.get(&id)) {
         return match &t.kind {
@@ -202,7 +207,14 @@ fn check_literal(catalog: &Catalog, ty: &ColumnType, s: &str) -> Res<()> {
         "boolean" => {
             let l = t.to_ascii_lowercase();
             let word = |w: &str, least: usize| l.len() >= least && w.starts_with(&l);
-            let ok = word("true", 1) || word("false", 1) || word("yes", 1) || word("no", 1) || l == "on" || word("off", 2) || l == "1" || l == "0";
+            let ok = word("true", 1)
+                || word("false", 1)
+                || word("yes", 1)
+                || word("no", 1)
+                || l == "on"
+                || word("off", 2)
+                || l == "1"
+                || l == "0";
             if ok { Ok(()) } else { bad("boolean") }
         }
         "json" | "jsonb" => {

@@ -17,7 +17,12 @@ pub(super) fn pass(op: &Op) -> u8 {
     use AlterAction::*;
     let OpKind::Alter { action, .. } = &op.kind else { return 0 };
     match action {
-        DropColumn { .. } | DropConstraint { .. } | DropDefault { .. } | DropNotNull { .. } | DropExpression { .. } | DropIdentity { .. } => 0,
+        DropColumn { .. }
+        | DropConstraint { .. }
+        | DropDefault { .. }
+        | DropNotNull { .. }
+        | DropExpression { .. }
+        | DropIdentity { .. } => 0,
         SetType { .. } => 1,
         AddColumn { .. } => 4,
         SetExpression { .. } => 5,

@@ -191,8 +191,7 @@ impl Catalog {
     /// PRIMARY KEY first, then the rest as written; a constraint that repeats an earlier one is not made again.
     pub(super) fn index_constraints_of(&mut self, id: Id, wanted: &[TableConstraint]) -> Res<()> {
         let is_primary = |c: &&TableConstraint| matches!(c.kind, ConstraintKind::PrimaryKey { .. });
-        let others =
-            wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }));
+        let others = wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }));
         let mut seen: Vec<&TableConstraint> = Vec::new();
         for c in wanted.iter().filter(is_primary).chain(others) {
             let same = seen.iter().position(|s| same_index(s, c));

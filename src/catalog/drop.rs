@@ -45,7 +45,10 @@ impl Catalog {
                 Ok(None) => {
                     if !self.forget_object(o) {
                         applied.skipped = true;
-                        if !if_exists && self.complete && !matches!(o.kind, ObjectKind::Role | ObjectKind::Database | ObjectKind::Tablespace) {
+                        if !if_exists
+                            && self.complete
+                            && !matches!(o.kind, ObjectKind::Role | ObjectKind::Database | ObjectKind::Tablespace)
+                        {
                             return Err(self.no_object(o));
                         }
                     }
@@ -83,18 +86,13 @@ impl Catalog {
             Type | Domain => {
                 let Some(id) = self.type_id(&o.name) else { return if self.complete { Err(missing()) } else { Ok(None) } };
                 match self.types.get(&id).map(|t| &t.kind) {
-                    Some(TypeKind::Domain { .. }) | None if o.kind == Type && self.relations.contains_key(&id) => {
-                        match self.relation(id) {
-                            Some(r) if r.kind == RelKind::Composite => Obj::Relation(id),
-                            Some(r) => {
-                                return Err(fails(
-                                    "2BP01",
-                                    format!("cannot drop type {} because table {} requires it", r.name, r.name),
-                                ));
-                            }
-                            None => return Ok(None),
+                    Some(TypeKind::Domain { .. }) | None if o.kind == Type && self.relations.contains_key(&id) => match self.relation(id) {
+                        Some(r) if r.kind == RelKind::Composite => Obj::Relation(id),
+                        Some(r) => {
+                            return Err(fails("2BP01", format!("cannot drop type {} because table {} requires it", r.name, r.name)));
                         }
-                    }
+                        None => return Ok(None),
+                    },
                     Some(k) if o.kind == Domain && !matches!(k, TypeKind::Domain { .. }) => {
                         return Err(fails("42809", format!("\"{}\" is not a domain", o.name)));
                     }
@@ -135,8 +133,7 @@ impl Catalog {
             let table = self.relation(i.table);
             if let Some(c) = table.and_then(|t| t.constraints.iter().find(|c| c.kind.index() == Some(rel.id))) {
                 let table = table.map_or("", |t| t.name.as_str());
-                let message =
-                    format!("cannot drop index {} because constraint {} on table {table} requires it", rel.name, c.name);
+                let message = format!("cannot drop index {} because constraint {} on table {table} requires it", rel.name, c.name);
                 return Err(fails("2BP01", message));
             }
             if let Some(parent) = i.parent.and_then(|p| self.relation(p)) {
@@ -190,7 +187,20 @@ impl Catalog {
             || self.unknown_extension()
             || !matches!(
                 o.kind,
-                Table | View | MaterializedView | Sequence | Index | Type | Domain | Function | Procedure | Trigger | Policy | Extension | Schema | Constraint
+                Table
+                    | View
+                    | MaterializedView
+                    | Sequence
+                    | Index
+                    | Type
+                    | Domain
+                    | Function
+                    | Procedure
+                    | Trigger
+                    | Policy
+                    | Extension
+                    | Schema
+                    | Constraint
             );
         fails(state, message).unless(doubt)
     }
@@ -482,7 +492,9 @@ impl Catalog {
                 out.push((Obj::Constraint(r.id, fk.name.clone()), Tie::Normal));
             }
         }
-        for child in self.referrers(index).filter(|r| self.relation(*r).is_some_and(|r| r.index.as_ref().is_some_and(|i| i.parent == Some(index)))) {
+        for child in
+            self.referrers(index).filter(|r| self.relation(*r).is_some_and(|r| r.index.as_ref().is_some_and(|i| i.parent == Some(index))))
+        {
             out.push((Obj::Relation(child), Tie::Auto));
         }
     }

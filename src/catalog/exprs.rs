@@ -85,9 +85,9 @@ fn column_of<'a>(parts: &'a [Name], rel: &Relation) -> Option<Option<&'a str>> {
         }
     }
     // `t` and `t.*` are the whole row; `s.t.a` has its column last and was found above.
-    (first.as_str() == rel.name || parts.len() == 1 && SYSTEM.contains(&last.as_str())).then_some(None).filter(|_: &Option<&str>| {
-        parts.len() == 1 || SYSTEM.contains(&last.as_str()) || last.as_str() == rel.name
-    })
+    (first.as_str() == rel.name || parts.len() == 1 && SYSTEM.contains(&last.as_str()))
+        .then_some(None)
+        .filter(|_: &Option<&str>| parts.len() == 1 || SYSTEM.contains(&last.as_str()) || last.as_str() == rel.name)
 }
 
 /// Like `Expr::walk`, but a subquery's own names are not the table's.

@@ -117,7 +117,10 @@ impl Catalog {
             if exact.is_some() {
                 return Ok(exact);
             }
-            if let ([only], true) = (named.as_slice(), args.iter().any(|a| self.resolve_type(a).id.is_none() && !super::resolve::is_builtin_type(a.name.as_str()))) {
+            if let ([only], true) = (
+                named.as_slice(),
+                args.iter().any(|a| self.resolve_type(a).id.is_none() && !super::resolve::is_builtin_type(a.name.as_str())),
+            ) {
                 // A type that nobody knows: the only candidate is the one.
                 return Ok(Some(*only));
             }
@@ -171,7 +174,11 @@ impl Catalog {
         match found {
             Some(id) => self.run(id, depth),
             None => {
-                if self.complete && self.functions_named(name).is_empty() && !self.unknown_extension() && name.schema_str() != Some("pg_catalog") {
+                if self.complete
+                    && self.functions_named(name).is_empty()
+                    && !self.unknown_extension()
+                    && name.schema_str() != Some("pg_catalog")
+                {
                     return Err(fails("42883", format!("procedure {name}() does not exist")).maybe());
                 }
             }

@@ -69,7 +69,11 @@ impl Catalog {
             for (privilege, names) in columns {
                 for n in names {
                     if let Some(c) = r.column_mut(&clip(n.as_str())) {
-                        change(&mut c.grants, &Grant { privileges: vec![(privilege.clone(), Vec::new())], ..g.clone() }, ObjectKind::Column);
+                        change(
+                            &mut c.grants,
+                            &Grant { privileges: vec![(privilege.clone(), Vec::new())], ..g.clone() },
+                            ObjectKind::Column,
+                        );
                     }
                 }
             }
@@ -127,7 +131,8 @@ impl Catalog {
             .default_acls
             .iter()
             .filter(|d| {
-                let same_kind = d.kind == kind || kind == ObjectKind::Table && matches!(d.kind, ObjectKind::View | ObjectKind::ForeignTable);
+                let same_kind =
+                    d.kind == kind || kind == ObjectKind::Table && matches!(d.kind, ObjectKind::View | ObjectKind::ForeignTable);
                 same_kind && d.schema.as_ref().is_none_or(|s| *s == rel.schema) && (d.role.is_none() || d.role == maker)
             })
             .map(|d| d.acl.clone())

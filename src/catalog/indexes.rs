@@ -62,7 +62,9 @@ impl Catalog {
             tablespace: i.tablespace.clone(),
             ..NewIndex::default()
         };
-        if i.unique && let Some(by) = &rel.partition_by {
+        if i.unique
+            && let Some(by) = &rel.partition_by
+        {
             for key in by.keys.iter().filter_map(simple_column) {
                 if !i.elements.iter().any(|e| simple_column(&e.expr) == Some(key)) {
                     return Err(fails("0A000", "unique constraint on partitioned table must include all partitioning columns"));
@@ -96,12 +98,11 @@ impl Catalog {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
                     if e.opclass.is_none() && !new.exclusion && super::casts::indexable(&column.ty, &method) == Some(false) {
-                        let known = !self.unknown_extension() && !(method == "gin" && self.has_extension("btree_gin"))
+                        let known = !self.unknown_extension()
+                            && !(method == "gin" && self.has_extension("btree_gin"))
                             && !(method == "gist" && self.has_extension("btree_gist"));
-                        let e = fails(
-                            "42704",
-                            format!("data type {} has no default operator class for access method \"{method}\"", column.ty),
-                        );
+                        let e =
+                            fails("42704", format!("data type {} has no default operator class for access method \"{method}\"", column.ty));
                         return Err(e.unless(!known));
                     }
                     depends.push(c.clone());
@@ -295,9 +296,10 @@ impl Catalog {
 
     /// A partitioned index becomes valid when every partition has a valid part of it.
     pub(super) fn validate_partitioned_index(&mut self, parent: Id, table: Id) {
-        let complete = self.children_of(table).iter().all(|child| {
-            self.indexes_of(*child).iter().any(|r| r.index.as_ref().is_some_and(|i| i.parent == Some(parent) && i.valid))
-        });
+        let complete = self
+            .children_of(table)
+            .iter()
+            .all(|child| self.indexes_of(*child).iter().any(|r| r.index.as_ref().is_some_and(|i| i.parent == Some(parent) && i.valid)));
         if !complete {
             return;
         }

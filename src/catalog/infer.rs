@@ -88,8 +88,7 @@ fn case_type(e: &Expr, parts: &[Expr], types: &[ColumnType]) -> ColumnType {
         let head = e.text.get(..end)?.trim_end().trim_end_matches('(').trim_end().to_ascii_lowercase();
         Some(head.ends_with("then") || head.ends_with("else"))
     };
-    let results: Vec<ColumnType> =
-        parts.iter().zip(types).filter(|(p, _)| is_result(p).unwrap_or(false)).map(|(_, t)| t.clone()).collect();
+    let results: Vec<ColumnType> = parts.iter().zip(types).filter(|(p, _)| is_result(p).unwrap_or(false)).map(|(_, t)| t.clone()).collect();
     let literal = parts.iter().any(|p| matches!(p.kind, ExprKind::String(_)) && is_result(p).unwrap_or(false));
     let found = common(&results);
     if found.is_unknown() && literal { t("text") } else { found }
@@ -237,8 +236,21 @@ impl Catalog {
         let first = || args.first().cloned().unwrap_or_else(ColumnType::unknown);
         let plain = |ty: ColumnType| ColumnType { modifiers: Vec::new(), ..ty };
         match c.name.as_str() {
-            "count" | "row_number" | "rank" | "dense_rank" | "nextval" | "currval" | "lastval" | "setval" | "pg_relation_size"
-            | "pg_total_relation_size" | "pg_table_size" | "pg_database_size" | "txid_current" | "hashtextextended" | "regr_count" => t("bigint"),
+            "count"
+            | "row_number"
+            | "rank"
+            | "dense_rank"
+            | "nextval"
+            | "currval"
+            | "lastval"
+            | "setval"
+            | "pg_relation_size"
+            | "pg_total_relation_size"
+            | "pg_table_size"
+            | "pg_database_size"
+            | "txid_current"
+            | "hashtextextended"
+            | "regr_count" => t("bigint"),
             "sum" => match first().name.as_str() {
                 "smallint" | "integer" => t("bigint"),
                 "bigint" | "numeric" => t("numeric"),
@@ -268,15 +280,58 @@ impl Catalog {
                 _ => t("double precision"),
             },
             "lower" | "upper" if matches!(first().name.as_str(), n if n.ends_with("range")) => ColumnType::unknown(),
-            "lower" | "upper" | "initcap" | "concat" | "concat_ws" | "format" | "replace" | "regexp_replace" | "substr" | "substring" | "left"
-            | "right" | "lpad" | "rpad" | "ltrim" | "rtrim" | "btrim" | "trim" | "repeat" | "reverse" | "split_part" | "translate" | "md5"
-            | "encode" | "to_char" | "to_hex" | "quote_ident" | "quote_literal" | "string_agg" | "array_to_string" | "version"
-            | "current_setting" | "set_config" | "pg_get_viewdef" | "json_extract_path_text" | "jsonb_extract_path_text" | "json_typeof"
-            | "jsonb_typeof" | "jsonb_pretty" | "obj_description" | "col_description" | "format_type" | "chr" | "unaccent" | "crypt"
-            | "gen_salt" | "pg_size_pretty" | "timeofday" | "overlay" => t("text"),
-            "length" | "char_length" | "character_length" | "octet_length" | "bit_length" | "array_length" | "array_position" | "array_upper"
-            | "array_lower" | "array_ndims" | "cardinality" | "strpos" | "position" | "ascii" | "ntile" | "json_array_length"
-            | "jsonb_array_length" | "num_nulls" | "num_nonnulls" | "pg_backend_pid" | "width_bucket" => t("integer"),
+            "lower"
+            | "upper"
+            | "initcap"
+            | "concat"
+            | "concat_ws"
+            | "format"
+            | "replace"
+            | "regexp_replace"
+            | "substr"
+            | "substring"
+            | "left"
+            | "right"
+            | "lpad"
+            | "rpad"
+            | "ltrim"
+            | "rtrim"
+            | "btrim"
+            | "trim"
+            | "repeat"
+            | "reverse"
+            | "split_part"
+            | "translate"
+            | "md5"
+            | "encode"
+            | "to_char"
+            | "to_hex"
+            | "quote_ident"
+            | "quote_literal"
+            | "string_agg"
+            | "array_to_string"
+            | "version"
+            | "current_setting"
+            | "set_config"
+            | "pg_get_viewdef"
+            | "json_extract_path_text"
+            | "jsonb_extract_path_text"
+            | "json_typeof"
+            | "jsonb_typeof"
+            | "jsonb_pretty"
+            | "obj_description"
+            | "col_description"
+            | "format_type"
+            | "chr"
+            | "unaccent"
+            | "crypt"
+            | "gen_salt"
+            | "pg_size_pretty"
+            | "timeofday"
+            | "overlay" => t("text"),
+            "length" | "char_length" | "character_length" | "octet_length" | "bit_length" | "array_length" | "array_position"
+            | "array_upper" | "array_lower" | "array_ndims" | "cardinality" | "strpos" | "position" | "ascii" | "ntile"
+            | "json_array_length" | "jsonb_array_length" | "num_nulls" | "num_nonnulls" | "pg_backend_pid" | "width_bucket" => t("integer"),
             "now" | "clock_timestamp" | "statement_timestamp" | "transaction_timestamp" | "to_timestamp" | "make_timestamptz" => {
                 t("timestamp with time zone")
             }
@@ -288,17 +343,25 @@ impl Catalog {
             },
             "date_bin" => args.get(1).cloned().unwrap_or_else(ColumnType::unknown),
             "extract" => t("numeric"),
-            "date_part" | "random" | "pi" | "percent_rank" | "cume_dist" | "corr" | "atan" | "sin" | "cos" | "acos" | "radians" | "degrees" => {
-                t("double precision")
-            }
+            "date_part" | "random" | "pi" | "percent_rank" | "cume_dist" | "corr" | "atan" | "sin" | "cos" | "acos" | "radians"
+            | "degrees" => t("double precision"),
             "age" | "make_interval" | "justify_interval" | "justify_days" | "justify_hours" => t("interval"),
             "to_date" | "make_date" => t("date"),
             "to_number" => t("numeric"),
             "gen_random_uuid" | "uuid_generate_v4" | "uuid_generate_v1" | "uuidv4" | "uuidv7" | "uuid_generate_v5" => t("uuid"),
             "json_build_object" | "json_build_array" | "json_agg" | "json_object_agg" | "row_to_json" | "to_json" | "array_to_json"
             | "json_extract_path" | "json_strip_nulls" => t("json"),
-            "jsonb_build_object" | "jsonb_build_array" | "jsonb_agg" | "jsonb_object_agg" | "to_jsonb" | "jsonb_set" | "jsonb_insert"
-            | "jsonb_extract_path" | "jsonb_strip_nulls" | "jsonb_path_query_first" | "jsonb_path_query_array" => t("jsonb"),
+            "jsonb_build_object"
+            | "jsonb_build_array"
+            | "jsonb_agg"
+            | "jsonb_object_agg"
+            | "to_jsonb"
+            | "jsonb_set"
+            | "jsonb_insert"
+            | "jsonb_extract_path"
+            | "jsonb_strip_nulls"
+            | "jsonb_path_query_first"
+            | "jsonb_path_query_array" => t("jsonb"),
             "to_tsvector" | "setweight" | "strip" => t("tsvector"),
             "to_tsquery" | "plainto_tsquery" | "websearch_to_tsquery" | "phraseto_tsquery" => t("tsquery"),
             "ts_rank" | "ts_rank_cd" | "similarity" | "word_similarity" => t("real"),

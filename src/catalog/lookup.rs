@@ -50,9 +50,9 @@ impl Catalog {
     /// Views and materialized views that read the relation (or this column of it), through other views too.
     pub fn views_on(&self, relation: Id, column: Option<&str>) -> Vec<Id> {
         let reads = |r: &Relation, of: Id, column: Option<&str>| {
-            r.view.as_ref().is_some_and(|v| {
-                v.depends.iter().any(|(id, columns)| *id == of && column.is_none_or(|c| columns.iter().any(|x| x == c)))
-            })
+            r.view
+                .as_ref()
+                .is_some_and(|v| v.depends.iter().any(|(id, columns)| *id == of && column.is_none_or(|c| columns.iter().any(|x| x == c))))
         };
         let mut out: Vec<Id> = self.referring(relation).filter(|r| reads(r, relation, column)).map(|r| r.id).collect();
         let mut next = 0;
@@ -109,9 +109,7 @@ impl Catalog {
 
     /// Relations with a column of the type, with the column.
     pub fn columns_of_type(&self, ty: Id) -> Vec<(&Relation, &str)> {
-        self.referring(ty)
-            .flat_map(|r| r.columns.iter().filter(move |c| c.ty.id == Some(ty)).map(move |c| (r, c.name.as_str())))
-            .collect()
+        self.referring(ty).flat_map(|r| r.columns.iter().filter(move |c| c.ty.id == Some(ty)).map(move |c| (r, c.name.as_str()))).collect()
     }
 
     /// The object (relation, type or function) was there in the other catalog already.

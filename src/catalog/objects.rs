@@ -98,9 +98,8 @@ impl Catalog {
         if !local {
             return (o.kind, String::new(), name);
         }
-        let in_path = || {
-            self.effective_path().find(|s| self.objects.contains_key(&(o.kind, (*s).to_string(), name.clone()))).map(str::to_string)
-        };
+        let in_path =
+            || self.effective_path().find(|s| self.objects.contains_key(&(o.kind, (*s).to_string(), name.clone()))).map(str::to_string);
         let schema = match o.name.schema_str() {
             Some(s) => s.to_string(),
             None => in_path().or_else(|| self.effective_path().next().map(str::to_string)).unwrap_or_default(),
@@ -116,7 +115,12 @@ impl Catalog {
         // Operators, casts and the like are told apart by argument types, which are not kept; roles belong to the cluster.
         let overloaded = matches!(
             o.kind,
-            ObjectKind::Operator | ObjectKind::Cast | ObjectKind::UserMapping | ObjectKind::OperatorClass | ObjectKind::OperatorFamily | ObjectKind::Transform
+            ObjectKind::Operator
+                | ObjectKind::Cast
+                | ObjectKind::UserMapping
+                | ObjectKind::OperatorClass
+                | ObjectKind::OperatorFamily
+                | ObjectKind::Transform
         );
         if self.objects.contains_key(&key) && !or_replace && !overloaded {
             if if_not_exists {

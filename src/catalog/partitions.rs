@@ -40,8 +40,7 @@ impl Catalog {
         if !c.assumed && !p.assumed {
             for column in &c.columns {
                 if p.column(&column.name).is_none() {
-                    let message =
-                        format!("table \"{}\" contains column \"{}\" not found in parent \"{}\"", c.name, column.name, p.name);
+                    let message = format!("table \"{}\" contains column \"{}\" not found in parent \"{}\"", c.name, column.name, p.name);
                     return Err(fails("42804", message));
                 }
             }
@@ -68,14 +67,18 @@ impl Catalog {
         let indexes: Vec<Id> = self
             .indexes_of(partition)
             .into_iter()
-            .filter(|r| r.index.as_ref().and_then(|i| i.parent).is_some_and(|p| self.relation(p).is_some_and(|p| p.index.as_ref().is_some_and(|i| i.table == parent))))
+            .filter(|r| {
+                r.index
+                    .as_ref()
+                    .and_then(|i| i.parent)
+                    .is_some_and(|p| self.relation(p).is_some_and(|p| p.index.as_ref().is_some_and(|i| i.table == parent)))
+            })
             .map(|r| r.id)
             .collect();
         for ix in indexes {
             self.set_index_parent(ix, None);
         }
-        let above: Vec<String> =
-            self.relation(parent).map(|p| p.triggers.iter().map(|t| t.name.clone()).collect()).unwrap_or_default();
+        let above: Vec<String> = self.relation(parent).map(|p| p.triggers.iter().map(|t| t.name.clone()).collect()).unwrap_or_default();
         self.edit(partition, |r| {
             r.parents.retain(|p| *p != parent);
             r.partition_bound = None;
@@ -127,7 +130,9 @@ impl Catalog {
                 return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
             }
             if pc.not_null && !cc.not_null {
-                return Err(fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)).unless(self.at_least(17)));
+                return Err(
+                    fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)).unless(self.at_least(17))
+                );
             }
         }
         for pcon in p.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. }) && !c.no_inherit) {

@@ -104,13 +104,7 @@ impl<'a> Analyzer<'a> {
             list.sort_unstable();
             list.dedup();
         }
-        Analyzed {
-            columns,
-            depends: self.depends.into_iter().collect(),
-            functions: self.functions,
-            types: self.types,
-            open: self.open,
-        }
+        Analyzed { columns, depends: self.depends.into_iter().collect(), functions: self.functions, types: self.types, open: self.open }
     }
 
     fn query(&mut self, q: &Query) -> Res<Vec<OutColumn>> {
@@ -294,7 +288,8 @@ impl<'a> Analyzer<'a> {
                 continue;
             }
             let ty = self.expr(&t.expr, true)?;
-            let name = t.alias.as_ref().map(|a| clip(a.as_str())).or_else(|| figure_name(&t.expr)).unwrap_or_else(|| "?column?".to_string());
+            let name =
+                t.alias.as_ref().map(|a| clip(a.as_str())).or_else(|| figure_name(&t.expr)).unwrap_or_else(|| "?column?".to_string());
             let base = match &t.expr.kind {
                 ExprKind::Column(parts) => self.find(parts).and_then(|c| c.base),
                 _ => None,
@@ -469,11 +464,8 @@ impl<'a> Analyzer<'a> {
         let Some(rel) = self.catalog.relation(id) else {
             return Source { alias: String::new(), relation: None, columns: Vec::new(), open: true };
         };
-        let columns = rel
-            .columns
-            .iter()
-            .map(|c| OutColumn { name: c.name.clone(), ty: c.ty.clone(), base: Some((id, c.name.clone())) })
-            .collect();
+        let columns =
+            rel.columns.iter().map(|c| OutColumn { name: c.name.clone(), ty: c.ty.clone(), base: Some((id, c.name.clone())) }).collect();
         Source { alias: alias.map_or_else(|| rel.name.clone(), |a| clip(a.as_str())), relation: Some(id), columns, open: rel.assumed }
     }
 

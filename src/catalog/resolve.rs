@@ -96,8 +96,7 @@ impl Catalog {
             if self.complete {
                 return Err(fails("3F000", format!("schema \"{name}\" does not exist")));
             }
-            let schema =
-                Schema { name: name.clone(), origin: Origin::default(), owner: None, grants: Vec::new(), assumed: true };
+            let schema = Schema { name: name.clone(), origin: Origin::default(), owner: None, grants: Vec::new(), assumed: true };
             self.schemas.insert(name.clone(), schema.into());
         }
         Ok(name)
@@ -181,7 +180,12 @@ impl Catalog {
                 _ => BUILTIN_TYPES.binary_search(&name).ok().map(|i| BUILTIN_TYPES[i]),
             };
             if let Some(b) = builtin {
-                return Some(ColumnType { name: b.into(), id: None, modifiers: canonical_modifiers(b, modifiers(), &ty.text), array_dims: ty.array_dims });
+                return Some(ColumnType {
+                    name: b.into(),
+                    id: None,
+                    modifiers: canonical_modifiers(b, modifiers(), &ty.text),
+                    array_dims: ty.array_dims,
+                });
             }
         }
         let id = self.type_id(&ty.name)?;
@@ -224,7 +228,9 @@ fn canonical_modifiers(name: &str, mut modifiers: Vec<String>, text: &str) -> Ve
 }
 
 pub(super) fn is_system_schema(schema: &str) -> bool {
-    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast") || schema.starts_with("pg_toast_temp") || schema.starts_with("pg_temp_")
+    matches!(schema, "pg_catalog" | "information_schema" | "pg_toast")
+        || schema.starts_with("pg_toast_temp")
+        || schema.starts_with("pg_temp_")
 }
 
 /// It may be an object of the system, which the catalog does not hold.

@@ -162,7 +162,9 @@ impl Catalog {
 
     fn follow_search_path(&mut self) {
         self.search_path = match self.settings.get("search_path") {
-            Some(s) => s.parts.iter().filter(|p| !p.is_empty()).map(|p| if p == "\"$user\"" { "$user".to_string() } else { p.clone() }).collect(),
+            Some(s) => {
+                s.parts.iter().filter(|p| !p.is_empty()).map(|p| if p == "\"$user\"" { "$user".to_string() } else { p.clone() }).collect()
+            }
             None => vec!["$user".to_string(), "public".to_string()],
         };
     }

@@ -1,7 +1,8 @@
 //! CREATE TABLE in all its forms.
 
 use crate::op::{
-    ColumnDef, ConstraintKind, CreateTable, CreateTableAs, Expr, ExprKind, LikeClause, Name, ObjectKind, Persistence, QName, TableConstraint,
+    ColumnDef, ConstraintKind, CreateTable, CreateTableAs, Expr, ExprKind, LikeClause, Name, ObjectKind, Persistence, QName,
+    TableConstraint,
 };
 use crate::source::Span;
 
@@ -81,7 +82,12 @@ impl Catalog {
     }
 
     /// Schema and name of a new relation; `None`: it exists and may.
-    pub(super) fn new_relation_name(&mut self, name: &QName, persistence: Persistence, if_not_exists: bool) -> Res<Option<(String, String)>> {
+    pub(super) fn new_relation_name(
+        &mut self,
+        name: &QName,
+        persistence: Persistence,
+        if_not_exists: bool,
+    ) -> Res<Option<(String, String)>> {
         let schema = self.creation_schema(name, persistence == Persistence::Temporary)?;
         let relation = clip(name.as_str());
         if self.name_taken(&schema, &relation) {
@@ -336,8 +342,7 @@ impl Catalog {
 
 /// Every constraint of the statement as it stands in the text: those of columns and those of the table.
 fn constraints_of(t: &CreateTable) -> Vec<TableConstraint> {
-    let mut all: Vec<TableConstraint> =
-        t.columns.iter().flat_map(|c| c.constraints.iter()).chain(&t.constraints).cloned().collect();
+    let mut all: Vec<TableConstraint> = t.columns.iter().flat_map(|c| c.constraints.iter()).chain(&t.constraints).cloned().collect();
     all.sort_by_key(|c| c.span.start);
     all
 }

@@ -238,15 +238,7 @@ impl Catalog {
             return;
         }
         let id = self.fresh();
-        self.put_type(Type {
-            id,
-            schema: key.0,
-            name: key.1,
-            kind: TypeKind::Other,
-            origin: self.now,
-            owner: None,
-            grants: Vec::new(),
-        });
+        self.put_type(Type { id, schema: key.0, name: key.1, kind: TypeKind::Other, origin: self.now, owner: None, grants: Vec::new() });
     }
 
     pub(super) fn drop_types(&mut self, ids: Vec<Id>, cascade: bool) -> Res<Vec<Id>> {

@@ -26,8 +26,7 @@ impl Catalog {
         }
         let analyzed = self.analyze(&v.query)?;
         let bases: Vec<_> = analyzed.columns.iter().map(|c| c.base.clone()).collect();
-        let columns =
-            named_columns(analyzed.columns, &v.columns, "42601", "CREATE VIEW specifies more column names than columns")?;
+        let columns = named_columns(analyzed.columns, &v.columns, "42601", "CREATE VIEW specifies more column names than columns")?;
         let view = View {
             updatable: !v.materialized && is_updatable(&v.query),
             query: v.query.clone(),
@@ -173,8 +172,19 @@ fn is_updatable(q: &Query) -> bool {
                         || c.star
                         || matches!(
                             c.name.as_str(),
-                            "count" | "sum" | "avg" | "min" | "max" | "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "bool_and" | "bool_or"
-                                | "generate_series" | "unnest"
+                            "count"
+                                | "sum"
+                                | "avg"
+                                | "min"
+                                | "max"
+                                | "array_agg"
+                                | "string_agg"
+                                | "json_agg"
+                                | "jsonb_agg"
+                                | "bool_and"
+                                | "bool_or"
+                                | "generate_series"
+                                | "unnest"
                         );
                 }
             });

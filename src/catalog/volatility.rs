@@ -88,11 +88,32 @@ fn extension_volatility(name: &str) -> Option<Volatility> {
             Some(Volatility::Volatile)
         }
         "unaccent" | "similarity_dist" | "show_limit" => Some(Volatility::Stable),
-        "uuid_generate_v3" | "uuid_generate_v5" | "uuid_nil" | "uuid_ns_dns" | "uuid_ns_url" | "uuid_ns_oid" | "uuid_ns_x500" | "crypt"
-        | "digest" | "hmac" | "similarity" | "word_similarity" | "strict_word_similarity" | "show_trgm" | "st_makepoint" | "st_setsrid"
-        | "st_point" | "st_geomfromtext" | "st_x" | "st_y" | "st_transform" | "st_geohash" | "hstore" | "akeys" | "avals" | "immutable_unaccent" => {
-            Some(Volatility::Immutable)
-        }
+        "uuid_generate_v3"
+        | "uuid_generate_v5"
+        | "uuid_nil"
+        | "uuid_ns_dns"
+        | "uuid_ns_url"
+        | "uuid_ns_oid"
+        | "uuid_ns_x500"
+        | "crypt"
+        | "digest"
+        | "hmac"
+        | "similarity"
+        | "word_similarity"
+        | "strict_word_similarity"
+        | "show_trgm"
+        | "st_makepoint"
+        | "st_setsrid"
+        | "st_point"
+        | "st_geomfromtext"
+        | "st_x"
+        | "st_y"
+        | "st_transform"
+        | "st_geohash"
+        | "hstore"
+        | "akeys"
+        | "avals"
+        | "immutable_unaccent" => Some(Volatility::Immutable),
         _ => None,
     }
 }
