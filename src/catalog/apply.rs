@@ -1,10 +1,13 @@
-//! `apply`: one operation changes the catalog as Postgres would.
+//! One operation on the catalog, all or nothing.
 
-use crate::op::Op;
+use crate::op::{Op, OpKind, Statement};
 
 use super::{Catalog, Id};
 
-/// What Postgres would answer instead of doing it.
+/// An operation that Postgres would refuse, or that the catalog cannot follow.
+///
+/// The catalog stays as it was. `certain` is false when the catalog itself may be incomplete (an object that
+/// was made outside of the history); then Postgres may well accept the statement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApplyError {
@@ -12,9 +15,29 @@ pub struct ApplyError {
     pub sqlstate: &'static str,
     /// Postgres's own words, as far as they are known.
     pub message: String,
-    /// The object exists only if the history is incomplete: a guess, not a verdict.
+    /// The catalog knows enough to be sure that Postgres refuses it.
     pub certain: bool,
 }
+
+impl ApplyError {
+    /// Postgres may know better.
+    pub(super) fn maybe(mut self) -> Self {
+        self.certain = false;
+        self
+    }
+
+    pub(super) fn unless(mut self, doubt: bool) -> Self {
+        self.certain &= !doubt;
+        self
+    }
+}
+
+/// An error that holds if the catalog is complete.
+pub(super) fn fails(sqlstate: &'static str, message: impl Into<String>) -> ApplyError {
+    ApplyError { sqlstate, message: message.into(), certain: true }
+}
+
+pub(super) type Res<T> = Result<T, ApplyError>;
 
 /// What an operation touched, for those who ask afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,10 +48,162 @@ pub struct Applied {
     pub skipped: bool,
 }
 
+impl Applied {
+    pub(super) fn created(id: Id) -> Self {
+        Applied { created: vec![id], ..Applied::default() }
+    }
+
+    pub(super) fn skipped() -> Self {
+        Applied { skipped: true, ..Applied::default() }
+    }
+}
+
+/// How deep calls of the history's own functions are followed.
+const MAX_CALLS: u32 = 8;
+
 impl Catalog {
     /// Applies the operation, or leaves the catalog as it was and says what Postgres would.
     pub fn apply(&mut self, op: &Op) -> Result<Applied, ApplyError> {
-        self.track_rows(op);
-        Ok(Applied::default())
+        self.apply_nested(op, 0)
+    }
+
+    /// Applies a whole statement as Postgres does: subcommands of one ALTER TABLE in the order of its passes, and nothing
+    /// at all when a part certainly fails. Errors carry the index of their operation.
+    pub fn apply_statement(&mut self, statement: &Statement) -> Vec<(usize, ApplyError)> {
+        let before = self.clone();
+        let mut order: Vec<usize> = (0..statement.ops.len()).collect();
+        order.sort_by_key(|&i| {
+            let op = &statement.ops[i];
+            // Only within one command, and commands keep their order.
+            let first = statement.ops.iter().position(|o| o.command == op.command).unwrap_or(i);
+            (first, super::columns::pass(op))
+        });
+        let mut errors = Vec::new();
+        for i in order {
+            let op = &statement.ops[i];
+            if let Err(e) = self.apply(op) {
+                let fatal = e.certain && !op.conditional;
+                errors.push((i, e));
+                if fatal {
+                    // Snapshots of an open transaction are unchanged by a failing statement, so the whole value can come back.
+                    *self = before;
+                    break;
+                }
+            }
+        }
+        errors
+    }
+
+    pub(super) fn apply_nested(&mut self, op: &Op, depth: u32) -> Res<Applied> {
+        let mut after = self.clone();
+        match after.dispatch(op, depth) {
+            Ok(applied) => {
+                after.track_rows(op);
+                *self = after;
+                Ok(applied)
+            }
+            Err(e) => {
+                let doubt = !self.complete;
+                Err(e.unless(doubt))
+            }
+        }
+    }
+
+    pub(super) fn may_call(depth: u32) -> bool {
+        depth < MAX_CALLS
+    }
+
+    fn dispatch(&mut self, op: &Op, depth: u32) -> Res<Applied> {
+        match &op.kind {
+            OpKind::CreateTable(t) => self.create_table(t),
+            OpKind::CreateTableAs(t) => self.create_table_as(t),
+            OpKind::Alter { target, action } => self.alter(target, action),
+            OpKind::CreateIndex(i) => self.create_index(i),
+            OpKind::CreateView(v) => self.create_view(v),
+            OpKind::RefreshView { name, concurrently, with_data } => self.refresh_view(name, *concurrently, *with_data),
+            OpKind::CreateSequence { name, if_not_exists, persistence, options } => {
+                self.create_sequence(name, *if_not_exists, *persistence, options)
+            }
+            OpKind::AlterSequence { name, if_exists, options } => self.alter_sequence(name, *if_exists, options),
+
+            OpKind::CreateEnum { name, labels } => self.create_enum(name, labels),
+            OpKind::CreateDomain { name, ty, default, not_null, checks, .. } => {
+                self.create_domain(name, ty, default.as_ref(), *not_null, checks)
+            }
+            OpKind::CreateComposite { name, attributes } => self.create_composite(name, attributes),
+            OpKind::CreateOtherType { name, kind } => self.create_other_type(name, kind),
+            OpKind::AddEnumValue { name, value, if_not_exists, before, after, .. } => {
+                self.add_enum_value(name, value, *if_not_exists, before.as_deref(), after.as_deref())
+            }
+            OpKind::RenameEnumValue { name, from, to } => self.rename_enum_value(name, from, to),
+            OpKind::AlterDomain { name, action } => self.alter_domain(name, action),
+
+            OpKind::CreateFunction(f) => self.create_function(f),
+            OpKind::AlterFunction { object, options } => self.alter_function(object, options),
+            OpKind::CreateTrigger(t) => self.create_trigger(t),
+            OpKind::CreatePolicy(p) => self.create_policy(p),
+            OpKind::AlterPolicy { name, table, roles, using, with_check } => {
+                self.alter_policy(name, table, roles, using.as_ref(), with_check.as_ref())
+            }
+            OpKind::CreateRule { name, table, event, instead, or_replace } => self.create_rule(name, table, event, *instead, *or_replace),
+
+            OpKind::CreateSchema { name, if_not_exists, authorization } => {
+                self.create_schema(name.as_ref(), *if_not_exists, authorization.as_deref())
+            }
+            OpKind::CreateExtension { name, if_not_exists, schema, cascade, .. } => {
+                self.create_extension(name, *if_not_exists, schema.as_ref(), *cascade)
+            }
+            OpKind::AlterExtension { name, .. } => self.alter_extension(name),
+            OpKind::CreateStatistics { name, if_not_exists, exprs, table, .. } => {
+                self.create_statistics(name.as_ref(), *if_not_exists, exprs, table)
+            }
+            OpKind::CreateObject { object, or_replace, if_not_exists, detail } => {
+                self.create_object(object, *or_replace, *if_not_exists, detail)
+            }
+            OpKind::AlterObject { object, detail } => self.alter_object(object, detail),
+            OpKind::Drop { objects, if_exists, cascade, .. } => self.drop_objects(objects, *if_exists, *cascade),
+            OpKind::Rename { object, to } => self.rename_object(object, to),
+            OpKind::SetSchema { object, schema } => self.set_object_schema(object, schema),
+            OpKind::Owner { object, to } => self.set_object_owner(object, to),
+            OpKind::Comment { object, text } => self.comment(object, text.as_deref()),
+            OpKind::Grant(g) => self.grant(g),
+
+            OpKind::Dml(d) => self.dml(d, depth),
+            OpKind::Query(q) => self.query(q, depth),
+            OpKind::Copy { table, columns, query, .. } => self.copy(table.as_ref(), columns, query.as_deref(), depth),
+            OpKind::Truncate { tables, cascade, .. } => self.truncate(tables, *cascade),
+            OpKind::Call { name, args } => self.call(name, args, depth),
+
+            OpKind::Begin { .. } => self.begin(),
+            OpKind::Commit { chain } => self.commit(*chain),
+            OpKind::Rollback { chain } => self.rollback(*chain),
+            OpKind::Savepoint { name } => self.savepoint(name),
+            OpKind::ReleaseSavepoint { name } => self.release_savepoint(name),
+            OpKind::RollbackTo { name } => self.rollback_to(name),
+            OpKind::SetVar { scope, name, value } => self.set_var(*scope, name, value.as_ref()),
+            OpKind::ResetVar { name } => self.reset_var(name.as_deref()),
+            OpKind::SetRole { role, session, local } => self.set_role(role.as_deref(), *session, *local),
+            OpKind::LockTable { tables, .. } => {
+                for (name, _) in tables {
+                    self.need_relation(name)?;
+                }
+                Ok(Applied::default())
+            }
+
+            OpKind::Reindex { target, name, .. } => self.reindex(*target, name.as_ref()),
+            OpKind::Cluster { table, index } => self.cluster(table.as_ref(), index.as_ref()),
+            OpKind::Vacuum { tables, .. } | OpKind::Analyze { tables } => {
+                for name in tables {
+                    self.need_relation(name)?;
+                }
+                Ok(Applied::default())
+            }
+            OpKind::SetConstraints { .. } | OpKind::NoTransaction { .. } | OpKind::DoBlock { .. } => Ok(Applied::default()),
+            OpKind::Opaque { .. } => {
+                // Whatever it did is not known: from here on an unknown object may exist.
+                self.complete = false;
+                Ok(Applied::default())
+            }
+        }
     }
 }

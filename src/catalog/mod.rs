@@ -4,8 +4,34 @@
 //! Objects keep their id through renames and moves.
 
 mod apply;
+mod casts;
+mod code;
+mod columns;
+mod constraints;
+mod data;
+mod drop;
+mod exprs;
+mod extensions;
+mod functions;
+mod grants;
+mod indexes;
+mod infer;
+mod lookup;
 mod model;
+mod names;
+mod objects;
+mod partitions;
+mod query;
+mod rename;
+mod resolve;
 mod rows;
+mod sequences;
+mod session;
+mod store;
+mod tables;
+mod types;
+mod views;
+mod volatility;
 
 pub use apply::{Applied, ApplyError};
 pub use model::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imbl::{HashMap, OrdMap};
+use imbl::{HashMap, OrdMap, OrdSet};
 
 use crate::op::{
     Expr, FkAction, Generated, Identity, IndexElement, ObjectKind, Options, PartitionBound, PartitionBy, Persistence, PgVersion, Query,
@@ -60,12 +60,21 @@ pub struct Catalog {
     pub types: OrdMap<Id, Arc<Type>>,
     pub type_names: HashMap<(String, String), Id>,
     pub functions: OrdMap<Id, Arc<Function>>,
+    /// (schema, name) → every overload: functions, procedures and aggregates share one name space.
+    pub function_names: HashMap<(String, String), Vec<Id>>,
+    /// (schema, constraint name) → how many constraints of that schema bear it; generated names avoid them.
+    pub(super) constraint_names: HashMap<(String, String), u32>,
+    /// What an object refers to, and the reverse. Relations, types and functions share one number space.
+    pub(super) references: HashMap<Id, Arc<[Id]>>,
+    pub(super) dependents: HashMap<Id, OrdSet<Id>>,
     /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …
     pub objects: OrdMap<(ObjectKind, String, String), Arc<Object>>,
     pub comments: OrdMap<String, String>,
+    /// ALTER DEFAULT PRIVILEGES: what objects made from now on are granted.
+    pub default_acls: Vec<DefaultAcl>,
     /// Seed data: rows that the history inserted with plain values.
     pub rows: OrdMap<Id, Arc<super::KnownRows>>,
-    /// As set in the session, folded; `"$user"` is kept as is.
+    /// As set in the session, folded; `$user` is kept as is.
     pub search_path: Vec<String>,
     /// Where the history is now; stamps new objects.
     pub now: Origin,
@@ -80,8 +89,23 @@ pub struct Catalog {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub value: String,
+    /// For lists (`search_path`): the parts.
+    pub parts: Vec<String>,
     /// SET LOCAL: gone with the transaction.
     pub local: bool,
+    /// What a SET LOCAL hides until the transaction ends.
+    pub outer: Option<Box<Setting>>,
+}
+
+/// One ALTER DEFAULT PRIVILEGES … GRANT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultAcl {
+    /// `None`: in every schema.
+    pub schema: Option<String>,
+    /// Objects that this role makes; `None`: the current one.
+    pub role: Option<String>,
+    pub kind: ObjectKind,
+    pub acl: Acl,
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +122,8 @@ pub struct Schema {
     pub origin: Origin,
     pub owner: Option<String>,
     pub grants: Vec<Acl>,
+    /// Made up because a statement named it and the history did not.
+    pub assumed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
@@ -172,6 +198,8 @@ pub struct Column {
     pub default: Option<Expr>,
     /// Volatility of the default, through casts, nesting and functions known to the catalog.
     pub default_volatility: Option<Volatility>,
+    /// Functions, sequences and types that the default or the generation expression names.
+    pub uses: Vec<Id>,
     /// Made with a `serial` type: the sequence.
     pub serial: Option<Id>,
     pub identity: Option<Identity>,
@@ -225,7 +253,10 @@ pub struct Constraint {
     pub deferrable: bool,
     pub initially_deferred: bool,
     pub no_inherit: bool,
+    /// Came from a parent and was not declared here.
     pub inherited: bool,
+    /// Functions and types that the expression names.
+    pub uses: Vec<Id>,
     pub origin: Origin,
 }
 
@@ -287,6 +318,8 @@ pub struct Index {
     pub parent: Option<Id>,
     /// Made by ON ONLY on a partitioned table and not complete yet.
     pub only: bool,
+    /// Functions and types that key expressions and the predicate name.
+    pub uses: Vec<Id>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -324,6 +357,8 @@ pub struct Trigger {
     pub for_each_row: bool,
     pub when: Option<Expr>,
     pub constraint: bool,
+    /// Copied from the partitioned table above.
+    pub inherited: bool,
     pub mode: TriggerMode,
     pub origin: Origin,
 }
@@ -336,6 +371,8 @@ pub struct Policy {
     pub roles: Vec<String>,
     pub using: Option<Expr>,
     pub with_check: Option<Expr>,
+    /// Functions, types and other relations that the expressions name.
+    pub uses: Vec<Id>,
     pub origin: Origin,
 }
 
@@ -411,6 +448,10 @@ pub struct Function {
     pub arg_types: Vec<String>,
     /// How many of them have defaults.
     pub defaults: usize,
+    /// The last argument takes any number of values.
+    pub variadic: bool,
+    /// Types and row types of arguments and result, as far as the catalog knows them.
+    pub types: Vec<Id>,
     pub returns: String,
     pub origin: Origin,
     pub owner: Option<String>,
@@ -435,7 +476,7 @@ impl Catalog {
         let mut c = Catalog { pg, complete: true, search_path: vec!["$user".into(), "public".into()], ..Catalog::default() };
         c.schemas.insert(
             "public".into(),
-            Arc::new(Schema { name: "public".into(), origin: Origin::default(), owner: None, grants: Vec::new() }),
+            Arc::new(Schema { name: "public".into(), origin: Origin::default(), owner: None, grants: Vec::new(), assumed: false }),
         );
         c
     }
@@ -443,14 +484,61 @@ impl Catalog {
     pub fn relation_named(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
         self.relations.get(self.relation_names.get(&(schema.to_string(), name.to_string()))?)
     }
-
-    /// Called when a script ends: an open transaction is closed as the runner would close it.
-    pub fn end_of_script(&mut self) {
-        self.transaction = None;
-    }
 }
 
 impl Relation {
+    /// A relation with nothing in it.
+    pub fn empty(id: Id, schema: impl Into<String>, name: impl Into<String>, kind: RelKind, origin: Origin) -> Self {
+        Relation {
+            id,
+            schema: schema.into(),
+            name: name.into(),
+            kind,
+            origin,
+            assumed: false,
+            persistence: Persistence::Permanent,
+            columns: Vec::new(),
+            next_attnum: 1,
+            constraints: Vec::new(),
+            triggers: Vec::new(),
+            policies: Vec::new(),
+            rules: Vec::new(),
+            row_security: false,
+            force_row_security: false,
+            replica_identity: None,
+            owner: None,
+            grants: Vec::new(),
+            options: Options::new(),
+            tablespace: None,
+            access_method: None,
+            parents: Vec::new(),
+            partition_by: None,
+            partition_bound: None,
+            index: None,
+            view: None,
+            sequence: None,
+            clustered_on: None,
+        }
+    }
+
+    /// Appends the column under the next attribute number.
+    pub fn push_column(&mut self, mut column: Column) {
+        column.attnum = self.next_attnum;
+        self.next_attnum += 1;
+        self.columns.push(column);
+    }
+
+    pub fn column_mut(&mut self, name: &str) -> Option<&mut Column> {
+        self.columns.iter_mut().find(|c| c.name == name)
+    }
+
+    pub fn primary_key(&self) -> Option<&Constraint> {
+        self.constraints.iter().find(|c| matches!(c.kind, ConKind::PrimaryKey { .. }))
+    }
+
+    pub fn is_partition(&self) -> bool {
+        self.partition_bound.is_some()
+    }
     pub fn rel_name(&self) -> RelName {
         RelName::new(&self.schema, &self.name)
     }
@@ -461,5 +549,72 @@ impl Relation {
 
     pub fn constraint(&self, name: &str) -> Option<&Constraint> {
         self.constraints.iter().find(|c| c.name == name)
+    }
+}
+
+impl Column {
+    /// A nullable column without default.
+    pub fn new(name: impl Into<String>, ty: ColumnType, origin: Origin) -> Self {
+        Column {
+            name: name.into(),
+            attnum: 0,
+            ty,
+            collation: None,
+            not_null: false,
+            default: None,
+            default_volatility: None,
+            uses: Vec::new(),
+            serial: None,
+            identity: None,
+            generated: None,
+            storage: None,
+            compression: None,
+            statistics: None,
+            origin,
+            inherited: false,
+            grants: Vec::new(),
+        }
+    }
+}
+
+impl ColumnType {
+    /// A type of `pg_catalog` without modifiers.
+    pub fn builtin(name: impl Into<String>) -> Self {
+        ColumnType { name: name.into(), id: None, modifiers: Vec::new(), array_dims: 0 }
+    }
+
+    /// The type of an expression that is not understood.
+    pub fn unknown() -> Self {
+        ColumnType::builtin("unknown")
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        self.name == "unknown"
+    }
+
+    pub fn is_array(&self) -> bool {
+        self.array_dims > 0
+    }
+}
+
+impl ConKind {
+    /// The columns of the constrained table, in the order of the constraint.
+    pub fn columns(&self) -> &[String] {
+        match self {
+            ConKind::Check { columns, .. }
+            | ConKind::Unique { columns, .. }
+            | ConKind::PrimaryKey { columns, .. }
+            | ConKind::ForeignKey { columns, .. }
+            | ConKind::Exclude { columns, .. } => columns,
+            ConKind::NotNull { column } => std::slice::from_ref(column),
+        }
+    }
+
+    /// The index that backs it.
+    pub fn index(&self) -> Option<Id> {
+        match self {
+            ConKind::Unique { index, .. } | ConKind::PrimaryKey { index, .. } | ConKind::Exclude { index, .. } => Some(*index),
+            _ => None,
+        }
     }
 }

@@ -483,24 +483,7 @@ fn insert_targets(named: &Relation, columns: Option<&[Name]>) -> Bound<Vec<Colum
 }
 
 fn assumed_column(name: &str) -> Column {
-    Column {
-        name: name.to_string(),
-        attnum: 0,
-        ty: ColumnType { name: String::new(), id: None, modifiers: Vec::new(), array_dims: 0 },
-        collation: None,
-        not_null: false,
-        default: None,
-        default_volatility: None,
-        serial: None,
-        identity: None,
-        generated: None,
-        storage: None,
-        compression: None,
-        statistics: None,
-        origin: Default::default(),
-        inherited: false,
-        grants: Vec::new(),
-    }
+    Column::new(name, ColumnType { name: String::new(), id: None, modifiers: Vec::new(), array_dims: 0 }, Default::default())
 }
 
 /// DEFAULT in a row of VALUES or after SET.

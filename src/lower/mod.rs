@@ -1,5 +1,10 @@
 //! Syntax → operations, one file per statement family.
 
+pub mod dml;
+pub mod expr;
+pub mod query;
+pub mod types;
+
 use crate::op::Statement;
 use crate::source::{SourceFile, Span};
 

@@ -1,0 +1,141 @@
+//! Extensions: what the well-known ones bring.
+
+use std::sync::Arc;
+
+use crate::op::{Name, ObjectKind};
+
+use super::apply::{Applied, Res, fails};
+use super::names::clip;
+use super::{Catalog, Id, Object};
+
+/// Extension → types that it makes. An extension in this list makes no relations, schemas or trigger functions that a
+/// migration could mean without the catalog knowing.
+const KNOWN: &[(&str, &[&str])] = &[
+    ("adminpack", &[]),
+    ("amcheck", &[]),
+    ("bloom", &[]),
+    ("btree_gin", &[]),
+    ("btree_gist", &[]),
+    ("citext", &["citext"]),
+    ("cube", &["cube"]),
+    ("dict_int", &[]),
+    ("dict_xsyn", &[]),
+    ("earthdistance", &["earth"]),
+    ("fuzzystrmatch", &[]),
+    ("hstore", &["hstore", "ghstore"]),
+    ("intarray", &["query_int", "intbig_gkey"]),
+    ("isn", &["ean13", "isbn13", "ismn13", "issn13", "isbn", "ismn", "issn", "upc"]),
+    ("lo", &["lo"]),
+    ("ltree", &["ltree", "lquery", "ltxtquery", "ltree_gist"]),
+    ("pg_trgm", &["gtrgm"]),
+    ("pgcrypto", &[]),
+    ("pgrowlocks", &[]),
+    ("pgstattuple", &[]),
+    ("plpgsql", &[]),
+    ("seg", &["seg"]),
+    ("tablefunc", &["tablefunc_crosstab_2", "tablefunc_crosstab_3", "tablefunc_crosstab_4"]),
+    ("tcn", &[]),
+    ("tsm_system_rows", &[]),
+    ("tsm_system_time", &[]),
+    ("unaccent", &[]),
+    ("uuid-ossp", &[]),
+    ("vector", &["vector", "halfvec", "sparsevec"]),
+    ("xml2", &[]),
+];
+
+pub(super) fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(n, _)| *n == name)
+}
+
+fn types_of(name: &str) -> &'static [&'static str] {
+    match name {
+        // Makes relations too, so it is not among the known.
+        "postgis" => &["geometry", "geography", "box2d", "box3d", "box2df", "spheroid", "gidx", "geometry_dump"],
+        _ => KNOWN.iter().find(|(n, _)| *n == name).map_or(&[], |(_, t)| t),
+    }
+}
+
+fn requires(name: &str) -> &'static [&'static str] {
+    match name {
+        "earthdistance" => &["cube"],
+        "postgis_topology" | "postgis_raster" | "postgis_sfcgal" => &["postgis"],
+        "postgis_tiger_geocoder" => &["postgis", "fuzzystrmatch"],
+        _ => &[],
+    }
+}
+
+impl Catalog {
+    pub(super) fn create_extension(&mut self, name: &Name, if_not_exists: bool, schema: Option<&Name>, cascade: bool) -> Res<Applied> {
+        let name = clip(name.as_str());
+        if self.has_extension(&name) || name == "plpgsql" {
+            if if_not_exists {
+                return Ok(Applied::skipped());
+            }
+            return Err(fails("42710", format!("extension \"{name}\" already exists")));
+        }
+        for r in requires(&name) {
+            if !self.has_extension(r) {
+                if !cascade {
+                    if !self.complete {
+                        continue;
+                    }
+                    return Err(fails("42704", format!("required extension \"{r}\" is not installed")));
+                }
+                let r = super::partitions::made_up(r);
+                self.create_extension(&r, true, schema, true)?;
+            }
+        }
+        let schema = match schema {
+            Some(s) => self.need_schema(s.as_str())?,
+            None => self.effective_path().find(|s| *s != super::resolve::TEMP).unwrap_or("public").to_string(),
+        };
+        for t in types_of(&name) {
+            self.put_extension_type(&schema, t);
+        }
+        let object = Object {
+            kind: ObjectKind::Extension,
+            schema: schema.clone(),
+            name: name.clone(),
+            detail: String::new(),
+            relations: Vec::new(),
+            columns: Vec::new(),
+            origin: self.now,
+        };
+        self.objects.insert((ObjectKind::Extension, String::new(), name), Arc::new(object));
+        Ok(Applied::default())
+    }
+
+    pub(super) fn alter_extension(&mut self, name: &Name) -> Res<Applied> {
+        let name = clip(name.as_str());
+        if !self.has_extension(&name) && name != "plpgsql" {
+            return Err(fails("42704", format!("extension \"{name}\" does not exist")));
+        }
+        Ok(Applied::default())
+    }
+
+    fn extension_types(&self, name: &str) -> Vec<Id> {
+        let Some(e) = self.objects.get(&(ObjectKind::Extension, String::new(), name.to_string())) else { return Vec::new() };
+        types_of(name).iter().filter_map(|t| self.type_names.get(&(e.schema.clone(), (*t).to_string())).copied()).collect()
+    }
+
+    pub(super) fn drop_extension(&mut self, name: &str) -> bool {
+        let name = clip(name);
+        let types = self.extension_types(&name);
+        // Columns of its types fall with it only by CASCADE, which DROP EXTENSION then says; what it owns goes in any case.
+        let _ = self.drop_types(types, true);
+        self.objects.remove(&(ObjectKind::Extension, String::new(), name)).is_some()
+    }
+
+    pub(super) fn move_extension(&mut self, name: &str, schema: &str) {
+        let name = clip(name);
+        for id in self.extension_types(&name) {
+            self.edit_type(id, |t| t.schema = schema.to_string());
+        }
+        let key = (ObjectKind::Extension, String::new(), name);
+        if let Some(old) = self.objects.get(&key).cloned() {
+            let mut new = Object::clone(&old);
+            new.schema = schema.to_string();
+            self.objects.insert(key, Arc::new(new));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Questions that other rooms ask of the catalog. Each costs what its answer is long.
+
+use super::{Catalog, ConKind, Constraint, Id, Relation, Trigger};
+
+impl Catalog {
+    fn referring(&self, id: Id) -> impl Iterator<Item = &Relation> {
+        self.referrers(id).filter_map(|r| self.relation(r))
+    }
+
+    /// Every index of the table, in the order of creation.
+    pub fn indexes_of(&self, table: Id) -> Vec<&Relation> {
+        self.referring(table).filter(|r| r.index.as_ref().is_some_and(|i| i.table == table)).collect()
+    }
+
+    /// Foreign keys that point at the table, with the table that has them (which may be the same one).
+    pub fn foreign_keys_to(&self, table: Id) -> Vec<(&Relation, &Constraint)> {
+        self.referring(table)
+            .flat_map(|r| r.constraints.iter().map(move |c| (r, c)))
+            .filter(|(_, c)| matches!(&c.kind, ConKind::ForeignKey { table: t, .. } if *t == table))
+            .collect()
+    }
+
+    /// Direct inheritance children and partitions.
+    pub fn children_of(&self, table: Id) -> Vec<Id> {
+        self.referring(table).filter(|r| r.parents.contains(&table)).map(|r| r.id).collect()
+    }
+
+    /// Children, their children and so on, parents first.
+    pub fn descendants_of(&self, table: Id) -> Vec<Id> {
+        let mut out = self.children_of(table);
+        let mut next = 0;
+        while let Some(id) = out.get(next).copied() {
+            next += 1;
+            for child in self.children_of(id) {
+                if !out.contains(&child) {
+                    out.push(child);
+                }
+            }
+        }
+        out
+    }
+
+    /// Partitions of a partitioned table, all levels.
+    pub fn partitions_of(&self, table: Id) -> Vec<Id> {
+        let mut out = self.descendants_of(table);
+        out.retain(|id| self.relation(*id).is_some_and(Relation::is_partition));
+        out
+    }
+
+    /// Views and materialized views that read the relation (or this column of it), through other views too.
+    pub fn views_on(&self, relation: Id, column: Option<&str>) -> Vec<Id> {
+        let reads = |r: &Relation, of: Id, column: Option<&str>| {
+            r.view
+                .as_ref()
+                .is_some_and(|v| v.depends.iter().any(|(id, columns)| *id == of && column.is_none_or(|c| columns.iter().any(|x| x == c))))
+        };
+        let mut out: Vec<Id> = self.referring(relation).filter(|r| reads(r, relation, column)).map(|r| r.id).collect();
+        let mut next = 0;
+        while let Some(id) = out.get(next).copied() {
+            next += 1;
+            for r in self.referring(id) {
+                if reads(r, id, None) && !out.contains(&r.id) {
+                    out.push(r.id);
+                }
+            }
+        }
+        out
+    }
+
+    /// Views that read the relation themselves.
+    pub fn direct_views_on(&self, relation: Id, column: Option<&str>) -> Vec<Id> {
+        self.referring(relation)
+            .filter(|r| {
+                r.view.as_ref().is_some_and(|v| {
+                    v.depends.iter().any(|(id, columns)| *id == relation && column.is_none_or(|c| columns.iter().any(|x| x == c)))
+                })
+            })
+            .map(|r| r.id)
+            .collect()
+    }
+
+    /// Sequences owned by columns of the table, with the column.
+    pub fn sequences_of(&self, table: Id) -> Vec<(&Relation, &str)> {
+        self.referring(table)
+            .filter_map(|r| {
+                let (owner, column) = r.sequence.as_ref()?.owned_by.as_ref()?;
+                (*owner == table).then_some((r, column.as_str()))
+            })
+            .collect()
+    }
+
+    /// The sequence behind a serial or identity column.
+    pub fn sequence_of_column(&self, table: Id, column: &str) -> Option<&Relation> {
+        self.sequences_of(table).into_iter().find(|(_, c)| *c == column).map(|(s, _)| s)
+    }
+
+    /// Triggers of a relation, in the order in which they were made.
+    pub fn triggers(&self, relation: Id) -> &[Trigger] {
+        self.relation(relation).map_or(&[], |r| &r.triggers)
+    }
+
+    /// Triggers anywhere that call the function.
+    pub fn triggers_calling(&self, function: Id) -> Vec<(&Relation, &Trigger)> {
+        self.referring(function)
+            .flat_map(|r| r.triggers.iter().map(move |t| (r, t)))
+            .filter(|(_, t)| t.function_id == Some(function))
+            .collect()
+    }
+
+    /// Relations with a column of the type, with the column.
+    pub fn columns_of_type(&self, ty: Id) -> Vec<(&Relation, &str)> {
+        self.referring(ty).flat_map(|r| r.columns.iter().filter(move |c| c.ty.id == Some(ty)).map(move |c| (r, c.name.as_str()))).collect()
+    }
+
+    /// The object (relation, type or function) was there in the other catalog already.
+    pub fn existed_in(&self, id: Id, before: &Catalog) -> bool {
+        before.relations.contains_key(&id) || before.types.contains_key(&id) || before.functions.contains_key(&id)
+    }
+}

@@ -1,0 +1,176 @@
+//! Inheritance and partitions: attaching, detaching, and what goes from parent to child.
+
+use crate::op::{Name, PartitionBound, QName};
+
+use super::apply::{Res, fails};
+use super::{Catalog, ConKind, Id, RelKind, Relation};
+
+impl Catalog {
+    /// What a new partition gets from its partitioned table: indexes, foreign keys, row triggers.
+    pub(super) fn clone_to_partition(&mut self, parent: Id, partition: Id) -> Res<()> {
+        let indexes: Vec<Id> = self.indexes_of(parent).iter().map(|r| r.id).collect();
+        for ix in indexes {
+            self.index_partition(ix, partition)?;
+        }
+        let Some(from) = self.relation(parent).cloned() else { return Ok(()) };
+        for c in from.constraints.iter().filter(|c| matches!(c.kind, ConKind::ForeignKey { .. })) {
+            self.clone_foreign_key(partition, c);
+        }
+        for t in from.triggers.iter().filter(|t| t.for_each_row) {
+            self.clone_trigger(partition, t);
+        }
+        Ok(())
+    }
+
+    pub(super) fn attach_partition(&mut self, parent: Id, partition: &QName, bound: &PartitionBound) -> Res<()> {
+        let id = self.need_relation(partition)?;
+        let (Some(p), Some(c)) = (self.relation(parent).cloned(), self.relation(id).cloned()) else { return Ok(()) };
+        if p.kind != RelKind::PartitionedTable && !p.assumed {
+            if p.index.is_some() {
+                return self.attach_index(parent, partition);
+            }
+            return Err(fails("42809", format!("ALTER action ATTACH PARTITION cannot be performed on relation \"{}\"", p.name)));
+        }
+        if c.is_partition() {
+            return Err(fails("42809", format!("\"{}\" is already a partition", c.name)));
+        }
+        if !c.parents.is_empty() {
+            return Err(fails("42809", "cannot attach inheritance child as partition"));
+        }
+        if !c.assumed && !p.assumed {
+            for column in &c.columns {
+                if p.column(&column.name).is_none() {
+                    let message = format!("table \"{}\" contains column \"{}\" not found in parent \"{}\"", c.name, column.name, p.name);
+                    return Err(fails("42804", message));
+                }
+            }
+            self.check_child_columns(&p, &c)?;
+        }
+        let bound = bound.clone();
+        self.edit(id, |r| {
+            r.parents.push(parent);
+            r.partition_bound = Some(bound);
+            r.columns.iter_mut().for_each(|c| c.inherited = false);
+        });
+        self.mark_merged_checks(parent, id);
+        self.clone_to_partition(parent, id)?;
+        // A parent's index that waited for this partition may be complete now.
+        let waiting: Vec<Id> =
+            self.indexes_of(parent).iter().filter(|r| r.index.as_ref().is_some_and(|i| !i.valid)).map(|r| r.id).collect();
+        for ix in waiting {
+            self.validate_partitioned_index(ix, parent);
+        }
+        Ok(())
+    }
+
+    pub(super) fn detach_partition(&mut self, parent: Id, partition: Id) {
+        let indexes: Vec<Id> = self
+            .indexes_of(partition)
+            .into_iter()
+            .filter(|r| {
+                r.index
+                    .as_ref()
+                    .and_then(|i| i.parent)
+                    .is_some_and(|p| self.relation(p).is_some_and(|p| p.index.as_ref().is_some_and(|i| i.table == parent)))
+            })
+            .map(|r| r.id)
+            .collect();
+        for ix in indexes {
+            self.set_index_parent(ix, None);
+        }
+        let above: Vec<String> = self.relation(parent).map(|p| p.triggers.iter().map(|t| t.name.clone()).collect()).unwrap_or_default();
+        self.edit(partition, |r| {
+            r.parents.retain(|p| *p != parent);
+            r.partition_bound = None;
+            r.constraints.iter_mut().for_each(|c| c.inherited = false);
+            r.columns.iter_mut().for_each(|c| c.inherited = false);
+            // Row triggers that came from the parent go with it.
+            r.triggers.retain(|t| !(t.inherited && above.contains(&t.name)));
+        });
+    }
+
+    /// ALTER TABLE … INHERIT.
+    pub(super) fn inherit(&mut self, child: Id, parent: &QName) -> Res<()> {
+        let parent = self.need_relation(parent)?;
+        let (Some(p), Some(c)) = (self.relation(parent).cloned(), self.relation(child).cloned()) else { return Ok(()) };
+        if c.parents.contains(&parent) {
+            return Err(fails("42P07", format!("relation \"{}\" would be inherited from more than once", p.name)));
+        }
+        if parent == child || self.descendants_of(child).contains(&parent) {
+            return Err(fails("42P07", "circular inheritance not allowed"));
+        }
+        if p.kind == RelKind::PartitionedTable {
+            return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
+        }
+        if !p.assumed && !c.assumed {
+            self.check_child_columns(&p, &c)?;
+        }
+        self.edit(child, |r| r.parents.push(parent));
+        self.mark_merged_checks(parent, child);
+        Ok(())
+    }
+
+    pub(super) fn disinherit(&mut self, child: Id, parent: Id) {
+        self.edit(child, |r| {
+            r.parents.retain(|p| *p != parent);
+            if r.parents.is_empty() {
+                r.columns.iter_mut().for_each(|c| c.inherited = false);
+                r.constraints.iter_mut().for_each(|c| c.inherited = false);
+            }
+        });
+    }
+
+    fn check_child_columns(&self, p: &Relation, c: &Relation) -> Res<()> {
+        for pc in &p.columns {
+            let Some(cc) = c.column(&pc.name) else {
+                return Err(fails("42804", format!("child table is missing column \"{}\"", pc.name)));
+            };
+            if cc.ty != pc.ty {
+                let message = format!("child table \"{}\" has different type for column \"{}\"", c.name, pc.name);
+                return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
+            }
+            if pc.not_null && !cc.not_null {
+                return Err(
+                    fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)).unless(self.at_least(17))
+                );
+            }
+        }
+        for pcon in p.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. }) && !c.no_inherit) {
+            if c.constraint(&pcon.name).is_none() {
+                return Err(fails("42804", format!("child table is missing constraint \"{}\"", pcon.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_merged_checks(&mut self, parent: Id, child: Id) {
+        let names: Vec<String> = self
+            .relation(parent)
+            .map(|p| p.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. })).map(|c| c.name.clone()).collect())
+            .unwrap_or_default();
+        // A partition's own check of the same name becomes the parent's.
+        if self.relation(child).is_some_and(Relation::is_partition) {
+            self.edit(child, |r| r.constraints.iter_mut().filter(|c| names.contains(&c.name)).for_each(|c| c.inherited = true));
+        }
+    }
+
+    /// Every partition of the tree that holds rows.
+    pub fn leaf_partitions(&self, table: Id) -> Vec<Id> {
+        let mut out = self.partitions_of(table);
+        out.retain(|id| self.relation(*id).is_some_and(|r| r.kind != RelKind::PartitionedTable));
+        out
+    }
+
+    /// The columns of the partition key, expressions' columns included.
+    pub fn partition_key_columns(&self, rel: &Relation) -> Vec<String> {
+        let keys = rel.partition_by.iter().flat_map(|by| &by.keys);
+        let mut out: Vec<String> = keys.flat_map(|k| self.columns_in(k, rel).unwrap_or_default()).collect();
+        out.dedup();
+        out
+    }
+}
+
+/// A name for a place in the catalog that has no words in the file.
+pub(super) fn made_up(name: &str) -> Name {
+    Name::new(name, crate::source::Span::default())
+}

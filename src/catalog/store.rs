@@ -1,0 +1,189 @@
+//! Keeps the maps of the catalog in step: names, references and their reverse.
+//!
+//! Every change of an object goes through here, so that no other file can leave a stale name or a dangling reference behind.
+
+use std::sync::Arc;
+
+use super::{Catalog, ConKind, Function, Id, Relation, Type, TypeKind};
+
+impl Catalog {
+    pub(super) fn fresh(&mut self) -> Id {
+        self.next_id += 1;
+        Id(self.next_id)
+    }
+
+    /// Inserts the relation, or replaces the one with its id.
+    pub(super) fn put(&mut self, rel: Relation) {
+        let old = self.relations.get(&rel.id).cloned();
+        if old.as_ref().is_none_or(|o| o.name != rel.name || o.schema != rel.schema) {
+            if let Some(o) = &old {
+                self.relation_names.remove(&(o.schema.clone(), o.name.clone()));
+            }
+            self.relation_names.insert((rel.schema.clone(), rel.name.clone()), rel.id);
+        }
+        self.count_constraints(old.as_deref(), Some(&rel));
+        self.refer(rel.id, references_of(&rel));
+        self.relations.insert(rel.id, Arc::new(rel));
+    }
+
+    pub(super) fn remove_relation(&mut self, id: Id) {
+        let Some(old) = self.relations.remove(&id) else { return };
+        self.relation_names.remove(&(old.schema.clone(), old.name.clone()));
+        self.count_constraints(Some(&old), None);
+        self.refer(id, Vec::new());
+    }
+
+    /// Changes a relation in place; does nothing when it is gone.
+    pub(super) fn edit(&mut self, id: Id, f: impl FnOnce(&mut Relation)) {
+        if let Some(rel) = self.relations.get(&id) {
+            let mut rel = Relation::clone(rel);
+            f(&mut rel);
+            self.put(rel);
+        }
+    }
+
+    pub(super) fn put_type(&mut self, ty: Type) {
+        if let Some(o) = self.types.get(&ty.id) {
+            self.type_names.remove(&(o.schema.clone(), o.name.clone()));
+        }
+        self.type_names.insert((ty.schema.clone(), ty.name.clone()), ty.id);
+        let refs = match &ty.kind {
+            TypeKind::Domain { base, .. } => base.id.into_iter().collect(),
+            _ => Vec::new(),
+        };
+        self.refer(ty.id, refs);
+        self.types.insert(ty.id, Arc::new(ty));
+    }
+
+    pub(super) fn remove_type(&mut self, id: Id) {
+        let Some(old) = self.types.remove(&id) else { return };
+        self.type_names.remove(&(old.schema.clone(), old.name.clone()));
+        self.refer(id, Vec::new());
+    }
+
+    pub(super) fn edit_type(&mut self, id: Id, f: impl FnOnce(&mut Type)) {
+        if let Some(ty) = self.types.get(&id) {
+            let mut ty = Type::clone(ty);
+            f(&mut ty);
+            self.put_type(ty);
+        }
+    }
+
+    pub(super) fn put_function(&mut self, function: Function) {
+        self.forget_function_name(function.id);
+        self.function_names.entry((function.schema.clone(), function.name.clone())).or_default().push(function.id);
+        self.refer(function.id, function.types.clone());
+        self.functions.insert(function.id, Arc::new(function));
+    }
+
+    pub(super) fn remove_function(&mut self, id: Id) {
+        self.forget_function_name(id);
+        self.functions.remove(&id);
+        self.refer(id, Vec::new());
+    }
+
+    pub(super) fn edit_function(&mut self, id: Id, f: impl FnOnce(&mut Function)) {
+        if let Some(function) = self.functions.get(&id) {
+            let mut function = Function::clone(function);
+            f(&mut function);
+            self.put_function(function);
+        }
+    }
+
+    fn forget_function_name(&mut self, id: Id) {
+        let Some(old) = self.functions.get(&id) else { return };
+        let key = (old.schema.clone(), old.name.clone());
+        if let Some(ids) = self.function_names.get_mut(&key) {
+            ids.retain(|i| *i != id);
+            if ids.is_empty() {
+                self.function_names.remove(&key);
+            }
+        }
+    }
+
+    /// Everything that refers to the object, in the order of creation.
+    pub(super) fn referrers(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+        self.dependents.get(&id).into_iter().flat_map(|s| s.iter().copied())
+    }
+
+    fn refer(&mut self, id: Id, mut refs: Vec<Id>) {
+        refs.sort_unstable();
+        refs.dedup();
+        let old = self.references.get(&id).cloned();
+        let before: &[Id] = old.as_deref().unwrap_or(&[]);
+        if before == refs.as_slice() {
+            return;
+        }
+        for gone in before.iter().filter(|r| refs.binary_search(r).is_err()) {
+            if let Some(set) = self.dependents.get_mut(gone) {
+                set.remove(&id);
+                if set.is_empty() {
+                    self.dependents.remove(gone);
+                }
+            }
+        }
+        for new in refs.iter().filter(|r| before.binary_search(r).is_err()) {
+            self.dependents.entry(*new).or_default().insert(id);
+        }
+        if refs.is_empty() {
+            self.references.remove(&id);
+        } else {
+            self.references.insert(id, refs.into());
+        }
+    }
+
+    fn count_constraints(&mut self, old: Option<&Relation>, new: Option<&Relation>) {
+        if let (Some(o), Some(n)) = (old, new)
+            && o.schema == n.schema
+            && o.constraints.len() == n.constraints.len()
+            && o.constraints.iter().zip(&n.constraints).all(|(a, b)| a.name == b.name)
+        {
+            return;
+        }
+        if let Some(rel) = old {
+            for c in &rel.constraints {
+                let key = (rel.schema.clone(), c.name.clone());
+                match self.constraint_names.get_mut(&key) {
+                    Some(n) if *n > 1 => *n -= 1,
+                    _ => {
+                        self.constraint_names.remove(&key);
+                    }
+                }
+            }
+        }
+        if let Some(rel) = new {
+            for c in &rel.constraints {
+                *self.constraint_names.entry((rel.schema.clone(), c.name.clone())).or_insert(0) += 1;
+            }
+        }
+    }
+}
+
+fn references_of(rel: &Relation) -> Vec<Id> {
+    let mut out = rel.parents.clone();
+    for c in &rel.columns {
+        out.extend(c.ty.id);
+        out.extend(&c.uses);
+    }
+    for c in &rel.constraints {
+        out.extend(&c.uses);
+        if let ConKind::ForeignKey { table, .. } = &c.kind {
+            out.push(*table);
+        }
+    }
+    out.extend(rel.triggers.iter().filter_map(|t| t.function_id));
+    out.extend(rel.policies.iter().flat_map(|p| &p.uses));
+    if let Some(i) = &rel.index {
+        out.push(i.table);
+        out.extend(i.parent);
+        out.extend(&i.uses);
+    }
+    if let Some(v) = &rel.view {
+        out.extend(v.depends.iter().map(|(id, _)| *id));
+        out.extend(v.functions.iter().chain(&v.types));
+    }
+    if let Some((table, _)) = rel.sequence.as_ref().and_then(|s| s.owned_by.as_ref()) {
+        out.push(*table);
+    }
+    out
+}

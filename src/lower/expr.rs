@@ -1,0 +1,894 @@
+//! Expressions, read from tokens with Postgres's precedences (`gram.y`: `a_expr`, `b_expr`, `c_expr`).
+//!
+//! Read from tokens and not through another AST because a diagnostic points at the exact words of an expression and
+//! a plan copies them; a tree without spans has lost both.
+
+use crate::op::{Call, Expr, ExprKind, Name, QName, TypeName};
+use crate::sql::cursor::{Cursor, Read};
+use crate::sql::token::{TokenKind, ident_value, string_value};
+
+use super::{query, types};
+
+/// Any expression (`a_expr`).
+pub fn expr(c: &mut Cursor<'_>) -> Read<Expr> {
+    binary(c, 0, false)
+}
+
+/// What stands after DEFAULT (`b_expr`): no AND, OR, NOT, IN, LIKE, BETWEEN, IS NULL, so that `DEFAULT 1 NOT NULL` ends at `1`.
+pub fn b_expr(c: &mut Cursor<'_>) -> Read<Expr> {
+    binary(c, 0, true)
+}
+
+pub fn expr_list(c: &mut Cursor<'_>) -> Read<Vec<Expr>> {
+    c.list(expr)
+}
+
+/// `( expr )`.
+pub fn in_parens(c: &mut Cursor<'_>) -> Read<Expr> {
+    c.parens(expr)
+}
+
+/// An expression from the token at `start` to the last one read.
+pub(super) fn made(c: &Cursor<'_>, start: usize, kind: ExprKind) -> Expr {
+    Expr { text: c.text_from(start), span: c.span_from(start), kind }
+}
+
+/// Runs `f` one level deeper; refuses what is nested so deeply that whoever walks the tree could exhaust the stack.
+pub(super) fn deeper<T>(c: &mut Cursor<'_>, f: impl FnOnce(&mut Cursor<'_>) -> Read<T>) -> Read<T> {
+    if c.depth >= MAX_DEPTH {
+        return Err(crate::sql::cursor::Unread { at: c.here(), message: "nested too deeply to be read".to_owned() });
+    }
+    c.depth += 1;
+    let out = stacker::maybe_grow(RED_ZONE, STACK_PIECE, || f(c));
+    c.depth -= 1;
+    out
+}
+
+const MAX_DEPTH: u16 = 300;
+/// Room that one level surely gets along with, also in a debug build.
+const RED_ZONE: usize = 128 * 1024;
+const STACK_PIECE: usize = 2 * 1024 * 1024;
+
+/// Operands of one run of operators that become nested `Binary`s; the rest of a longer run becomes one flat list. A
+/// generated `id = 1 OR id = 2 OR …` would otherwise make a tree as deep as it is long. Less and less is allowed further
+/// down, so that runs inside of runs stay shallow as well.
+fn max_run(depth: u16) -> usize {
+    (64usize >> (depth / 8).min(4)).max(4)
+}
+
+/// How strongly infix operators bind, weakest first.
+mod bp {
+    pub const OR: u8 = 1;
+    pub const AND: u8 = 2;
+    pub const NOT: u8 = 3;
+    pub const IS: u8 = 4;
+    pub const COMPARE: u8 = 5;
+    pub const LIKE: u8 = 6;
+    pub const OTHER: u8 = 7;
+    pub const ADD: u8 = 8;
+    pub const MUL: u8 = 9;
+    pub const POWER: u8 = 10;
+    pub const AT: u8 = 11;
+    pub const COLLATE: u8 = 12;
+    pub const SIGN: u8 = 13;
+    pub const CAST: u8 = 15;
+}
+
+enum Infix {
+    /// A symbol or word with an operand on both sides.
+    Op(String),
+    Is,
+    IsNull(bool),
+    In(bool),
+    Like(String),
+    Between(String),
+    AtZone,
+    AtLocal,
+    Collate,
+    Cast,
+}
+
+/// What infix operator comes next, how strongly it binds, and how many tokens it has.
+fn infix(c: &Cursor<'_>, restricted: bool) -> Option<(Infix, u8, usize)> {
+    let t = c.peek()?;
+    let word = c.text.slice(t.span);
+    match t.kind {
+        TokenKind::Op => Some(match word {
+            "::" => (Infix::Cast, bp::CAST, 1),
+            ":=" | "=>" | ".." => return None,
+            "<" | ">" | "=" | "<=" | ">=" | "<>" | "!=" => (Infix::Op(word.to_owned()), bp::COMPARE, 1),
+            "+" | "-" => (Infix::Op(word.to_owned()), bp::ADD, 1),
+            "*" | "/" | "%" => (Infix::Op(word.to_owned()), bp::MUL, 1),
+            "^" => (Infix::Op(word.to_owned()), bp::POWER, 1),
+            _ => (Infix::Op(word.to_owned()), bp::OTHER, 1),
+        }),
+        TokenKind::Word => {
+            if c.is("COLLATE") {
+                return Some((Infix::Collate, bp::COLLATE, 1));
+            }
+            if c.is_seq("AT TIME ZONE") {
+                return Some((Infix::AtZone, bp::AT, 3));
+            }
+            if c.is_seq("AT LOCAL") {
+                return Some((Infix::AtLocal, bp::AT, 2));
+            }
+            if c.is("OPERATOR") && c.is_punct_at(1, b'(') {
+                // `OPERATOR(pg_catalog.=)`: the symbol is what matters.
+                let mut n = 2;
+                while c.peek_nth(n).is_some() && !c.is_punct_at(n, b')') {
+                    n += 1;
+                }
+                return (n > 2).then(|| (Infix::Op(c.word(n - 1).to_owned()), bp::OTHER, n + 1));
+            }
+            if c.is("IS") && (!restricted || c.is_seq("IS DISTINCT") || c.is_seq("IS NOT DISTINCT") || c.is_seq("IS DOCUMENT")) {
+                return Some((Infix::Is, bp::IS, 1));
+            }
+            if restricted {
+                return None;
+            }
+            if c.is("AND") {
+                return Some((Infix::Op("AND".into()), bp::AND, 1));
+            }
+            if c.is("OR") {
+                return Some((Infix::Op("OR".into()), bp::OR, 1));
+            }
+            if c.is("ISNULL") {
+                return Some((Infix::IsNull(false), bp::IS, 1));
+            }
+            if c.is("NOTNULL") {
+                return Some((Infix::IsNull(true), bp::IS, 1));
+            }
+            if c.is("OVERLAPS") {
+                return Some((Infix::Op("OVERLAPS".into()), bp::OTHER, 1));
+            }
+            let not = usize::from(c.is("NOT"));
+            let said = |words: &str| if not == 1 { format!("NOT {words}") } else { words.to_owned() };
+            if c.is_at(not, "IN") && c.is_punct_at(not + 1, b'(') {
+                return Some((Infix::In(not == 1), bp::LIKE, not + 1));
+            }
+            for like in ["LIKE", "ILIKE"] {
+                if c.is_at(not, like) {
+                    return Some((Infix::Like(said(like)), bp::LIKE, not + 1));
+                }
+            }
+            if c.is_at(not, "SIMILAR") && c.is_at(not + 1, "TO") {
+                return Some((Infix::Like(said("SIMILAR TO")), bp::LIKE, not + 2));
+            }
+            if c.is_at(not, "BETWEEN") {
+                return Some((Infix::Between(said("BETWEEN")), bp::LIKE, not + 1));
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+fn binary(c: &mut Cursor<'_>, min: u8, restricted: bool) -> Read<Expr> {
+    deeper(c, |c| {
+        let start = c.pos();
+        let mut left = prefix(c, restricted)?;
+        let mut run = 0usize;
+        while let Some((op, power, len)) = infix(c, restricted) {
+            if power <= min {
+                break;
+            }
+            c.reset(c.pos() + len);
+            if run >= max_run(c.depth) {
+                left = flat(c, start, left, power, restricted)?;
+                continue;
+            }
+            run += 1;
+            let kind = match op {
+                Infix::Op(op) => {
+                    let right = operand(c, power, restricted)?;
+                    ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }
+                }
+                Infix::Cast => ExprKind::Cast { expr: Box::new(left), ty: types::type_name(c)? },
+                Infix::Collate => ExprKind::Collate { expr: Box::new(left), collation: c.qname()? },
+                Infix::AtZone => {
+                    let right = binary(c, power, restricted)?;
+                    ExprKind::Binary { op: "AT TIME ZONE".into(), left: Box::new(left), right: Box::new(right) }
+                }
+                Infix::AtLocal => ExprKind::Unary { op: "AT LOCAL".into(), expr: Box::new(left) },
+                Infix::IsNull(negated) => ExprKind::IsNull { expr: Box::new(left), negated },
+                Infix::Is => is_test(c, left, restricted)?,
+                Infix::In(negated) => {
+                    let right = parenthesised(c)?;
+                    let op = if negated { "NOT IN" } else { "IN" }.to_owned();
+                    ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }
+                }
+                Infix::Like(op) => {
+                    let right = operand(c, power, restricted)?;
+                    if c.eat("ESCAPE") {
+                        let escape = binary(c, power, restricted)?;
+                        ExprKind::Other(vec![left, right, escape])
+                    } else {
+                        ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) }
+                    }
+                }
+                Infix::Between(op) => {
+                    let _ = c.eat("SYMMETRIC") || c.eat("ASYMMETRIC");
+                    let low_start = c.pos();
+                    let low = binary(c, bp::LIKE, true)?;
+                    c.expect("AND")?;
+                    let high = binary(c, bp::LIKE, restricted)?;
+                    let bounds = made(c, low_start, ExprKind::Row(vec![low, high]));
+                    ExprKind::Binary { op, left: Box::new(left), right: Box::new(bounds) }
+                }
+            };
+            left = made(c, start, kind);
+        }
+        Ok(left)
+    })
+}
+
+/// The rest of an overlong run of operators as one list.
+fn flat(c: &mut Cursor<'_>, start: usize, left: Expr, power: u8, restricted: bool) -> Read<Expr> {
+    let mut parts = vec![left];
+    let mut power = power;
+    loop {
+        parts.push(operand(c, power, restricted)?);
+        match infix(c, restricted) {
+            Some((Infix::Op(_), next, len)) if next > 0 => {
+                power = next;
+                c.reset(c.pos() + len);
+            }
+            _ => break,
+        }
+    }
+    Ok(made(c, start, ExprKind::Other(parts)))
+}
+
+/// The right side of an operator: an operand, or `ANY (…)`, `ALL (…)`, `SOME (…)`.
+fn operand(c: &mut Cursor<'_>, power: u8, restricted: bool) -> Read<Expr> {
+    if c.is_any(&["ANY", "ALL", "SOME"]) && c.is_punct_at(1, b'(') {
+        let start = c.pos();
+        c.next();
+        let inner = parenthesised(c)?;
+        let kind = match inner.kind {
+            ExprKind::Subquery(q) => ExprKind::Subquery(q),
+            _ => ExprKind::Other(vec![inner]),
+        };
+        return Ok(made(c, start, kind));
+    }
+    binary(c, power, restricted)
+}
+
+/// After IS.
+fn is_test(c: &mut Cursor<'_>, left: Expr, restricted: bool) -> Read<ExprKind> {
+    let negated = c.eat("NOT");
+    if c.eat("NULL") {
+        return Ok(ExprKind::IsNull { expr: Box::new(left), negated });
+    }
+    if c.eat("DISTINCT FROM") {
+        let op = if negated { "IS NOT DISTINCT FROM" } else { "IS DISTINCT FROM" }.to_owned();
+        let right = binary(c, bp::IS, restricted)?;
+        return Ok(ExprKind::Binary { op, left: Box::new(left), right: Box::new(right) });
+    }
+    let words =
+        ["TRUE", "FALSE", "UNKNOWN", "DOCUMENT", "NORMALIZED", "NFC NORMALIZED", "NFD NORMALIZED", "NFKC NORMALIZED", "NFKD NORMALIZED"];
+    if let Some(word) = c.eat_any(&words) {
+        return Ok(ExprKind::Unary { op: format!("IS {}{word}", if negated { "NOT " } else { "" }), expr: Box::new(left) });
+    }
+    if c.eat("JSON") {
+        let kind = c.eat_any(&["VALUE", "ARRAY", "OBJECT", "SCALAR"]).unwrap_or("VALUE");
+        let _ = c.eat("WITH UNIQUE KEYS") || c.eat("WITHOUT UNIQUE KEYS") || c.eat("WITH UNIQUE") || c.eat("WITHOUT UNIQUE");
+        return Ok(ExprKind::Unary { op: format!("IS {}JSON {kind}", if negated { "NOT " } else { "" }), expr: Box::new(left) });
+    }
+    c.fail("what IS tests")
+}
+
+fn prefix(c: &mut Cursor<'_>, restricted: bool) -> Read<Expr> {
+    let start = c.pos();
+    if !restricted && c.is("NOT") {
+        c.next();
+        let inner = binary(c, bp::NOT - 1, restricted)?;
+        return Ok(made(c, start, ExprKind::Unary { op: "NOT".into(), expr: Box::new(inner) }));
+    }
+    if let Some(t) = c.peek().filter(|t| t.kind == TokenKind::Op) {
+        let op = c.text.slice(t.span);
+        if op == "?" {
+            c.next();
+            return Ok(made(c, start, ExprKind::Param("?".into())));
+        }
+        if op == "*" {
+            c.next();
+            return Ok(made(c, start, ExprKind::Star(Vec::new())));
+        }
+        if matches!(op, "=" | "<" | ">" | "::" | ":=" | "=>" | "..") {
+            return c.fail("an expression");
+        }
+        c.next();
+        let inner = binary(c, if matches!(op, "+" | "-") { bp::SIGN } else { bp::OTHER }, restricted)?;
+        return Ok(made(c, start, ExprKind::Unary { op: op.to_owned(), expr: Box::new(inner) }));
+    }
+    let primary = primary(c)?;
+    postfix(c, start, primary)
+}
+
+/// Subscripts and field selection. `.*` behind anything but a name is taken here, too.
+fn postfix(c: &mut Cursor<'_>, start: usize, mut e: Expr) -> Read<Expr> {
+    loop {
+        if c.punct(b'[') {
+            let mut parts = vec![e];
+            if !c.is_punct(b':') && !c.is_punct(b']') {
+                parts.push(expr(c)?);
+            }
+            if c.punct(b':') && !c.is_punct(b']') {
+                parts.push(expr(c)?);
+            }
+            c.expect_punct(b']')?;
+            e = made(c, start, ExprKind::Other(parts));
+        } else if c.is_punct(b'.') && c.is_op_at(1, "*") {
+            c.next();
+            c.next();
+            e = made(c, start, ExprKind::Other(vec![e]));
+        } else if c.is_punct(b'.') {
+            c.next();
+            c.name()?;
+            e = made(c, start, ExprKind::Other(vec![e]));
+        } else {
+            return Ok(e);
+        }
+    }
+}
+
+fn primary(c: &mut Cursor<'_>) -> Read<Expr> {
+    let start = c.pos();
+    let Some(t) = c.peek() else { return c.fail("an expression") };
+    let word = c.text.slice(t.span);
+    let kind = match t.kind {
+        TokenKind::String | TokenKind::DollarString => {
+            c.next();
+            ExprKind::String(string_value(word))
+        }
+        TokenKind::BitString => {
+            c.next();
+            ExprKind::String(string_value(word))
+        }
+        TokenKind::Number => {
+            c.next();
+            ExprKind::Number(word.to_owned())
+        }
+        TokenKind::Param => {
+            c.next();
+            ExprKind::Param(word.to_owned())
+        }
+        TokenKind::Template if !c.is_punct_at(1, b'.') && !c.is_punct_at(1, b'(') => {
+            c.next();
+            ExprKind::Param(word.to_owned())
+        }
+        TokenKind::Punct(b'(') => return parenthesised(c),
+        TokenKind::Word => return keyword_or_name(c),
+        TokenKind::QuotedIdent | TokenKind::Template => return name_or_call(c),
+        _ => return c.fail("an expression"),
+    };
+    Ok(made(c, start, kind))
+}
+
+/// `( expr )`, `( expr, … )`, `( query )`.
+fn parenthesised(c: &mut Cursor<'_>) -> Read<Expr> {
+    let start = c.pos();
+    if query::starts(c, 1) {
+        c.expect_punct(b'(')?;
+        let q = query::query(c)?;
+        c.expect_punct(b')')?;
+        return Ok(made(c, start, ExprKind::Subquery(Box::new(q))));
+    }
+    c.expect_punct(b'(')?;
+    if c.punct(b')') {
+        return Ok(made(c, start, ExprKind::Row(Vec::new())));
+    }
+    let mut parts = expr_list(c)?;
+    // `((SELECT 1) UNION (SELECT 2))`: the first operand looked like an expression.
+    if c.is_any(&["UNION", "INTERSECT", "EXCEPT"]) {
+        c.reset(start + 1);
+        let q = query::query(c)?;
+        c.expect_punct(b')')?;
+        return Ok(made(c, start, ExprKind::Subquery(Box::new(q))));
+    }
+    c.expect_punct(b')')?;
+    let kind = match parts.pop() {
+        Some(one) if parts.is_empty() => one.kind,
+        last => {
+            parts.extend(last);
+            ExprKind::Row(parts)
+        }
+    };
+    Ok(made(c, start, kind))
+}
+
+/// Words that stand for a value without parentheses.
+const SQL_VALUES: &[&str] = &[
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "CURRENT_ROLE",
+    "CURRENT_USER",
+    "SESSION_USER",
+    "SYSTEM_USER",
+    "CURRENT_CATALOG",
+    "CURRENT_SCHEMA",
+    "USER",
+    "DEFAULT",
+];
+
+/// Words that end an expression: an expression that should begin with one is missing.
+const NOT_NAMES: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "FETCH",
+    "UNION",
+    "INTERSECT",
+    "EXCEPT",
+    "RETURNING",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "AS",
+    "ON",
+    "USING",
+    "AND",
+    "OR",
+    "IN",
+    "INTO",
+    "CREATE",
+    "TABLE",
+    "CHECK",
+    "CONSTRAINT",
+    "PRIMARY",
+    "UNIQUE",
+    "REFERENCES",
+    "FOREIGN",
+    "COLLATE",
+    "TO",
+    "FOR",
+    "WITH",
+    "WINDOW",
+];
+
+fn keyword_or_name(c: &mut Cursor<'_>) -> Read<Expr> {
+    let start = c.pos();
+    let upper = c.word(0).to_ascii_uppercase();
+    let call = c.is_punct_at(1, b'(');
+    let kind = match upper.as_str() {
+        "NULL" => {
+            c.next();
+            ExprKind::Null
+        }
+        "TRUE" | "FALSE" => {
+            c.next();
+            ExprKind::Bool(upper == "TRUE")
+        }
+        "CASE" => return case(c),
+        "CAST" | "TREAT" if call => {
+            c.next();
+            c.next();
+            let inner = expr(c)?;
+            c.expect("AS")?;
+            let ty = types::type_name(c)?;
+            c.expect_punct(b')')?;
+            ExprKind::Cast { expr: Box::new(inner), ty }
+        }
+        "EXISTS" if call => {
+            c.next();
+            match parenthesised(c)?.kind {
+                ExprKind::Subquery(q) => ExprKind::Subquery(q),
+                other => other,
+            }
+        }
+        "ARRAY" if call => {
+            c.next();
+            parenthesised(c)?.kind
+        }
+        "ARRAY" if c.is_punct_at(1, b'[') => {
+            c.next();
+            array(c)?
+        }
+        "ROW" if call => {
+            c.next();
+            c.next();
+            let parts = if c.is_punct(b')') { Vec::new() } else { expr_list(c)? };
+            c.expect_punct(b')')?;
+            ExprKind::Row(parts)
+        }
+        "COLLATION" if c.is_at(1, "FOR") => {
+            c.next();
+            c.next();
+            ExprKind::Other(vec![in_parens(c)?])
+        }
+        "INTERVAL" if c.peek_nth(1).is_some_and(|t| t.kind == TokenKind::String) || (call && interval_literal(c)) => return interval(c),
+        _ if SQL_VALUES.contains(&upper.as_str()) && !(call && matches!(upper.as_str(), "DEFAULT" | "USER")) && !c.is_punct_at(1, b'.') => {
+            c.next();
+            if c.is_punct(b'(') {
+                c.skip_parens();
+            }
+            ExprKind::SqlValue(upper)
+        }
+        _ if NOT_NAMES.contains(&upper.as_str()) && !call && !c.is_punct_at(1, b'.') => return c.fail("an expression"),
+        _ => return name_or_call(c),
+    };
+    Ok(made(c, start, kind))
+}
+
+/// `INTERVAL (3) '…'`.
+fn interval_literal(c: &Cursor<'_>) -> bool {
+    c.is_punct_at(3, b')') && c.peek_nth(4).is_some_and(|t| t.kind == TokenKind::String)
+}
+
+/// `INTERVAL '1' DAY`: the fields follow the literal.
+fn interval(c: &mut Cursor<'_>) -> Read<Expr> {
+    let start = c.pos();
+    c.next();
+    let mut modifiers = Vec::new();
+    if c.punct(b'(') {
+        modifiers.push(c.number()?);
+        c.expect_punct(b')')?;
+    }
+    let literal = c.pos();
+    let value = c.string()?;
+    let inner = made(c, literal, ExprKind::String(value));
+    modifiers.splice(0..0, types::interval_fields(c)?);
+    let ty = TypeName {
+        name: QName::bare("interval", c.span_from(start)),
+        modifiers,
+        array_dims: 0,
+        setof: false,
+        percent_type: false,
+        span: c.span_from(start),
+        text: c.text_from(start),
+    };
+    Ok(made(c, start, ExprKind::Cast { expr: Box::new(inner), ty }))
+}
+
+fn case(c: &mut Cursor<'_>) -> Read<Expr> {
+    let start = c.pos();
+    c.expect("CASE")?;
+    let mut parts = Vec::new();
+    if !c.is("WHEN") {
+        parts.push(expr(c)?);
+    }
+    while c.eat("WHEN") {
+        parts.extend(expr_list(c)?);
+        c.expect("THEN")?;
+        parts.push(expr(c)?);
+    }
+    if c.eat("ELSE") {
+        parts.push(expr(c)?);
+    }
+    c.expect("END")?;
+    Ok(made(c, start, ExprKind::Case(parts)))
+}
+
+/// `[a, b]`, `[[a], [b]]`.
+fn array(c: &mut Cursor<'_>) -> Read<ExprKind> {
+    deeper(c, |c| {
+        c.expect_punct(b'[')?;
+        let mut parts = Vec::new();
+        if !c.is_punct(b']') {
+            parts = c.list(|c| {
+                if c.is_punct(b'[') {
+                    let start = c.pos();
+                    let kind = array(c)?;
+                    return Ok(made(c, start, kind));
+                }
+                expr(c)
+            })?;
+        }
+        c.expect_punct(b']')?;
+        Ok(ExprKind::Array(parts))
+    })
+}
+
+/// A column, a call, or `type 'literal'`.
+fn name_or_call(c: &mut Cursor<'_>) -> Read<Expr> {
+    let start = c.pos();
+    if typed_literal(c) {
+        let ty = types::type_name(c)?;
+        let literal = c.pos();
+        let value = c.string()?;
+        let inner = made(c, literal, ExprKind::String(value));
+        return Ok(made(c, start, ExprKind::Cast { expr: Box::new(inner), ty }));
+    }
+    let mut parts = c.dotted()?;
+    if c.is_punct(b'(') {
+        let name = match (parts.pop(), parts.pop()) {
+            (Some(name), schema) => QName { schema, name },
+            (None, _) => return c.fail("a name"),
+        };
+        return call(c, start, name);
+    }
+    if c.is_punct(b'.') && c.is_op_at(1, "*") {
+        c.next();
+        c.next();
+        return Ok(made(c, start, ExprKind::Star(parts)));
+    }
+    Ok(made(c, start, ExprKind::Column(parts)))
+}
+
+/// Is a type with a literal here, as in `DATE '2020-01-01'`, `timestamp with time zone '…'`, `public.money 'x'`?
+fn typed_literal(c: &Cursor<'_>) -> bool {
+    let string = |n: usize| c.peek_nth(n).is_some_and(|t| t.kind == TokenKind::String);
+    let mut n = 1;
+    while c.is_punct_at(n, b'.') {
+        n += 2;
+    }
+    if string(n) {
+        // `'a' LIKE` and such are infix words and never begin an expression; a string after a name is a typed literal.
+        return true;
+    }
+    let multi = |words: &str| words.split(' ').enumerate().all(|(i, w)| c.is_at(i, w));
+    for words in [
+        "double precision",
+        "character varying",
+        "national character",
+        "bit varying",
+        "timestamp with time zone",
+        "timestamp without time zone",
+        "time with time zone",
+        "time without time zone",
+    ] {
+        if multi(words) && string(words.split(' ').count()) {
+            return true;
+        }
+    }
+    // `char(3) 'x'`, `timestamp(3) with time zone '…'`.
+    if c.is_any(&["char", "character", "varchar", "bit", "numeric", "decimal", "timestamp", "timestamptz", "time", "timetz", "float"])
+        && c.is_punct_at(1, b'(')
+    {
+        let mut close = 2;
+        while c.peek_nth(close).is_some_and(|t| matches!(t.kind, TokenKind::Number | TokenKind::Punct(b','))) {
+            close += 1;
+        }
+        if !c.is_punct_at(close, b')') {
+            return false;
+        }
+        let zone = c.is_at(close + 1, "with") || c.is_at(close + 1, "without");
+        return string(close + 1) || (zone && c.is_at(close + 2, "time") && c.is_at(close + 3, "zone") && string(close + 4));
+    }
+    false
+}
+
+/// Functions whose arguments have words between them: `extract(year FROM x)`, `trim(BOTH ' ' FROM x)`, `xmlelement(NAME a)`.
+fn has_wordy_args(name: &QName) -> bool {
+    let n = name.as_str();
+    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert")
+        || n.starts_with("xml")
+        || n.starts_with("json")
+}
+
+pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> {
+    let wordy = has_wordy_args(&name);
+    let mut call = Call { name, args: Vec::new(), star: false, window: false };
+    c.expect_punct(b'(')?;
+    if c.is_op("*") && c.is_punct_at(1, b')') {
+        c.next();
+        call.star = true;
+    } else if !c.is_punct(b')') {
+        let _ = c.eat("DISTINCT") || c.eat("ALL");
+        loop {
+            argument(c, wordy, &mut call.args)?;
+            if !c.comma() {
+                break;
+            }
+        }
+        if c.eat("ORDER BY") {
+            call.args.extend(query::sort_keys(c)?);
+        }
+    }
+    c.expect_punct(b')')?;
+    if c.eat("WITHIN GROUP") {
+        c.expect_punct(b'(')?;
+        c.expect("ORDER BY")?;
+        call.args.extend(query::sort_keys(c)?);
+        c.expect_punct(b')')?;
+    }
+    if c.is_seq("FILTER") && c.is_punct_at(1, b'(') {
+        c.next();
+        c.next();
+        c.expect("WHERE")?;
+        call.args.push(expr(c)?);
+        c.expect_punct(b')')?;
+    }
+    let _ = c.eat("IGNORE NULLS") || c.eat("RESPECT NULLS");
+    if c.eat("OVER") {
+        call.window = true;
+        if c.is_punct(b'(') {
+            call.args.extend(query::window_spec(c)?);
+        } else {
+            c.name()?;
+        }
+    }
+    Ok(made(c, start, ExprKind::Call(Box::new(call))))
+}
+
+fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
+    c.eat("VARIADIC");
+    if c.is_name() && (c.is_op_at(1, "=>") || c.is_op_at(1, ":=")) {
+        c.next();
+        c.next();
+    }
+    if query::starts(c, 0) && !c.is_punct(b'(') {
+        // `array_agg(SELECT …)` is not SQL, but `json_array(SELECT …)` is.
+        let start = c.pos();
+        let q = query::query(c)?;
+        out.push(made(c, start, ExprKind::Subquery(Box::new(q))));
+        return Ok(());
+    }
+    if !wordy {
+        out.push(expr(c)?);
+        return Ok(());
+    }
+    // Quoted-string arguments may follow these at once, which would read as a typed literal.
+    let _ = c.eat("BOTH") || c.eat("LEADING") || c.eat("TRAILING");
+    while let Some(t) = c.peek() {
+        if c.is_punct(b',') || c.is_punct(b')') {
+            break;
+        }
+        let pos = c.pos();
+        let separator = t.kind == TokenKind::Word
+            && ["FROM", "FOR", "IN", "AS", "USING", "PLACING", "PASSING", "RETURNING", "ON", "WITH", "WITHOUT", "ORDER", "BY", "TO"]
+                .iter()
+                .any(|k| c.is(k));
+        if separator || t.kind == TokenKind::Punct(b':') {
+            c.next();
+            continue;
+        }
+        match expr(c) {
+            Ok(e) => out.push(e),
+            Err(e) if c.peek().is_none() => return Err(e),
+            Err(_) => {
+                c.reset(pos);
+                if matches!(t.kind, TokenKind::Punct(b'(' | b'[')) {
+                    c.skip_parens();
+                } else {
+                    c.next();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A name as an expression, for keys and targets that are plain columns.
+pub fn column(c: &Cursor<'_>, name: Name) -> Expr {
+    Expr { text: c.text.slice(name.span).to_owned(), span: name.span, kind: ExprKind::Column(vec![name]) }
+}
+
+/// The value of an identifier token, for callers that look ahead without taking it.
+pub fn peeked_name(c: &Cursor<'_>, n: usize) -> Option<String> {
+    let t = c.peek_nth(n)?;
+    matches!(t.kind, TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Template).then(|| ident_value(t.kind, c.text.slice(t.span)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::token::{SqlText, tokenize};
+
+    /// The tree in Lisp style, so that an expectation fits on its line.
+    fn show(e: &Expr) -> String {
+        let list = |v: &[Expr]| v.iter().map(show).collect::<Vec<_>>().join(" ");
+        match &e.kind {
+            ExprKind::Null => "null".into(),
+            ExprKind::Bool(b) => b.to_string(),
+            ExprKind::Number(n) => n.clone(),
+            ExprKind::String(s) => format!("'{s}'"),
+            ExprKind::Param(p) => p.clone(),
+            ExprKind::Column(p) => p.iter().map(|n| n.as_str()).collect::<Vec<_>>().join("."),
+            ExprKind::Star(p) => format!("{}*", p.iter().map(|n| format!("{}.", n.as_str())).collect::<String>()),
+            ExprKind::Call(c) => {
+                format!("{}{}({}{})", c.name, if c.window { "@" } else { "" }, if c.star { "*" } else { "" }, list(&c.args))
+            }
+            ExprKind::Cast { expr, ty } => format!("{}::{}", show(expr), ty.name),
+            ExprKind::SqlValue(v) => v.clone(),
+            ExprKind::Unary { op, expr } => format!("({op} {})", show(expr)),
+            ExprKind::Binary { op, left, right } => format!("({} {op} {})", show(left), show(right)),
+            ExprKind::IsNull { expr, negated } => format!("({} {})", show(expr), if *negated { "notnull" } else { "isnull" }),
+            ExprKind::Array(v) => format!("[{}]", list(v)),
+            ExprKind::Row(v) => format!("row({})", list(v)),
+            ExprKind::Case(v) => format!("case({})", list(v)),
+            ExprKind::Collate { expr, collation } => format!("({} collate {collation})", show(expr)),
+            ExprKind::Subquery(q) => format!("<{}>", q.relations().iter().map(|r| r.to_string()).collect::<Vec<_>>().join(" ")),
+            ExprKind::Other(v) => format!("other({})", list(v)),
+        }
+    }
+
+    fn read(sql: &str, f: fn(&mut Cursor<'_>) -> Read<Expr>) -> (Read<Expr>, String) {
+        let text = SqlText::new(sql, 0);
+        let tokens = tokenize(text);
+        let mut c = Cursor::new(text, &tokens);
+        let e = f(&mut c);
+        (e, c.rest_text())
+    }
+
+    #[track_caller]
+    fn check(sql: &str, tree: &str) {
+        let (e, rest) = read(sql, expr);
+        let e = e.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        assert_eq!((show(&e).as_str(), rest.as_str()), (tree, ""), "{sql}");
+        assert_eq!(e.text, sql);
+    }
+
+    #[test]
+    fn operators_bind_as_in_postgres() {
+        check("a + b * c ^ 2", "(a + (b * (c ^ 2)))");
+        check("NOT a = 1 OR b AND c", "((NOT (a = 1)) OR (b AND c))");
+        check("-1::int", "(- 1::integer)");
+        check("a || b = c", "((a || b) = c)");
+        check("a -> 'x' ->> 'y' IS NOT NULL", "(((a -> 'x') ->> 'y') notnull)");
+        check("a BETWEEN 1 AND 2 AND b", "((a BETWEEN row(1 2)) AND b)");
+        check("x NOT IN (1, 2) AND y IN (SELECT id FROM t)", "((x NOT IN row(1 2)) AND (y IN <t>))");
+        check("a IS DISTINCT FROM b OR c IS TRUE", "((a IS DISTINCT FROM b) OR (IS TRUE c))");
+        check("a LIKE 'x%' COLLATE \"C\"", "(a LIKE ('x%' collate C))");
+        check("ts AT TIME ZONE 'utc' > now()", "((ts AT TIME ZONE 'utc') > now())");
+        check("a OPERATOR(pg_catalog.=) b", "(a = b)");
+        check("id = ANY (ARRAY[1, 2])", "(id = other([1 2]))");
+        check("x = ANY (SELECT 1 FROM t)", "(x = <t>)");
+    }
+
+    #[test]
+    fn primaries_of_every_kind() {
+        check("CASE WHEN a THEN 1 ELSE 2 END", "case(a 1 2)");
+        check("CAST(a AS varchar(3))", "a::character varying");
+        check("timestamp with time zone '2020-01-01'", "'2020-01-01'::timestamp with time zone");
+        check("INTERVAL '1' DAY", "'1'::interval");
+        check("now() - INTERVAL '1 day'", "(now() - '1 day'::interval)");
+        check("CURRENT_TIMESTAMP(3)", "CURRENT_TIMESTAMP");
+        check("extract(epoch FROM a.b)", "extract(epoch a.b)");
+        check("substring(a FROM 1 FOR 2)", "substring(a 1 2)");
+        check("trim(BOTH ' ' FROM x)", "trim(' ' x)");
+        check("count(*) FILTER (WHERE a > 1)", "count(*(a > 1))");
+        check("row_number() OVER (PARTITION BY a ORDER BY b DESC)", "row_number@(a b)");
+        check("make_interval(days => 3)", "make_interval(3)");
+        check("array_agg(DISTINCT a ORDER BY b)", "array_agg(a b)");
+        check("percentile_cont(0.5) WITHIN GROUP (ORDER BY x)", "percentile_cont(0.5 x)");
+        check("ARRAY[[1,2],[3]]", "[[1 2] [3]]");
+        check("(a).b", "other(a)");
+        check("a[1:2]", "other(a 1 2)");
+        check("EXISTS (SELECT 1 FROM s.t)", "<s.t>");
+        check("ARRAY(SELECT x FROM y)", "<y>");
+        check("ROW(1, 'a')", "row(1 'a')");
+        check("t.*", "t.*");
+        check("((a))", "a");
+        check("((SELECT 1 FROM a) UNION (SELECT 2 FROM b))", "<a b>");
+        check("nextval('s'::regclass)", "nextval('s'::regclass)");
+        check("'{}'::text[]", "'{}'::text");
+        check("${x} + :y", "(${x} + :y)");
+    }
+
+    #[test]
+    fn a_default_ends_before_the_next_constraint() {
+        for (sql, tree, rest) in [
+            ("1 NOT NULL", "1", "NOT NULL"),
+            ("now() CHECK (a > 1)", "now()", "CHECK (a > 1)"),
+            ("'a'::text COLLATE \"C\" NOT NULL", "('a'::text collate C)", "NOT NULL"),
+            ("a < 3 UNIQUE", "(a < 3)", "UNIQUE"),
+            ("(1 IS NULL) PRIMARY KEY", "(1 isnull)", "PRIMARY KEY"),
+        ] {
+            let (e, left) = read(sql, b_expr);
+            assert_eq!((show(&e.expect(sql)).as_str(), left.as_str()), (tree, rest));
+        }
+    }
+
+    #[test]
+    fn long_runs_stay_flat_and_deep_nesting_is_refused() {
+        let run = vec!["id = 1"; 50_000].join(" OR ");
+        assert!(read(&run, expr).0.is_ok());
+        let union = format!("({})", vec!["SELECT 1"; 50_000].join(" UNION ALL "));
+        assert!(read(&union, expr).0.is_ok());
+        let deep = "(".repeat(100_000);
+        assert!(read(&deep, expr).0.is_err_and(|e| e.message.contains("deep")));
+        let minus = "- ".repeat(100_000);
+        assert!(read(&minus, expr).0.is_err());
+    }
+}
