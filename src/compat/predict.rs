@@ -107,7 +107,8 @@ fn touched<'a>(before: &'a Catalog, after: &'a Catalog) -> Touched<'a> {
                     t.relations.extend(r.index.as_ref().map(|i| i.table));
                     t.relations.extend(r.parents.iter().copied());
                 }
-                let (was, is): (BTreeSet<Id>, BTreeSet<Id>) = (referenced(&old.constraints).collect(), referenced(&new.constraints).collect());
+                let (was, is): (BTreeSet<Id>, BTreeSet<Id>) =
+                    (referenced(&old.constraints).collect(), referenced(&new.constraints).collect());
                 t.relations.extend(was.symmetric_difference(&is));
                 if let Some((table, _)) = new.sequence.as_ref().and_then(|s| s.owned_by.as_ref()) {
                     t.relations.insert(*table);
@@ -151,7 +152,8 @@ fn touched<'a>(before: &'a Catalog, after: &'a Catalog) -> Touched<'a> {
         all.map(|o| (o.name.clone(), o.detail.clone(), o.relations.clone())).collect::<Vec<_>>()
     };
     let publications = published(before) != published(after);
-    let leaning = !t.relations.is_empty() || !changed_types.is_empty() || !changed_functions.is_empty() || !schemas.is_empty() || publications;
+    let leaning =
+        !t.relations.is_empty() || !changed_types.is_empty() || !changed_functions.is_empty() || !schemas.is_empty() || publications;
     if leaning {
         for r in before.relations.values() {
             let by_type = !changed_types.is_empty() && r.columns.iter().any(|c| c.ty.id.is_some_and(|id| changed_types.contains(&id)));

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Column, ColumnType, ConKind, Function, RelKind, RelName, Relation, Type, TypeKind};
 use crate::op::{
-    Assignment, Call, ConflictTarget, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Name, ObjectKind, OnConflict, Op, OpKind, QName,
-    Query, QueryBody, RowLock, Select, Target,
+    Assignment, Call, ConflictTarget, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Name, ObjectKind, OnConflict, Op, OpKind,
+    QName, Query, QueryBody, RowLock, Select, Target,
 };
 use crate::quote;
 use crate::source::Span;
@@ -230,14 +230,29 @@ fn table(cat: &Catalog, rel: &Relation, out: &mut Vec<ShapeSql>) {
         rel.columns.iter().filter(|c| key.contains(&c.name) || required.iter().any(|r| r.name == c.name)).collect()
     };
     let can_give = |key: &[String]| key.iter().all(|n| rel.column(n).is_some_and(|c| writable(rel).any(|w| w.name == c.name)));
-    let value_column = |key: &[String]| settable.iter().find(|c| !key.contains(&c.name) && !keyed.contains(&c.name)).map(|c| c.name.clone());
+    let value_column =
+        |key: &[String]| settable.iter().find(|c| !key.contains(&c.name) && !keyed.contains(&c.name)).map(|c| c.name.clone());
     for u in uniques.iter().filter(|u| can_give(u)) {
         let target = On::Columns(u.clone(), value_column(u));
-        out.push(Builder::new(Shape::UpsertColumns, name.clone()).insert(rel, &upsert_columns(rel, with(u), &target), true, &is_key, Some(target), false));
+        out.push(Builder::new(Shape::UpsertColumns, name.clone()).insert(
+            rel,
+            &upsert_columns(rel, with(u), &target),
+            true,
+            &is_key,
+            Some(target),
+            false,
+        ));
     }
     if !key.is_empty() && can_give(&key) {
         let target = On::Columns(key.clone(), value_column(&key));
-        out.push(Builder::new(Shape::UpsertPrimaryKey, name.clone()).insert(rel, &upsert_columns(rel, with(&key), &target), true, &is_key, Some(target), false));
+        out.push(Builder::new(Shape::UpsertPrimaryKey, name.clone()).insert(
+            rel,
+            &upsert_columns(rel, with(&key), &target),
+            true,
+            &is_key,
+            Some(target),
+            false,
+        ));
     }
     for c in &rel.constraints {
         if let ConKind::Unique { columns, .. } | ConKind::PrimaryKey { columns, .. } = &c.kind
@@ -319,15 +334,14 @@ fn made_by_itself(c: &Column) -> bool {
 }
 
 fn must_be_given(cat: &Catalog, c: &Column) -> bool {
-    let domain_default = matches!(
-        c.ty.id.and_then(|id| cat.types.get(&id)).map(|t| &t.kind),
-        Some(TypeKind::Domain { default: Some(_), .. })
-    );
+    let domain_default =
+        matches!(c.ty.id.and_then(|id| cat.types.get(&id)).map(|t| &t.kind), Some(TypeKind::Domain { default: Some(_), .. }));
     (c.not_null || domain_not_null(cat, c)) && c.default.is_none() && !domain_default && !made_by_itself(c) && c.generated.is_none()
 }
 
 fn domain_not_null(cat: &Catalog, c: &Column) -> bool {
-    c.ty.array_dims == 0 && matches!(c.ty.id.and_then(|id| cat.types.get(&id)).map(|t| &t.kind), Some(TypeKind::Domain { not_null: true, .. }))
+    c.ty.array_dims == 0
+        && matches!(c.ty.id.and_then(|id| cat.types.get(&id)).map(|t| &t.kind), Some(TypeKind::Domain { not_null: true, .. }))
 }
 
 enum On {
@@ -532,4 +546,3 @@ fn from(rel: &Relation) -> FromItem {
 fn bare_query(body: QueryBody) -> Query {
     Query { text: String::new(), span: Span::default(), ctes: Vec::new(), body, order_by: Vec::new(), limit: None, locking: None }
 }
-

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use crate::catalog::{Catalog, Column, ColumnType, RelKind, Relation};
-use crate::op::{
-    AlterAction, Dml, DmlKind, DomainAction, Expr, ExprKind, ObjectKind, ObjectRef, Op, OpKind, QName,
-};
+use crate::op::{AlterAction, Dml, DmlKind, DomainAction, Expr, ExprKind, ObjectKind, ObjectRef, Op, OpKind, QName};
 
 use super::types::{self, Category};
 use super::{Undo, input};
@@ -64,7 +62,11 @@ fn of_op(op: &Op, before: &Catalog, cur: &Catalog, after: &Catalog) -> (Undo, Un
             objects.iter().map(|o| dropped(o, *cascade, before, cur)).fold(FREE, |a, b| (a.0.max(b.0), a.1.max(b.1)))
         }
         OpKind::Truncate { tables, .. } => {
-            if tables.iter().any(|(t, _)| find(cur, t).is_none_or(|r| existed(before, r))) { NEVER } else { FREE }
+            if tables.iter().any(|(t, _)| find(cur, t).is_none_or(|r| existed(before, r))) {
+                NEVER
+            } else {
+                FREE
+            }
         }
         OpKind::Dml(d) => data(d, before, cur),
         _ => FREE,
@@ -242,7 +244,8 @@ fn dropped(o: &ObjectRef, cascade: bool, before: &Catalog, cur: &Catalog) -> (Un
         }
         ObjectKind::Type | ObjectKind::Domain | ObjectKind::Extension if cascade => {
             let used = find_type(cur, &o.name).map(|t| t.id);
-            let columns = cur.relations.values().any(|r| r.kind.is_table() && r.columns.iter().any(|c| c.ty.id.is_some() && c.ty.id == used));
+            let columns =
+                cur.relations.values().any(|r| r.kind.is_table() && r.columns.iter().any(|c| c.ty.id.is_some() && c.ty.id == used));
             if columns { LOSES } else { FREE }
         }
         ObjectKind::Index => match find(cur, &o.name) {
@@ -278,17 +281,22 @@ fn data(d: &Dml, before: &Catalog, cur: &Catalog) -> (Undo, Undo) {
             if overwrites { LOSES } else { FREE }
         }
         DmlKind::Merge { actions, .. } => {
-            if actions.iter().any(|a| matches!(a, DmlKind::Delete | DmlKind::Update { .. })) { NEVER } else { FREE }
+            if actions.iter().any(|a| matches!(a, DmlKind::Delete | DmlKind::Update { .. })) {
+                NEVER
+            } else {
+                FREE
+            }
         }
     }
 }
 
 fn wants_null(filter: &Expr, column: &str) -> bool {
     match &filter.kind {
-        ExprKind::IsNull { expr, negated: false } => matches!(&expr.kind, ExprKind::Column(p) if p.last().is_some_and(|n| n.value == column)),
+        ExprKind::IsNull { expr, negated: false } => {
+            matches!(&expr.kind, ExprKind::Column(p) if p.last().is_some_and(|n| n.value == column))
+        }
         ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("and") => wants_null(left, column) || wants_null(right, column),
         ExprKind::Other(items) if items.len() == 1 => wants_null(&items[0], column),
         _ => false,
     }
 }
-
