@@ -155,7 +155,7 @@ impl Binder<'_, '_> {
                 values.collect()
             })
             .collect();
-        let on = conflict.map(|c| Conflict { spec: c, arbiter: arbiter.flatten(), named: named.clone(), alias: d.alias.as_ref() });
+        let on = conflict.map(|c| Conflict { spec: c, arbiter: arbiter.flatten() });
         write::insert(self, &w, incoming, on.as_ref());
         Ok(out)
     }

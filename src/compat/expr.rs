@@ -8,7 +8,7 @@ use crate::op::{Call, Expr, ExprKind, Name, QName};
 use super::names::Session;
 use super::outcome::{Bound, Fail, May, RowTypeUse};
 use super::permissions::{self, Need};
-use super::scope::{self, Found, Scope, Scopes};
+use super::scope::{self, Found, Scopes};
 use super::types::{self, Category, Reach, Typed};
 use super::{builtins, functions, input, operators};
 
@@ -381,9 +381,4 @@ pub fn qname(parts: &[String]) -> Option<QName> {
         [.., s, n] => Some(QName { schema: Some(name(s)), name: name(n) }),
         [] => None,
     }
-}
-
-/// A scope without tables, for expressions that may not name columns.
-pub fn no_columns() -> Scope {
-    Scope::default()
 }

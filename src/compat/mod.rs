@@ -14,14 +14,17 @@ mod operators;
 mod outcome;
 mod permissions;
 mod plpgsql;
+mod predict;
 mod query;
 mod row_security;
 mod scope;
+mod shapes;
 mod statement;
 #[cfg(test)]
 mod tests;
 mod triggers;
 mod types;
+mod undo;
 mod write;
 
 use std::collections::BTreeMap;
@@ -30,6 +33,7 @@ use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, PgVersion};
 
 use judge::Judge;
+pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).
 #[derive(
@@ -156,6 +160,6 @@ pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Op
 }
 
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
-pub fn predict(_ops: &[&Op], _before: &Catalog, _after: &Catalog, _pg: PgVersion) -> Compat {
-    Compat::default()
+pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
+    predict::predict(ops, before, after, pg)
 }

@@ -69,12 +69,6 @@ pub struct Outcome {
     pub opaque: bool,
 }
 
-impl Outcome {
-    pub fn failed(phase: Phase, fail: Fail) -> Self {
-        Outcome { fail: Some((phase, fail)), ..Outcome::default() }
-    }
-}
-
 /// Whether a prepared statement would be told "cached plan must not change result type".
 pub fn results_differ(before: &[OutColumn], after: &[OutColumn]) -> bool {
     before.len() != after.len() || before.iter().zip(after).any(|(b, a)| column_differs(b, a))

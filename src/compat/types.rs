@@ -349,3 +349,8 @@ const BUILT_IN: &[&str] = &[
 pub fn is_named_built_in(name: &str) -> bool {
     BUILT_IN.contains(&name)
 }
+
+/// A type as written, for a catalog that does not know better.
+pub fn from_written(ty: &TypeName) -> ColumnType {
+    ColumnType { name: ty.name.to_string(), id: None, modifiers: ty.modifiers.clone(), array_dims: ty.array_dims }
+}

@@ -22,8 +22,6 @@ pub type Row = Vec<Datum>;
 pub struct Conflict<'c> {
     pub spec: &'c OnConflict,
     pub arbiter: Option<Arbiter>,
-    pub named: Arc<Relation>,
-    pub alias: Option<&'c Name>,
 }
 
 /// Parameters only: what VALUES can see.

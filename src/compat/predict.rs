@@ -1,0 +1,186 @@
+//! Which shapes a change breaks: every shape of every relation that it touches, judged before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imbl::ordmap::DiffItem;
+
+use crate::catalog::{Catalog, ConKind, Function, Id, RelKind, Type};
+use crate::op::{ObjectKind, Op, PgVersion};
+
+use super::judge::Judge;
+use super::shapes::{self, ShapeSql};
+use super::{Broken, Compat, undo};
+
+/// Roles beyond these are not tried: they are granted alike in practice.
+const MAX_ROLES: usize = 4;
+
+pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
+    let (undo_now, undo) = undo::verdict(ops, before, after);
+    let touched = touched(before, after);
+    let mut broken = Vec::new();
+    if !touched.is_empty() {
+        let owner = Judge::new(before, after, None, pg);
+        for id in &touched.relations {
+            let Some(rel) = before.relations.get(id) else { continue };
+            if rel.assumed {
+                continue;
+            }
+            let list = shapes::shapes(before, rel);
+            for shape in &list {
+                judge(&owner, shape, &mut broken);
+            }
+            let mut roles: BTreeSet<&str> = rel.grants.iter().map(|a| a.grantee.as_str()).collect();
+            roles.extend(rel.columns.iter().flat_map(|c| &c.grants).map(|a| a.grantee.as_str()));
+            for role in roles.into_iter().take(MAX_ROLES) {
+                let theirs = Judge::new(before, after, Some(role), pg);
+                for shape in &list {
+                    judge(&theirs, shape, &mut broken);
+                }
+            }
+        }
+        for f in &touched.functions {
+            if let Some(shape) = shapes::function_shape(before, f) {
+                judge(&owner, &shape, &mut broken);
+            }
+        }
+        for t in &touched.types {
+            for shape in shapes::cast_shapes(t) {
+                judge(&owner, &shape, &mut broken);
+            }
+        }
+    }
+    broken.sort();
+    broken.dedup();
+    // A prepared form is only worth a word where the fresh one works or fails otherwise.
+    let fresh: BTreeMap<_, _> =
+        broken.iter().filter(|b| !b.prepared).map(|b| ((b.relation.clone(), b.shape), b.sqlstate.clone())).collect();
+    broken.retain(|b| !b.prepared || fresh.get(&(b.relation.clone(), b.shape)).is_none_or(|s| *s != b.sqlstate));
+    Compat { broken, undo_now, undo }
+}
+
+fn judge(judge: &Judge<'_>, shape: &ShapeSql, out: &mut Vec<Broken>) {
+    let v = judge.statement(&shape.op, &shape.samples());
+    let mut push = |prepared: bool, state: &str, because: Option<String>| {
+        let found = out.iter().any(|b: &Broken| b.relation == shape.relation && b.shape == shape.shape && b.prepared == prepared);
+        // One answer a shape: the first role, the first key that it fails for.
+        if !found {
+            out.push(Broken { relation: shape.relation.clone(), shape: shape.shape, prepared, sqlstate: state.into(), because });
+        }
+    };
+    if let Some(f) = v.fresh {
+        push(false, f.state, f.because);
+    } else if v.empty {
+        push(false, "EMPTY", None);
+    }
+    if let Some(f) = v.prepared {
+        push(true, f.state, f.because);
+    }
+}
+
+#[derive(Default)]
+struct Touched<'a> {
+    relations: BTreeSet<Id>,
+    functions: Vec<&'a Function>,
+    types: Vec<&'a Type>,
+}
+
+impl Touched<'_> {
+    fn is_empty(&self) -> bool {
+        self.relations.is_empty() && self.functions.is_empty() && self.types.is_empty()
+    }
+}
+
+/// What existed before and is not the same after, with everything that leans on it.
+fn touched<'a>(before: &'a Catalog, after: &'a Catalog) -> Touched<'a> {
+    let mut t = Touched::default();
+    for item in before.relations.diff(&after.relations) {
+        match item {
+            DiffItem::Add(_, new) => {
+                // A new index or a new child with a foreign key bears on tables that were there.
+                t.relations.extend(new.index.as_ref().map(|i| i.table));
+                t.relations.extend(referenced(&new.constraints));
+                t.relations.extend(new.parents.iter().copied());
+            }
+            DiffItem::Update { old: (id, old), new: (_, new) } => {
+                t.relations.insert(*id);
+                for r in [old, new] {
+                    t.relations.extend(r.index.as_ref().map(|i| i.table));
+                    t.relations.extend(r.parents.iter().copied());
+                }
+                let (was, is): (BTreeSet<Id>, BTreeSet<Id>) =
+                    (referenced(&old.constraints).collect(), referenced(&new.constraints).collect());
+                t.relations.extend(was.symmetric_difference(&is));
+                if let Some((table, _)) = new.sequence.as_ref().and_then(|s| s.owned_by.as_ref()) {
+                    t.relations.insert(*table);
+                }
+            }
+            DiffItem::Remove(id, old) => {
+                t.relations.insert(*id);
+                t.relations.extend(old.index.as_ref().map(|i| i.table));
+                t.relations.extend(old.parents.iter().copied());
+            }
+        }
+    }
+    let mut changed_types = BTreeSet::new();
+    for item in before.types.diff(&after.types) {
+        if let DiffItem::Update { old: (id, old), .. } | DiffItem::Remove(id, old) = item {
+            changed_types.insert(*id);
+            t.types.push(old);
+        }
+    }
+    let mut changed_functions = BTreeSet::new();
+    for item in before.functions.diff(&after.functions) {
+        match item {
+            DiffItem::Update { old: (id, old), .. } | DiffItem::Remove(id, old) => {
+                changed_functions.insert(*id);
+                t.functions.push(old);
+            }
+            // A new overload may make a call ambiguous.
+            DiffItem::Add(_, new) => {
+                t.functions.extend(before.functions.values().filter(|f| f.name == new.name && f.schema == new.schema).map(AsRef::as_ref));
+            }
+        }
+    }
+    let schemas: BTreeSet<&String> = before
+        .schemas
+        .iter()
+        .filter(|(name, s)| after.schemas.get(*name).is_none_or(|a| !std::sync::Arc::ptr_eq(a, s) && a != *s))
+        .map(|(name, _)| name)
+        .collect();
+    let published = |c: &Catalog| {
+        let all = c.objects.values().filter(|o| o.kind == ObjectKind::Publication);
+        all.map(|o| (o.name.clone(), o.detail.clone(), o.relations.clone())).collect::<Vec<_>>()
+    };
+    let publications = published(before) != published(after);
+    let leaning =
+        !t.relations.is_empty() || !changed_types.is_empty() || !changed_functions.is_empty() || !schemas.is_empty() || publications;
+    if leaning {
+        for r in before.relations.values() {
+            let by_type = !changed_types.is_empty() && r.columns.iter().any(|c| c.ty.id.is_some_and(|id| changed_types.contains(&id)));
+            let by_trigger = r.triggers.iter().any(|x| x.function_id.is_some_and(|f| changed_functions.contains(&f)));
+            let by_view = r.view.as_ref().is_some_and(|v| {
+                v.depends.iter().any(|(id, _)| t.relations.contains(id)) || v.functions.iter().any(|f| changed_functions.contains(f))
+            });
+            if by_type || by_trigger || by_view || schemas.contains(&r.schema) || (publications && r.kind.is_table()) {
+                t.relations.insert(r.id);
+            }
+        }
+        if !schemas.is_empty() {
+            t.functions.extend(before.functions.values().filter(|f| schemas.contains(&f.schema)).map(AsRef::as_ref));
+            t.types.extend(before.types.values().filter(|x| schemas.contains(&x.schema)).map(AsRef::as_ref));
+        }
+    }
+    t.relations.retain(|id| before.relations.get(id).is_some_and(|r| !r.kind.is_index() && r.kind != RelKind::Composite));
+    t.functions.sort_by_key(|f| f.id);
+    t.functions.dedup_by_key(|f| f.id);
+    t.types.sort_by_key(|x| x.id);
+    t.types.dedup_by_key(|x| x.id);
+    t
+}
+
+fn referenced(constraints: &[crate::catalog::Constraint]) -> impl Iterator<Item = Id> {
+    constraints.iter().filter_map(|c| match &c.kind {
+        ConKind::ForeignKey { table, .. } => Some(*table),
+        _ => None,
+    })
+}
