@@ -1,0 +1,419 @@
+//! The catalog as SQL that makes the same schema again.
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use crate::op::{Expr, IndexElement, ObjectKind, PartitionBound, Persistence, TriggerMode};
+use crate::quote::{dollar, ident, idents, literal, qualified};
+
+use super::dump::type_sql;
+use super::names::simple_column;
+use super::{Catalog, Column, ConKind, Function, Id, Index, RelKind, Relation, Type, TypeKind};
+
+impl Catalog {
+    /// SQL for an empty database of the same version: objects in an order in which each finds what it needs.
+    pub fn to_sql(&self) -> String {
+        let mut out = String::from("SET check_function_bodies = false;\n");
+        for s in self.schemas.values().filter(|s| s.name != "public") {
+            let _ = writeln!(out, "CREATE SCHEMA {};", ident(&s.name));
+        }
+        for e in self.objects_of(ObjectKind::Extension) {
+            let _ = writeln!(out, "CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {};", ident(&e.name), ident(&e.schema));
+        }
+        for id in self.creation_order() {
+            if let Some(t) = self.types.get(&id) {
+                self.write_type(&mut out, t);
+            } else if let Some(f) = self.functions.get(&id) {
+                write_function(&mut out, f);
+            } else if let Some(r) = self.relation(id) {
+                self.write_relation(&mut out, r);
+            }
+        }
+        for r in self.relations.values() {
+            self.write_index(&mut out, r);
+        }
+        for r in self.relations.values() {
+            self.write_extras(&mut out, r);
+        }
+        out
+    }
+
+    /// Types, functions and relations, each after what it refers to; otherwise as they were made.
+    fn creation_order(&self) -> Vec<Id> {
+        let mut ids: Vec<Id> = self.types.keys().chain(self.functions.keys()).copied().collect();
+        ids.extend(self.relations.values().filter(|r| !r.kind.is_index() && !self.is_made_with_column(r)).map(|r| r.id));
+        ids.sort_unstable();
+        let mut done = HashSet::new();
+        let mut out = Vec::new();
+        for id in ids {
+            self.visit(id, &mut done, &mut out);
+        }
+        out
+    }
+
+    /// Identity sequences come with their column.
+    fn is_made_with_column(&self, r: &Relation) -> bool {
+        r.sequence.as_ref().is_some_and(|s| s.identity)
+    }
+
+    fn visit(&self, id: Id, done: &mut HashSet<Id>, out: &mut Vec<Id>) {
+        if !done.insert(id) {
+            return;
+        }
+        for needed in self.needed_by(id) {
+            self.visit(needed, done, out);
+        }
+        let made = match self.relation(id) {
+            Some(r) => !r.kind.is_index() && !self.is_made_with_column(r),
+            None => true,
+        };
+        if made {
+            out.push(id);
+        }
+    }
+
+    fn needed_by(&self, id: Id) -> Vec<Id> {
+        let Some(r) = self.relation(id) else {
+            return self.references.get(&id).map(|r| r.to_vec()).unwrap_or_default();
+        };
+        let mut out = r.parents.clone();
+        for c in &r.columns {
+            out.extend(c.ty.id);
+            out.extend(&c.uses);
+        }
+        out.extend(r.constraints.iter().flat_map(|c| &c.uses));
+        if let Some(v) = &r.view {
+            out.extend(v.depends.iter().map(|(id, _)| *id));
+            out.extend(v.functions.iter().chain(&v.types));
+        }
+        out
+    }
+
+    fn write_type(&self, out: &mut String, t: &Type) {
+        let name = qualified(&t.schema, &t.name);
+        match &t.kind {
+            TypeKind::Enum { labels } => {
+                let labels: Vec<String> = labels.iter().map(|l| literal(&l.value)).collect();
+                let _ = writeln!(out, "CREATE TYPE {name} AS ENUM ({});", labels.join(", "));
+            }
+            TypeKind::Domain { base, not_null, default, checks } => {
+                let _ = write!(out, "CREATE DOMAIN {name} AS {}", type_sql(base));
+                if let Some(d) = default {
+                    let _ = write!(out, " DEFAULT {}", d.text);
+                }
+                if *not_null {
+                    out.push_str(" NOT NULL");
+                }
+                for c in checks {
+                    let _ = write!(out, " CONSTRAINT {} CHECK ({})", ident(&c.name), c.expr.text);
+                }
+                out.push_str(";\n");
+            }
+            // Range and base types: their definitions are not kept. Those of extensions come with the extension.
+            TypeKind::Composite { .. } | TypeKind::Range | TypeKind::Other => {}
+        }
+    }
+
+    fn write_relation(&self, out: &mut String, r: &Relation) {
+        let name = qualified(&r.schema, &r.name);
+        match r.kind {
+            RelKind::Table | RelKind::PartitionedTable | RelKind::ForeignTable => self.write_table(out, r, &name),
+            RelKind::View | RelKind::MaterializedView => {
+                let what = if r.kind == RelKind::View { "VIEW" } else { "MATERIALIZED VIEW" };
+                let columns = if r.columns.is_empty() || r.assumed {
+                    String::new()
+                } else {
+                    format!(" ({})", idents(r.columns.iter().map(|c| &c.name)))
+                };
+                let options = options_sql(&r.options);
+                let Some(v) = &r.view else { return };
+                let data = if r.kind == RelKind::MaterializedView && !v.populated { " WITH NO DATA" } else { "" };
+                let _ = writeln!(out, "CREATE {what} {name}{columns}{options} AS {}{data};", v.query.text.trim_end_matches(';').trim_end());
+            }
+            RelKind::Sequence => {
+                let Some(s) = &r.sequence else { return };
+                let _ = write!(out, "CREATE SEQUENCE {name} AS {}", s.data_type);
+                for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
+                    let _ = match (k.as_str(), v) {
+                        ("CYCLE" | "NO CYCLE", _) | (_, None) => write!(out, " {k}"),
+                        ("INCREMENT", Some(v)) => write!(out, " INCREMENT BY {v}"),
+                        ("START", Some(v)) => write!(out, " START WITH {v}"),
+                        (_, Some(v)) => write!(out, " {k} {v}"),
+                    };
+                }
+                out.push_str(";\n");
+            }
+            RelKind::Composite => {
+                let columns: Vec<String> = r.columns.iter().map(|c| format!("{} {}", ident(&c.name), type_sql(&c.ty))).collect();
+                let _ = writeln!(out, "CREATE TYPE {name} AS ({});", columns.join(", "));
+            }
+            RelKind::Index | RelKind::PartitionedIndex => {}
+        }
+    }
+
+    fn write_table(&self, out: &mut String, r: &Relation, name: &str) {
+        let persistence = match r.persistence {
+            Persistence::Permanent => "",
+            Persistence::Temporary => "TEMPORARY ",
+            Persistence::Unlogged => "UNLOGGED ",
+        };
+        let foreign = if r.kind == RelKind::ForeignTable { "FOREIGN " } else { "" };
+        let inherited = |c: &Column| c.inherited && !r.is_partition();
+        let mut parts: Vec<String> = r.columns.iter().filter(|c| !inherited(c)).map(column_sql).collect();
+        for c in r.constraints.iter().filter(|c| !c.inherited) {
+            let here = match &c.kind {
+                ConKind::Check { .. } => c.validated,
+                // Constraints on the partition that come from its partitioned table are made there.
+                ConKind::PrimaryKey { .. } | ConKind::Unique { .. } => true,
+                _ => false,
+            };
+            if here {
+                parts.push(format!("CONSTRAINT {} {}", ident(&c.name), self.constraint_sql(c)));
+            }
+        }
+        let _ = write!(out, "CREATE {persistence}{foreign}TABLE {name} (");
+        for (i, p) in parts.iter().enumerate() {
+            let _ = write!(out, "{}\n    {p}", if i == 0 { "" } else { "," });
+        }
+        out.push_str(if parts.is_empty() { ")" } else { "\n)" });
+        if !r.parents.is_empty() && !r.is_partition() {
+            let parents: Vec<String> =
+                r.parents.iter().filter_map(|p| self.relation(*p)).map(|p| qualified(&p.schema, &p.name)).collect();
+            let _ = write!(out, " INHERITS ({})", parents.join(", "));
+        }
+        if let Some(by) = &r.partition_by {
+            let keys: Vec<String> = by.keys.iter().map(key_sql).collect();
+            let _ = write!(out, " PARTITION BY {} ({})", by.strategy.to_ascii_uppercase(), keys.join(", "));
+        }
+        if foreign.is_empty() {
+            out.push_str(&options_sql(&r.options));
+        } else if let Some((_, Some(server))) = r.options.iter().find(|(k, _)| k == "server") {
+            let _ = write!(out, " SERVER {}", ident(server));
+        }
+        out.push_str(";\n");
+        if let (Some(bound), Some(parent)) = (&r.partition_bound, r.parents.first().and_then(|p| self.relation(*p))) {
+            let parent = qualified(&parent.schema, &parent.name);
+            let _ = writeln!(out, "ALTER TABLE {parent} ATTACH PARTITION {name} {};", bound_sql(bound));
+        }
+    }
+
+    fn write_index(&self, out: &mut String, r: &Relation) {
+        let Some(i) = &r.index else { return };
+        // What a constraint or a partitioned index makes comes with it.
+        if i.constraint || i.parent.is_some() {
+            return;
+        }
+        let Some(table) = self.relation(i.table) else { return };
+        let unique = if i.unique { "UNIQUE " } else { "" };
+        let _ = write!(
+            out,
+            "CREATE {unique}INDEX {} ON {} USING {} ({})",
+            ident(&r.name),
+            qualified(&table.schema, &table.name),
+            ident(&i.method),
+            elements_sql(i)
+        );
+        if !i.include.is_empty() {
+            let _ = write!(out, " INCLUDE ({})", idents(&i.include));
+        }
+        if i.nulls_not_distinct {
+            out.push_str(" NULLS NOT DISTINCT");
+        }
+        out.push_str(&options_sql(&r.options));
+        if let Some(f) = &i.filter {
+            let _ = write!(out, " WHERE {}", f.text);
+        }
+        out.push_str(";\n");
+    }
+
+    /// What is said by ALTER once all relations are there.
+    fn write_extras(&self, out: &mut String, r: &Relation) {
+        let name = qualified(&r.schema, &r.name);
+        if let Some((table, column)) = r.sequence.as_ref().filter(|s| !s.identity).and_then(|s| s.owned_by.as_ref())
+            && let Some(t) = self.relation(*table)
+        {
+            let _ = writeln!(out, "ALTER SEQUENCE {name} OWNED BY {}.{};", qualified(&t.schema, &t.name), ident(column));
+        }
+        for c in r.constraints.iter().filter(|c| !c.inherited) {
+            let later = match &c.kind {
+                ConKind::ForeignKey { .. } | ConKind::Exclude { .. } => true,
+                ConKind::Check { .. } => !c.validated,
+                _ => false,
+            };
+            if later {
+                let _ = writeln!(out, "ALTER TABLE {name} ADD CONSTRAINT {} {};", ident(&c.name), self.constraint_sql(c));
+            }
+        }
+        for t in r.triggers.iter().filter(|t| !t.inherited) {
+            let constraint = if t.constraint { "CONSTRAINT " } else { "" };
+            let mut events: Vec<String> = t.events.clone();
+            if !t.update_of.is_empty() {
+                events.iter_mut().filter(|e| *e == "UPDATE").for_each(|e| *e = format!("UPDATE OF {}", idents(&t.update_of)));
+            }
+            let each = if t.for_each_row { "ROW" } else { "STATEMENT" };
+            let when = t.when.as_ref().map(|w| format!(" WHEN ({})", w.text)).unwrap_or_default();
+            let function = match t.function.split_once('.') {
+                Some((s, n)) => qualified(s, n),
+                None => ident(&t.function),
+            };
+            let _ = writeln!(
+                out,
+                "CREATE {constraint}TRIGGER {} {} {} ON {name} FOR EACH {each}{when} EXECUTE FUNCTION {function}();",
+                ident(&t.name),
+                t.timing,
+                events.join(" OR ")
+            );
+            let mode = match t.mode {
+                TriggerMode::Enable => continue,
+                TriggerMode::EnableReplica => "ENABLE REPLICA",
+                TriggerMode::EnableAlways => "ENABLE ALWAYS",
+                TriggerMode::Disable => "DISABLE",
+            };
+            let _ = writeln!(out, "ALTER TABLE {name} {mode} TRIGGER {};", ident(&t.name));
+        }
+        if r.row_security {
+            let _ = writeln!(out, "ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;");
+        }
+        if r.force_row_security {
+            let _ = writeln!(out, "ALTER TABLE {name} FORCE ROW LEVEL SECURITY;");
+        }
+        for p in &r.policies {
+            let kind = if p.permissive { "PERMISSIVE" } else { "RESTRICTIVE" };
+            let roles: Vec<String> = p
+                .roles
+                .iter()
+                .map(|r| match r.to_ascii_lowercase().as_str() {
+                    "public" | "current_user" | "session_user" | "current_role" => r.to_ascii_uppercase(),
+                    _ => ident(r),
+                })
+                .collect();
+            let to = if roles.is_empty() { String::new() } else { format!(" TO {}", roles.join(", ")) };
+            let using = p.using.as_ref().map(|e| format!(" USING ({})", e.text)).unwrap_or_default();
+            let check = p.with_check.as_ref().map(|e| format!(" WITH CHECK ({})", e.text)).unwrap_or_default();
+            let _ = writeln!(out, "CREATE POLICY {} ON {name} AS {kind} FOR {}{to}{using}{check};", ident(&p.name), p.command);
+        }
+    }
+}
+
+fn column_sql(c: &Column) -> String {
+    let mut out = format!("{} {}", ident(&c.name), type_sql(&c.ty));
+    if let Some(collation) = &c.collation {
+        let parts: Vec<String> = collation.split('.').map(ident).collect();
+        let _ = write!(out, " COLLATE {}", parts.join("."));
+    }
+    if let Some(g) = &c.generated {
+        let _ = write!(out, " GENERATED ALWAYS AS ({}) {}", g.expr.text, if g.stored { "STORED" } else { "VIRTUAL" });
+    } else if let Some(i) = &c.identity {
+        let _ = write!(out, " GENERATED {} AS IDENTITY", if i.always { "ALWAYS" } else { "BY DEFAULT" });
+    } else if let Some(d) = &c.default {
+        let _ = write!(out, " DEFAULT {}", d.text);
+    }
+    if c.not_null {
+        out.push_str(" NOT NULL");
+    }
+    out
+}
+
+fn write_function(out: &mut String, f: &Function) {
+    if f.kind == ObjectKind::Aggregate {
+        return;
+    }
+    let what = if f.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+    let d = &f.def;
+    let args: Vec<String> = d
+        .args
+        .iter()
+        .map(|a| {
+            let name = a.name.as_ref().map(|n| format!("{} ", ident(n.as_str()))).unwrap_or_default();
+            let default = a.default.as_ref().map(|e| format!(" DEFAULT {}", e.text)).unwrap_or_default();
+            format!("{} {name}{}{default}", a.mode, a.ty.text)
+        })
+        .collect();
+    let _ = write!(out, "CREATE OR REPLACE {what} {}({})", qualified(&f.schema, &f.name), args.join(", "));
+    if !d.returns_table.is_empty() {
+        let columns: Vec<String> = d.returns_table.iter().map(|(n, t)| format!("{} {}", ident(n.as_str()), t.text)).collect();
+        let _ = write!(out, " RETURNS TABLE ({})", columns.join(", "));
+    } else if let Some(r) = &d.returns {
+        let setof = if r.setof && !r.text.to_ascii_lowercase().starts_with("setof") { "SETOF " } else { "" };
+        let _ = write!(out, " RETURNS {setof}{}", r.text);
+    }
+    let _ = write!(out, " LANGUAGE {}", ident(&d.language.to_ascii_lowercase()));
+    if f.kind == ObjectKind::Function {
+        let _ = write!(out, " {}", d.volatility.to_string().to_ascii_uppercase());
+        if d.strict {
+            out.push_str(" STRICT");
+        }
+    }
+    if d.security_definer {
+        out.push_str(" SECURITY DEFINER");
+    }
+    for (name, value) in &d.settings {
+        let parts: Vec<String> = super::session::split_list(value).iter().map(|p| literal(p)).collect();
+        let value = if parts.is_empty() { "''".to_string() } else { parts.join(", ") };
+        let _ = write!(out, " SET {name} TO {value}");
+    }
+    let body = d.body.trim_start();
+    let head = body.get(..6).unwrap_or_default().to_ascii_lowercase();
+    if d.language.eq_ignore_ascii_case("sql") && (head == "return" || body.to_ascii_lowercase().starts_with("begin atomic")) {
+        let _ = writeln!(out, " {};", d.body);
+    } else {
+        let _ = writeln!(out, " AS {};", dollar(&d.body));
+    }
+}
+
+/// A key as it may stand in an index or a partition key.
+fn key_sql(e: &Expr) -> String {
+    match simple_column(e) {
+        Some(c) => ident(c),
+        None => format!("({})", e.text),
+    }
+}
+
+fn elements_sql(i: &Index) -> String {
+    let element = |e: &IndexElement| {
+        let mut out = key_sql(&e.expr);
+        for (word, name) in [(" COLLATE", &e.collation), ("", &e.opclass)] {
+            if let Some(n) = name {
+                let n = n.schema_str().map_or_else(|| ident(n.as_str()), |s| qualified(s, n.as_str()));
+                let _ = write!(out, "{word} {n}");
+            }
+        }
+        if e.descending {
+            out.push_str(" DESC");
+        }
+        match e.nulls_first {
+            Some(true) => out.push_str(" NULLS FIRST"),
+            Some(false) => out.push_str(" NULLS LAST"),
+            None => {}
+        }
+        out
+    };
+    i.elements.iter().map(element).collect::<Vec<_>>().join(", ")
+}
+
+fn options_sql(options: &crate::op::Options) -> String {
+    if options.is_empty() {
+        return String::new();
+    }
+    let parts: Vec<String> = options
+        .iter()
+        .map(|(k, v)| {
+            let name: Vec<String> = k.split('.').map(ident).collect();
+            match v {
+                Some(v) => format!("{} = {}", name.join("."), literal(v.trim_matches('\''))),
+                None => name.join("."),
+            }
+        })
+        .collect();
+    format!(" WITH ({})", parts.join(", "))
+}
+
+fn bound_sql(bound: &PartitionBound) -> String {
+    let list = |v: &[Expr]| v.iter().map(|e| e.text.as_str()).collect::<Vec<_>>().join(", ");
+    match bound {
+        PartitionBound::Default => "DEFAULT".to_string(),
+        PartitionBound::List(v) => format!("FOR VALUES IN ({})", list(v)),
+        PartitionBound::Range { from, to } => format!("FOR VALUES FROM ({}) TO ({})", list(from), list(to)),
+        PartitionBound::Hash { modulus, remainder } => format!("FOR VALUES WITH (MODULUS {modulus}, REMAINDER {remainder})"),
+    }
+}
