@@ -43,9 +43,7 @@ pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Cata
     let mut tx = Tracker::new(execution, statements, catalog);
     for s in statements {
         tx.enter(s, catalog);
-        for op in &s.ops {
-            let _ = catalog.apply(op);
-        }
+        catalog.apply_statement(s);
         tx.leave(s, catalog);
     }
     tx.finish(catalog);
@@ -62,15 +60,12 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         let sent = Sent { pg, in_transaction: tx.in_transaction() };
         let here = catalog.clone();
         let mut effects = crate::effects::predict(&statement, &here, sent);
-        let mut errors = Vec::new();
-        for (i, op) in statement.ops.iter().enumerate() {
-            if let Err(e) = catalog.apply(op) {
-                if e.certain && effects.fails.is_none() && !op.conditional {
-                    effects = Effects { in_transaction: effects.in_transaction, ..Effects::default() };
-                    effects.fails = Some(e.sqlstate.to_string());
-                    effects.error = Some(e.message.clone());
-                }
-                errors.push((i, e));
+        let errors = catalog.apply_statement(&statement);
+        for (i, e) in &errors {
+            if e.certain && effects.fails.is_none() && !statement.ops[*i].conditional {
+                effects = Effects { in_transaction: effects.in_transaction, ..Effects::default() };
+                effects.fails = Some(e.sqlstate.to_string());
+                effects.error = Some(e.message.clone());
             }
         }
         let ops: Vec<&Op> = statement.ops.iter().collect();
@@ -168,25 +163,18 @@ impl Tracker {
                 // runner's own transaction it ends that one for good.
                 catalog.now.transaction += 1;
                 self.number = catalog.now.transaction;
-                drop_local_settings(catalog);
+                catalog.end_local_settings();
             }
         }
         if !self.in_transaction() {
-            drop_local_settings(catalog);
+            catalog.end_local_settings();
         }
         let _ = SetScope::Local;
     }
 
     fn finish(&mut self, catalog: &mut Catalog) {
-        drop_local_settings(catalog);
+        catalog.end_local_settings();
         catalog.end_of_script();
-    }
-}
-
-fn drop_local_settings(catalog: &mut Catalog) {
-    let local: Vec<String> = catalog.settings.iter().filter(|(_, s)| s.local).map(|(k, _)| k.clone()).collect();
-    for k in local {
-        catalog.settings.remove(&k);
     }
 }
 

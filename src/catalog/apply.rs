@@ -76,7 +76,7 @@ impl Catalog {
             let op = &statement.ops[i];
             // Only within one command, and commands keep their order.
             let first = statement.ops.iter().position(|o| o.command == op.command).unwrap_or(i);
-            (first, super::columns::pass(op))
+            (first, super::alter::pass(op))
         });
         let mut errors = Vec::new();
         for i in order {

@@ -25,7 +25,7 @@ impl Catalog {
                 };
                 return Err(fails("0A000", format!("{what} constraints are not supported on foreign tables")));
             }
-            _ => return Err(super::columns::wrong_kind(&rel, "ADD CONSTRAINT")),
+            _ => return Err(super::alter::wrong_kind(&rel, "ADD CONSTRAINT")),
         }
         if let Some(name) = &c.name
             && rel.constraint(&clip(name.as_str())).is_some_and(|o| !(o.inherited && matches!(c.kind, ConstraintKind::Check { .. })))

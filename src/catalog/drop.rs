@@ -381,10 +381,8 @@ impl Catalog {
             if r.parents.contains(&id) {
                 out.push((Obj::Relation(r.id), if r.is_partition() { Tie::Auto } else { Tie::Normal }));
             }
-            if let Some(i) = &r.index {
-                if i.table == id || i.parent == Some(id) {
-                    out.push((Obj::Relation(r.id), Tie::Auto));
-                }
+            if r.index.as_ref().is_some_and(|i| i.table == id || i.parent == Some(id)) {
+                out.push((Obj::Relation(r.id), Tie::Auto));
             }
             if r.sequence.as_ref().and_then(|s| s.owned_by.as_ref()).is_some_and(|(t, _)| *t == id) {
                 out.push((Obj::Relation(r.id), Tie::Auto));

@@ -98,12 +98,10 @@ impl Catalog {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
                     if e.opclass.is_none() && !new.exclusion && super::casts::indexable(&column.ty, &method) == Some(false) {
-                        let known = !self.unknown_extension()
-                            && !(method == "gin" && self.has_extension("btree_gin"))
-                            && !(method == "gist" && self.has_extension("btree_gist"));
+                        let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
                         let e =
                             fails("42704", format!("data type {} has no default operator class for access method \"{method}\"", column.ty));
-                        return Err(e.unless(!known));
+                        return Err(e.unless(doubt));
                     }
                     depends.push(c.clone());
                     columns.push(Some(c));

@@ -3,6 +3,7 @@
 //! A catalog is cheap to clone (persistent maps, shared values), so a snapshot before every statement costs nothing.
 //! Objects keep their id through renames and moves.
 
+mod alter;
 mod apply;
 mod casts;
 mod code;

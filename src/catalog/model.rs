@@ -67,6 +67,8 @@ pub struct Catalog {
     /// What an object refers to, and the reverse. Relations, types and functions share one number space.
     pub(super) references: HashMap<Id, Arc<[Id]>>,
     pub(super) dependents: HashMap<Id, OrdSet<Id>>,
+    /// Relations of this session only.
+    pub(super) temporary: OrdSet<Id>,
     /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …
     pub objects: OrdMap<(ObjectKind, String, String), Arc<Object>>,
     pub comments: OrdMap<String, String>,
@@ -406,6 +408,7 @@ pub struct Type {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "types are few and stored behind an Arc")]
 pub enum TypeKind {
     Enum {
         labels: Vec<EnumLabel>,

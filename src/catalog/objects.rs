@@ -236,11 +236,8 @@ impl Catalog {
     pub(super) fn comment(&mut self, o: &ObjectRef, text: Option<&str>) -> Res<Applied> {
         use ObjectKind::*;
         match o.kind {
-            Table | View | MaterializedView | Sequence | ForeignTable | Index => {
-                if self.resolve(&o.name).is_none() && self.complete {
-                    let e = self.no_relation(&o.name);
-                    return Err(e);
-                }
+            Table | View | MaterializedView | Sequence | ForeignTable | Index if self.resolve(&o.name).is_none() && self.complete => {
+                return Err(self.no_relation(&o.name));
             }
             Column => {
                 if let Some(on) = &o.on {

@@ -225,7 +225,7 @@ impl<'a> Analyzer<'a> {
         }
         self.scopes.push(scope);
         for item in &d.from {
-            let flat = self.from_item(item)?;
+            let flat = self.add_from(item)?;
             self.top().flat.extend(flat);
         }
         match &d.kind {
@@ -267,7 +267,7 @@ impl<'a> Analyzer<'a> {
     fn select(&mut self, s: &Select) -> Res<Vec<OutColumn>> {
         self.scopes.push(Scope::default());
         for item in &s.from {
-            let flat = self.from_item(item)?;
+            let flat = self.add_from(item)?;
             self.top().flat.extend(flat);
         }
         let columns = self.targets(&s.targets)?;
@@ -349,7 +349,7 @@ impl<'a> Analyzer<'a> {
     }
 
     /// Adds the item to the innermost scope and says what `*` shows of it.
-    fn from_item(&mut self, item: &FromItem) -> Res<Vec<OutColumn>> {
+    fn add_from(&mut self, item: &FromItem) -> Res<Vec<OutColumn>> {
         match item {
             FromItem::Table { name, alias, columns, .. } => {
                 let mut s = self.table_source(name, alias.as_ref())?;
@@ -391,8 +391,8 @@ impl<'a> Analyzer<'a> {
                 Ok(found)
             }
             FromItem::Join { left, right, natural, using, on } => {
-                let l = self.from_item(left)?;
-                let r = self.from_item(right)?;
+                let l = self.add_from(left)?;
+                let r = self.add_from(right)?;
                 let shared: Vec<String> = if *natural {
                     l.iter().filter(|c| r.iter().any(|o| o.name == c.name)).map(|c| c.name.clone()).collect()
                 } else {

@@ -217,10 +217,10 @@ fn canonical_modifiers(name: &str, mut modifiers: Vec<String>, text: &str) -> Ve
         "character" | "bit" if modifiers.is_empty() && !text.to_ascii_lowercase().contains("bpchar") => modifiers.push("1".to_string()),
         "numeric" if modifiers.len() == 1 => modifiers.push("0".to_string()),
         // A precision beyond six is reduced with a warning.
-        "timestamp with time zone" | "timestamp without time zone" | "time with time zone" | "time without time zone" => {
-            if modifiers.first().and_then(|m| m.parse::<u32>().ok()).is_some_and(|p| p > 6) {
-                modifiers[0] = "6".to_string();
-            }
+        "timestamp with time zone" | "timestamp without time zone" | "time with time zone" | "time without time zone"
+            if modifiers.first().and_then(|m| m.parse::<u32>().ok()).is_some_and(|p| p > 6) =>
+        {
+            modifiers[0] = "6".to_string();
         }
         _ => {}
     }

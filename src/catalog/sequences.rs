@@ -3,8 +3,8 @@
 use crate::op::{Call, Expr, ExprKind, ObjectKind, Persistence, QName, SequenceOptions, TypeName};
 use crate::source::Span;
 
+use super::alter::merge_options;
 use super::apply::{Applied, Res, fails};
-use super::columns::merge_options;
 use super::names::clip;
 use super::{Catalog, Id, RelKind, Relation, Sequence};
 

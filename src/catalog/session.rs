@@ -102,10 +102,10 @@ impl Catalog {
     /// The session ends with the script: its temporary relations are gone, and its settings.
     fn remove_temporary(&mut self) {
         let gone: Vec<_> = self
-            .relations
-            .values()
-            .filter(|r| r.schema == super::resolve::TEMP && r.index.is_none())
-            .map(|r| super::drop::Obj::Relation(r.id))
+            .temporary
+            .iter()
+            .filter(|id| self.relation(**id).is_some_and(|r| r.index.is_none()))
+            .map(|id| super::drop::Obj::Relation(*id))
             .collect();
         if !gone.is_empty() {
             let _ = self.drop_all(gone, true);

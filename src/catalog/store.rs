@@ -23,12 +23,16 @@ impl Catalog {
         }
         self.count_constraints(old.as_deref(), Some(&rel));
         self.refer(rel.id, references_of(&rel));
+        if rel.schema == super::resolve::TEMP {
+            self.temporary.insert(rel.id);
+        }
         self.relations.insert(rel.id, Arc::new(rel));
     }
 
     pub(super) fn remove_relation(&mut self, id: Id) {
         let Some(old) = self.relations.remove(&id) else { return };
         self.relation_names.remove(&(old.schema.clone(), old.name.clone()));
+        self.temporary.remove(&id);
         self.count_constraints(Some(&old), None);
         self.refer(id, Vec::new());
     }
