@@ -9,7 +9,7 @@ use super::{Acl, Catalog, DefaultAcl, Id, RelKind};
 impl Catalog {
     pub(super) fn grant(&mut self, g: &Grant) -> Res<Applied> {
         match &g.on {
-            GrantOn::Roles => {}
+            GrantOn::Roles => self.grant_roles(g),
             GrantOn::Objects(objects) => {
                 for o in objects {
                     self.grant_on(g, o)?;
@@ -24,6 +24,25 @@ impl Catalog {
             GrantOn::Future(kind) => self.default_privileges(g, *kind),
         }
         Ok(Applied::default())
+    }
+
+    /// Membership is kept with the role that is let in: `columns` of its object name the roles that it belongs to.
+    fn grant_roles(&mut self, g: &Grant) {
+        for member in &g.grantees {
+            let key = (ObjectKind::Role, String::new(), member.clone());
+            let Some(role) = self.objects.get(&key).cloned() else { continue };
+            let mut role = super::Object::clone(&role);
+            for (group, _) in &g.privileges {
+                // Words of privileges are upper case; a role's name is looked up as it is and folded.
+                let known = |n: &str| self.objects.contains_key(&(ObjectKind::Role, String::new(), n.to_string()));
+                let group = if known(group) { group.clone() } else { group.to_lowercase() };
+                role.columns.retain(|c| *c != group);
+                if !g.revoke {
+                    role.columns.push(group);
+                }
+            }
+            self.objects.insert(key, role.into());
+        }
     }
 
     fn grant_on(&mut self, g: &Grant, o: &ObjectRef) -> Res<()> {

@@ -23,6 +23,7 @@ mod model;
 mod names;
 mod objects;
 mod partitions;
+mod publications;
 mod query;
 mod rename;
 mod render;

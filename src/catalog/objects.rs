@@ -129,7 +129,7 @@ impl Catalog {
             let what = o.kind.to_string().to_ascii_lowercase().replace('-', " ");
             return Err(fails("42710", format!("{what} \"{}\" already exists", key.2)));
         }
-        let object = Object {
+        let mut object = Object {
             kind: o.kind,
             schema: key.1.clone(),
             name: key.2.clone(),
@@ -138,6 +138,9 @@ impl Catalog {
             columns: Vec::new(),
             origin: self.now,
         };
+        if o.kind == ObjectKind::Publication {
+            self.follow_publication(&mut object, detail);
+        }
         self.objects.insert(key, Arc::new(object));
         Ok(Applied::default())
     }
@@ -146,6 +149,9 @@ impl Catalog {
         let key = self.key(o);
         if let Some(old) = self.objects.get(&key).cloned() {
             let mut new = Object::clone(&old);
+            if o.kind == ObjectKind::Publication {
+                self.follow_publication(&mut new, detail);
+            }
             if !detail.is_empty() {
                 new.detail = if new.detail.is_empty() { detail.to_string() } else { format!("{}; {detail}", new.detail) };
             }

@@ -19,7 +19,7 @@ pub struct Arbiter {
 
 /// All indexes of a table.
 pub fn indexes_of(cat: &Catalog, table: Id) -> impl Iterator<Item = &Arc<Relation>> {
-    cat.relations.values().filter(move |r| r.index.as_ref().is_some_and(|i| i.table == table))
+    cat.indexes_of(table).into_iter().filter_map(|r| cat.relations.get(&r.id))
 }
 
 /// Columns of a constraint that has an index.

@@ -108,6 +108,15 @@ pub fn eval(e: &Expr, env: &dyn Env) -> Datum {
 }
 
 fn unary(op: &str, d: Datum) -> Datum {
+    if let Some(test) = op.to_ascii_uppercase().strip_prefix("IS ") {
+        let (negated, wanted) = test.strip_prefix("NOT ").map_or((false, test), |w| (true, w));
+        return match (d.truth(), wanted) {
+            (Some(t), "TRUE") => Datum::bool((t == Some(true)) != negated),
+            (Some(t), "FALSE") => Datum::bool((t == Some(false)) != negated),
+            (Some(t), "UNKNOWN") => Datum::bool(t.is_none() != negated),
+            _ => Datum::SOME,
+        };
+    }
     match (op.to_ascii_uppercase().as_str(), &d) {
         (_, Datum::Null) => Datum::Null,
         ("NOT", _) => match d.truth() {
@@ -155,6 +164,17 @@ fn binary(op: &str, left: &Expr, right: &Expr, env: &dyn Env) -> Datum {
                 Datum::Null
             } else {
                 Datum::bool(op != "IN")
+            };
+        }
+        "BETWEEN" | "NOT BETWEEN" => {
+            let ExprKind::Row(bounds) = &right.kind else { return Datum::ANY };
+            let [low, high] = bounds.as_slice() else { return Datum::ANY };
+            return match (&l, eval(low, env), eval(high, env)) {
+                (Datum::Null, _, _) | (_, Datum::Null, _) | (_, _, Datum::Null) => Datum::Null,
+                (Datum::Value(v), Datum::Value(a), Datum::Value(b)) => {
+                    Datum::bool((order(v, &a).is_ge() && order(v, &b).is_le()) == (op == "BETWEEN"))
+                }
+                _ => Datum::ANY,
             };
         }
         _ => {}

@@ -95,6 +95,7 @@ impl<'a, 's> Binder<'a, 's> {
                         Typed::named("boolean")
                     }
                     "-" | "+" => t,
+                    op if op.starts_with("IS ") => Typed::named("boolean"),
                     _ => Typed::Opaque,
                 }
             }
@@ -198,6 +199,13 @@ impl<'a, 's> Binder<'a, 's> {
             let r = self.expr(scopes, right)?;
             self.boolean(&l)?;
             self.boolean(&r)?;
+            return Ok(Typed::named("boolean"));
+        }
+        if let (true, ExprKind::Row(bounds)) = (op.ends_with("BETWEEN"), &right.kind) {
+            for i in bounds {
+                let r = self.expr(scopes, i)?;
+                operators::binary(self.s.cat, "<=", &l, &r)?;
+            }
             return Ok(Typed::named("boolean"));
         }
         // The members of an IN list are compared one by one.

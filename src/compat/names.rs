@@ -98,7 +98,10 @@ impl<'a> Session<'a> {
 
     /// Functions of that name that can be seen, nearest schema first; a later one with the same arguments is hidden.
     pub fn functions(&self, name: &QName) -> Vec<&'a Arc<Function>> {
-        let in_schema = |s: &str| self.cat.functions.values().filter(|f| f.name == name.as_str() && f.schema == s).collect::<Vec<_>>();
+        let in_schema = |s: &str| {
+            let ids = self.cat.function_names.get(&(s.to_string(), name.as_str().to_string()));
+            ids.into_iter().flatten().filter_map(|id| self.cat.functions.get(id)).collect::<Vec<_>>()
+        };
         match name.schema_str() {
             Some(s) => in_schema(s),
             None => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imbl::ordmap::DiffItem;
 
-use crate::catalog::{Catalog, ConKind, Function, Id, RelKind, Type};
+use crate::catalog::{Catalog, ConKind, Function, Id, RelKind, Relation, Type};
 use crate::op::{ObjectKind, Op, PgVersion};
 
 use super::judge::Judge;
@@ -152,19 +152,17 @@ fn touched<'a>(before: &'a Catalog, after: &'a Catalog) -> Touched<'a> {
         all.map(|o| (o.name.clone(), o.detail.clone(), o.relations.clone())).collect::<Vec<_>>()
     };
     let publications = published(before) != published(after);
-    let leaning =
-        !t.relations.is_empty() || !changed_types.is_empty() || !changed_functions.is_empty() || !schemas.is_empty() || publications;
-    if leaning {
-        for r in before.relations.values() {
-            let by_type = !changed_types.is_empty() && r.columns.iter().any(|c| c.ty.id.is_some_and(|id| changed_types.contains(&id)));
-            let by_trigger = r.triggers.iter().any(|x| x.function_id.is_some_and(|f| changed_functions.contains(&f)));
-            let by_view = r.view.as_ref().is_some_and(|v| {
-                v.depends.iter().any(|(id, _)| t.relations.contains(id)) || v.functions.iter().any(|f| changed_functions.contains(f))
-            });
-            if by_type || by_trigger || by_view || schemas.contains(&r.schema) || (publications && r.kind.is_table()) {
-                t.relations.insert(r.id);
-            }
-        }
+    for ty in &changed_types {
+        t.relations.extend(before.columns_of_type(*ty).into_iter().map(|(r, _)| r.id));
+    }
+    for f in &changed_functions {
+        t.relations.extend(before.triggers_calling(*f).into_iter().map(|(r, _)| r.id));
+    }
+    let views: Vec<Id> = t.relations.iter().flat_map(|id| before.views_on(*id, None)).collect();
+    t.relations.extend(views);
+    if publications || !schemas.is_empty() {
+        let moved = |r: &Relation| schemas.contains(&r.schema) || (publications && r.kind.is_table());
+        t.relations.extend(before.relations.values().filter(|r| moved(r)).map(|r| r.id));
         if !schemas.is_empty() {
             t.functions.extend(before.functions.values().filter(|f| schemas.contains(&f.schema)).map(AsRef::as_ref));
             t.types.extend(before.types.values().filter(|x| schemas.contains(&x.schema)).map(AsRef::as_ref));

@@ -117,14 +117,11 @@ fn truncate(b: &mut Binder<'_, '_>, tables: &[(QName, bool)], cascade: bool) -> 
         all.push(rel.id);
     }
     if !cascade {
-        for r in b.s.cat.relations.values().filter(|r| r.kind.is_table() && !all.contains(&r.id)) {
-            let points_here = r
-                .constraints
-                .iter()
-                .any(|c| c.enforced && matches!(&c.kind, crate::catalog::ConKind::ForeignKey { table, .. } if all.contains(table)));
-            let child = r.parents.iter().any(|p| all.contains(p));
-            if points_here && !child {
-                return Err(Fail::new("0A000", r.name.clone()));
+        let mut emptied = all.clone();
+        emptied.extend(all.iter().flat_map(|id| b.s.cat.descendants_of(*id)));
+        for (user, con) in emptied.iter().flat_map(|id| b.s.cat.foreign_keys_to(*id)) {
+            if con.enforced && !emptied.contains(&user.id) {
+                return Err(Fail::new("0A000", user.name.clone()));
             }
         }
     }

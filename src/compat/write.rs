@@ -446,7 +446,8 @@ fn compute_generated(b: &Binder<'_, '_>, rel: &Relation, row: &mut Row) {
 fn routed(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row) -> bool {
     use crate::op::PartitionBound::{Default, List};
     let Some(by) = &rel.partition_by else { return true };
-    let partitions: Vec<_> = b.s.cat.relations.values().filter(|r| r.parents.contains(&rel.id) && r.partition_bound.is_some()).collect();
+    let partitions: Vec<_> =
+        b.s.cat.children_of(rel.id).into_iter().filter_map(|id| b.s.get(id)).filter(|r| r.partition_bound.is_some()).collect();
     if partitions.is_empty() {
         b.run.push(Fail::new("23514", rel.name.clone()));
         return false;
@@ -664,14 +665,8 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
 
 /// Foreign keys that point here and do not cascade: the row may be in use.
 fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option<&[&str]>) {
-    let users: Vec<(Arc<Relation>, Constraint)> =
-        b.s.cat
-            .relations
-            .values()
-            .filter(|r| r.kind.is_table())
-            .flat_map(|r| r.constraints.iter().map(move |c| (r.clone(), c.clone())))
-            .filter(|(_, c)| matches!(&c.kind, ConKind::ForeignKey { table, .. } if *table == rel.id) && c.enforced)
-            .collect();
+    let users: Vec<(Relation, Constraint)> =
+        b.s.cat.foreign_keys_to(rel.id).into_iter().filter(|(_, c)| c.enforced).map(|(r, c)| (r.clone(), c.clone())).collect();
     for (child, con) in users {
         let ConKind::ForeignKey { columns, ref_columns, on_delete, on_update, .. } = &con.kind else { continue };
         let action = if set.is_some() { on_update } else { on_delete };
