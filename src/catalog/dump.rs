@@ -197,12 +197,9 @@ impl Catalog {
                     checks: checks.iter().map(|c| c.name.clone()).collect(),
                 }),
                 TypeKind::Composite { .. } => {}
-                TypeKind::Range => dump.types.push(DumpType {
-                    schema: t.schema.clone(),
-                    name: t.name.clone(),
-                    kind: "range",
-                    columns: Vec::new(),
-                }),
+                TypeKind::Range => {
+                    dump.types.push(DumpType { schema: t.schema.clone(), name: t.name.clone(), kind: "range", columns: Vec::new() })
+                }
                 TypeKind::Other => {}
             }
         }

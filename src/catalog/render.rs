@@ -177,8 +177,7 @@ impl Catalog {
         }
         out.push_str(if parts.is_empty() { ")" } else { "\n)" });
         if !r.parents.is_empty() && !r.is_partition() {
-            let parents: Vec<String> =
-                r.parents.iter().filter_map(|p| self.relation(*p)).map(|p| qualified(&p.schema, &p.name)).collect();
+            let parents: Vec<String> = r.parents.iter().filter_map(|p| self.relation(*p)).map(|p| qualified(&p.schema, &p.name)).collect();
             let _ = write!(out, " INHERITS ({})", parents.join(", "));
         }
         if let Some(by) = &r.partition_by {
