@@ -40,7 +40,8 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 fn annotation(d: &Diagnostic, level: &str, out: &mut dyn Write) -> io::Result<()> {
     let (from, to) = (d.source.position(d.span.start), d.source.position(d.span.end));
-    let mut place = format!("file={},line={},endLine={}", property(&d.source.path().to_string_lossy().replace('\\', "/")), from.line, to.line);
+    let mut place =
+        format!("file={},line={},endLine={}", property(&d.source.path().to_string_lossy().replace('\\', "/")), from.line, to.line);
     if from.line == to.line {
         place.push_str(&format!(",col={},endColumn={}", from.column, to.column));
     }

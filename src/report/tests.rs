@@ -28,8 +28,11 @@ fn report() -> Report {
     };
     let mut second = finding("create-index-blocking", Severity::Warning, "INDEX", "CREATE INDEX i ON orders (a)");
     let end = at("INDEX").end as usize;
-    second.fix =
-        Some(Fix { title: "Build it concurrently".into(), safe: true, edits: vec![Edit { span: Span::new(end, end), text: " CONCURRENTLY".into() }] });
+    second.fix = Some(Fix {
+        title: "Build it concurrently".into(),
+        safe: true,
+        edits: vec![Edit { span: Span::new(end, end), text: " CONCURRENTLY".into() }],
+    });
     Report {
         files: 1,
         statements: Statements { total: 2, understood: 2, ..Statements::default() },

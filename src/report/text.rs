@@ -62,7 +62,8 @@ impl<'a> Drawn<'a> {
             let to = (s.end as usize).clamp(start, end) - start + shift;
             SourceSpan::from((from, to.saturating_sub(from)))
         };
-        let mut labels = vec![LabeledSpan::new_primary_with_span((!d.label.is_empty()).then(|| d.label.clone()), span(first_line(text, d.span)))];
+        let mut labels =
+            vec![LabeledSpan::new_primary_with_span((!d.label.is_empty()).then(|| d.label.clone()), span(first_line(text, d.span)))];
         labels.extend(d.related.iter().map(|(s, label)| LabeledSpan::new_with_span(Some(label.clone()), span(first_line(text, *s)))));
         let source = NamedSource::new(d.source.path().display().to_string(), format!("{padding}{}", &text[start..end]));
         Drawn { d, source, labels }
