@@ -1,6 +1,23 @@
 //! Finds migrations, orders them, tells up from down, and knows how the runner executes a file.
+//!
+//! `discover` takes the paths of the command line: a file brings the history around it along, a folder every history below it.
+
+mod detect;
+mod folders;
+mod liquibase;
+mod names;
+mod read;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::source::{SourceFile, Span};
+
+pub use names::natural;
+pub use read::read_sql;
 
 /// How the runner sends a script to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +27,12 @@ pub struct Execution {
     pub send: Send,
     /// Settings the runner makes before the script (`lock_timeout` from the configuration, for instance).
     pub settings: Vec<(String, String)>,
+}
+
+impl Execution {
+    pub fn new(transaction: bool, send: Send) -> Self {
+        Execution { transaction, send, settings: Vec::new() }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
@@ -30,4 +53,196 @@ pub struct Script {
     /// Parts of the text that run; directives outside of them are the runner's.
     pub parts: Vec<Span>,
     pub execution: Execution,
+}
+
+impl Script {
+    /// All of a file.
+    pub fn whole(source: SourceFile, execution: Execution) -> Self {
+        let parts = vec![source.full_span()];
+        Script { source, parts, execution }
+    }
+}
+
+/// Migration runners, by the names that `--framework` takes.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+    serde::Deserialize,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
+pub enum Framework {
+    /// A folder of `.sql` files in natural order, one transaction a file.
+    Plain,
+    Atlas,
+    Bytebase,
+    Dbmate,
+    Diesel,
+    Drizzle,
+    Flyway,
+    GolangMigrate,
+    Goose,
+    GraphileMigrate,
+    Hasura,
+    Liquibase,
+    Morph,
+    NodePgMigrate,
+    Pgmigrate,
+    Pop,
+    Prisma,
+    Rambler,
+    Refinery,
+    Sqitch,
+    SqlMigrate,
+    Sqlx,
+    Supabase,
+    Tern,
+    Yoyo,
+}
+
+/// One version of the schema.
+#[derive(Debug, Clone)]
+pub struct Migration {
+    /// As the runner calls it: `20240131`, `1.2`, a changeset's `author:id`.
+    pub version: String,
+    /// File or folder name without what tells up from down.
+    pub name: String,
+    pub up: Script,
+    pub down: Option<Script>,
+}
+
+/// A folder of migrations.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub root: PathBuf,
+    pub framework: Framework,
+    /// In the order in which the runner runs them.
+    pub migrations: Vec<Migration>,
+    /// Indexes of the migrations that were asked for.
+    pub selected: BTreeSet<usize>,
+    /// How an ambiguity was resolved, and what could not be read.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Instead of recognising it.
+    pub framework: Option<Framework>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    #[error("{}: no such file or folder", .0.display())]
+    NotFound(PathBuf),
+    #[error("{}: cannot be read: {error}", path.display())]
+    Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{}:{line}: byte {offset} is not UTF-8; convert the file (`iconv -t UTF-8`)", path.display())]
+    NotUtf8 { path: PathBuf, line: usize, offset: usize },
+    #[error("{}: no `.sql` file here or below", .0.display())]
+    NoSql(PathBuf),
+    #[error("{}: not a `.sql` file; give SQL migrations or a folder of them", .0.display())]
+    NotSql(PathBuf),
+    #[error("{}: not a migration that runs forward under `{framework}`{why}", path.display())]
+    NotUp { path: PathBuf, framework: Framework, why: String },
+}
+
+/// The histories that the paths belong to; what was asked for is `selected` in them.
+pub fn discover(paths: &[PathBuf], options: &Options) -> Result<Vec<History>, HistoryError> {
+    // Root folder → files that were asked for; empty: all of them.
+    let mut asked: BTreeMap<PathBuf, Option<BTreeSet<PathBuf>>> = BTreeMap::new();
+    for path in paths {
+        let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => HistoryError::NotFound(path.clone()),
+            _ => HistoryError::Unreadable { path: path.clone(), error },
+        })?;
+        if meta.is_dir() {
+            let mut any = false;
+            for file in read::sql_files_below(path)? {
+                any = true;
+                let root = detect::root_of(&file);
+                // A folder inside of a history asks for its files only.
+                if root.starts_with(path) || same(&root, path) {
+                    asked.insert(root, None);
+                } else if let Some(files) = asked.entry(root).or_insert_with(|| Some(BTreeSet::new())) {
+                    files.insert(file);
+                }
+            }
+            if !any {
+                return Err(HistoryError::NoSql(path.clone()));
+            }
+        } else {
+            if !read::is_sql(path) {
+                return Err(HistoryError::NotSql(path.clone()));
+            }
+            let root = detect::root_of(path);
+            if let Some(files) = asked.entry(root).or_insert_with(|| Some(BTreeSet::new())) {
+                files.insert(path.clone());
+            }
+        }
+    }
+    asked.into_iter().map(|(root, files)| History::open(root, files, options)).collect()
+}
+
+impl History {
+    fn open(root: PathBuf, files: Option<BTreeSet<PathBuf>>, options: &Options) -> Result<History, HistoryError> {
+        let mut notes = Vec::new();
+        let folder = read::Folder::open(&root)?;
+        let framework = match options.framework {
+            Some(f) => f,
+            None => detect::framework(&folder, &mut notes),
+        };
+        let mut migrations = folders::migrations(framework, &folder, &mut notes)?;
+        let mut selected: BTreeSet<usize> = (0..migrations.len()).collect();
+        if let Some(files) = files {
+            selected.clear();
+            for file in files {
+                let at: Vec<usize> = (0..migrations.len()).filter(|i| same(migrations[*i].up.source.path(), &file)).collect();
+                if !at.is_empty() {
+                    selected.extend(at);
+                } else if migrations.iter().any(|m| m.down.as_ref().is_some_and(|d| same(d.source.path(), &file))) {
+                    notes.push(format!("{}: runs backward only, and is not checked", file.display()));
+                } else {
+                    // A file that the runner would not run: it is read as if it came last.
+                    notes.push(format!("{}: not a name that `{framework}` runs; read as the last migration", file.display()));
+                    let source = SourceFile::new(&file, read_sql(&file)?);
+                    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    let up = Script::whole(source, folders::default_execution(framework));
+                    selected.insert(migrations.len());
+                    migrations.push(Migration { version: name.clone(), name, up, down: None });
+                }
+            }
+        }
+        if !folder.code.is_empty() {
+            let s = if folder.code.len() == 1 { "file is" } else { "files are" };
+            let first = folder.code.first().map(|p| p.display().to_string()).unwrap_or_default();
+            notes.push(format!("{} {s} code and not read ({first} …)", folder.code.len()));
+        }
+        Ok(History { root, framework, migrations, selected, notes })
+    }
+
+    /// What runs before the migration, oldest first.
+    pub fn before(&self, index: usize) -> impl Iterator<Item = &Script> {
+        self.migrations.iter().take(index).map(|m| &m.up)
+    }
+
+    /// The migration whose forward half stands in the file.
+    pub fn find(&self, path: &Path) -> Option<usize> {
+        self.migrations.iter().position(|m| same(m.up.source.path(), path))
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    let plain = |p: &Path| p.components().filter(|c| !matches!(c, std::path::Component::CurDir)).collect::<PathBuf>();
+    plain(a) == plain(b) || matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(x), Ok(y)) if x == y)
 }

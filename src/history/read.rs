@@ -1,0 +1,112 @@
+//! Reads files and folders: the only part of this room that touches the disk, beside `canonicalize`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::HistoryError;
+
+/// The text of a SQL file. UTF-16 with a byte-order mark, as some Windows editors write it, is converted.
+pub fn read_sql(path: &Path) -> Result<String, HistoryError> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => HistoryError::NotFound(path.to_path_buf()),
+        _ => HistoryError::Unreadable { path: path.to_path_buf(), error },
+    })?;
+    let wide = |pair: fn([u8; 2]) -> u16| -> Vec<u16> { bytes[2..].chunks_exact(2).map(|c| pair([c[0], c[1]])).collect() };
+    match bytes.get(..2) {
+        Some([0xff, 0xfe]) => return Ok(String::from_utf16_lossy(&wide(u16::from_le_bytes))),
+        Some([0xfe, 0xff]) => return Ok(String::from_utf16_lossy(&wide(u16::from_be_bytes))),
+        _ => {}
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let offset = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1;
+        HistoryError::NotUtf8 { path: path.to_path_buf(), line, offset }
+    })
+}
+
+pub fn is_sql(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("sql"))
+}
+
+/// Languages in which runners take migrations beside SQL.
+fn is_code(path: &Path) -> bool {
+    let code = ["go", "py", "rb", "js", "cjs", "mjs", "ts", "java", "kt", "groovy", "xml", "yaml", "yml"];
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| code.contains(&e))
+}
+
+/// Folders that hold no migrations of the project.
+fn is_foreign(name: &str) -> bool {
+    matches!(name, "node_modules" | "target" | "vendor" | ".git" | ".venv" | "__pycache__")
+}
+
+fn walk(root: &Path) -> impl Iterator<Item = Result<PathBuf, HistoryError>> {
+    let root = root.to_path_buf();
+    WalkDir::new(&root)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|e| e.depth() == 0 || !(e.file_type().is_dir() && is_foreign(&e.file_name().to_string_lossy())))
+        .filter_map(move |e| match e {
+            Ok(e) => e.file_type().is_file().then(|| Ok(e.into_path())),
+            // A link that leads round in a circle or nowhere holds no file.
+            Err(e) if e.loop_ancestor().is_some() || e.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => None,
+            Err(e) => {
+                let path = e.path().unwrap_or(&root).to_path_buf();
+                Some(Err(HistoryError::Unreadable { path, error: e.into() }))
+            }
+        })
+}
+
+pub fn sql_files_below(root: &Path) -> Result<Vec<PathBuf>, HistoryError> {
+    walk(root).filter(|p| p.as_ref().map_or(true, |p| is_sql(p))).collect()
+}
+
+/// What lies in a folder of migrations.
+pub struct Folder {
+    pub root: PathBuf,
+    /// SQL files, relative to the root with `/`, with their full path.
+    pub sql: BTreeMap<String, PathBuf>,
+    /// Migrations written in another language.
+    pub code: Vec<PathBuf>,
+}
+
+impl Folder {
+    pub fn open(root: &Path) -> Result<Folder, HistoryError> {
+        let mut folder = Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new() };
+        let start = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        for path in walk(start) {
+            let path = path?;
+            let inside = path.strip_prefix(start).unwrap_or(&path);
+            let name = inside.to_string_lossy().replace('\\', "/");
+            let shown = root.join(inside);
+            if is_sql(&path) {
+                folder.sql.insert(name, shown);
+            } else if is_code(&path) && name.chars().any(|c| c.is_ascii_digit()) {
+                folder.code.push(shown);
+            }
+        }
+        Ok(folder)
+    }
+
+    /// A file beside the migrations, as text.
+    pub fn beside(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.root.join(name)).ok()
+    }
+
+    /// The name exists in the root or in one of the folders above, up to the repository.
+    pub fn above(&self, name: &str) -> bool {
+        let start = std::fs::canonicalize(if self.root.as_os_str().is_empty() { Path::new(".") } else { &self.root });
+        let Ok(start) = start else { return false };
+        for folder in start.ancestors().take(6) {
+            if folder.join(name).exists() {
+                return true;
+            }
+            if folder.join(".git").exists() {
+                return false;
+            }
+        }
+        false
+    }
+}
