@@ -78,14 +78,17 @@ pub fn framework(folder: &Folder, notes: &mut Vec<String>) -> Framework {
         if any(&|n| n.contains("NONTRANSACTIONAL")) {
             return Framework::Pgmigrate;
         }
-        notes.push(format!("{root}: `V…__….sql` fits flyway, refinery and pgmigrate; read as flyway (`framework` in airlock.toml decides)"));
+        notes
+            .push(format!("{root}: `V…__….sql` fits flyway, refinery and pgmigrate; read as flyway (`framework` in airlock.toml decides)"));
         return Framework::Flyway;
     }
     if any(&|n| names::suffixed(&base(n)).is_some_and(|(_, _, up)| up)) {
         if any(&|n| n.contains(".autocommit.") || n.contains(".postgres.")) {
             return Framework::Pop;
         }
-        if any(&|n| folder.sql.get(n).and_then(|p| std::fs::read_to_string(p).ok()).is_some_and(|t| t.starts_with("-- morph:nontransactional"))) {
+        if any(&|n| {
+            folder.sql.get(n).and_then(|p| std::fs::read_to_string(p).ok()).is_some_and(|t| t.starts_with("-- morph:nontransactional"))
+        }) {
             return Framework::Morph;
         }
         if folder.above("Cargo.toml") {

@@ -75,7 +75,12 @@ fn execution(framework: Framework, text: &str, name: &str) -> Execution {
         F::Goose if sections::has_line(text, "-- +goose no transaction") => e.transaction = false,
         F::Sqlx if text.starts_with("-- no-transaction") => e.transaction = false,
         F::Morph if text.starts_with("-- morph:nontransactional") => e.transaction = false,
-        F::GraphileMigrate if text.lines().find(|l| !l.starts_with("--! Previous") && !l.starts_with("--! Hash") && !l.trim().is_empty()).is_some_and(|l| l.starts_with("--! no-transaction")) => {
+        F::GraphileMigrate
+            if text
+                .lines()
+                .find(|l| !l.starts_with("--! Previous") && !l.starts_with("--! Hash") && !l.trim().is_empty())
+                .is_some_and(|l| l.starts_with("--! no-transaction")) =>
+        {
             e.transaction = false;
         }
         F::Tern if sections::has_line(text, "---- tern: disable-tx ----") => e = Execution::new(false, Send::Statement),
@@ -107,8 +112,9 @@ fn flyway_goes_without(text: &str) -> bool {
 
 /// A file of a plain folder with BEGIN … COMMIT of its own, or with CONCURRENTLY, is run as psql runs it.
 fn has_own_transaction(text: &str) -> bool {
-    static WORDS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?im)^\s*(begin|start\s+transaction)(\s+(transaction|work|isolation\b[^;]*))?\s*;").expect("a valid pattern"));
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?im)^\s*(begin|start\s+transaction)(\s+(transaction|work|isolation\b[^;]*))?\s*;").expect("a valid pattern")
+    });
     WORDS.is_match(text) || flyway_goes_without(text)
 }
 
@@ -128,10 +134,16 @@ fn listed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, Histo
             downs.insert(key.to_string(), script);
             continue;
         }
-        out.push(Migration { version: version_of(name), name: name.strip_suffix(".sql").unwrap_or(name).to_string(), up: script, down: None });
+        out.push(Migration {
+            version: version_of(name),
+            name: name.strip_suffix(".sql").unwrap_or(name).to_string(),
+            up: script,
+            down: None,
+        });
     }
     for m in &mut out {
-        let key = ["", ".up", "_up", "-up"].iter().find_map(|s| m.name.strip_suffix(s).filter(|k| downs.contains_key(*k))).map(str::to_string);
+        let key =
+            ["", ".up", "_up", "-up"].iter().find_map(|s| m.name.strip_suffix(s).filter(|k| downs.contains_key(*k))).map(str::to_string);
         m.down = key.and_then(|k| downs.remove(&k));
     }
     if framework == Framework::Atlas {
@@ -158,7 +170,12 @@ fn sectioned(framework: Framework, folder: &Folder, markers: &Markers) -> Result
             _ => {}
         }
         let down = (!s.down.is_empty()).then(|| Script { source: source.clone(), parts: s.down, execution: e.clone() });
-        out.push(Migration { version: version_of(name), name: stem(name).to_string(), up: Script { source, parts: s.up, execution: e }, down });
+        out.push(Migration {
+            version: version_of(name),
+            name: stem(name).to_string(),
+            up: Script { source, parts: s.up, execution: e },
+            down,
+        });
     }
     out.sort_by_cached_key(|m| natural(&m.name));
     Ok(out)
@@ -175,7 +192,9 @@ fn flyway(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, Histo
         let mut e = execution(framework, source.text(), name);
         if framework == Framework::Flyway
             && let Some(conf) = folder.beside(&format!("{name}.conf"))
-            && let Some(value) = conf.lines().find_map(|l| l.trim().strip_prefix("executeInTransaction").map(|v| v.trim_start_matches([' ', '=']).trim().to_lowercase()))
+            && let Some(value) = conf
+                .lines()
+                .find_map(|l| l.trim().strip_prefix("executeInTransaction").map(|v| v.trim_start_matches([' ', '=']).trim().to_lowercase()))
         {
             e.transaction = value != "false";
         }
@@ -203,14 +222,17 @@ fn flyway(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, Histo
 
 /// `1_x.up.sql` and `1_x.down.sql`, and for sqlx `1_x.sql`.
 fn suffixed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(.*?)(\.(?:postgres|postgresql|pg))?(\.autocommit)?\.(up|down)\.sql$").expect("a valid pattern"));
+    static NAME: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^(.*?)(\.(?:postgres|postgresql|pg))?(\.autocommit)?\.(up|down)\.sql$").expect("a valid pattern"));
     static OTHER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\.(mysql|sqlite3?|cockroach|mariadb)\.").expect("a valid pattern"));
     let mut ups: BTreeMap<String, (String, Script)> = BTreeMap::new();
     let mut downs: BTreeMap<String, (String, Script)> = BTreeMap::new();
     for (name, path) in &folder.sql {
         let (key, up) = match NAME.captures(name) {
             Some(c) if !OTHER.is_match(name) => (c[1].to_string(), &c[4] == "up"),
-            None if framework == Framework::Sqlx && names::numbered(base(name)).is_some() => (name.trim_end_matches(".sql").to_string(), true),
+            None if framework == Framework::Sqlx && names::numbered(base(name)).is_some() => {
+                (name.trim_end_matches(".sql").to_string(), true)
+            }
             _ => continue,
         };
         let source = open(path)?;
@@ -223,7 +245,12 @@ fn suffixed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, His
     }
     let mut out: Vec<Migration> = ups
         .into_iter()
-        .map(|(key, (_, up))| Migration { version: version_of(base(&key)), name: key.clone(), up, down: downs.remove(&key).map(|(_, s)| s) })
+        .map(|(key, (_, up))| Migration {
+            version: version_of(base(&key)),
+            name: key.clone(),
+            up,
+            down: downs.remove(&key).map(|(_, s)| s),
+        })
         .collect();
     out.sort_by_cached_key(|m| (natural(&m.version), natural(&m.name)));
     Ok(out)
@@ -260,14 +287,17 @@ fn drizzle(folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, H
     let tags: Option<Vec<String>> = journal.as_ref().and_then(|j| j.get("entries")?.as_array()).map(|entries| {
         let mut tags: Vec<(i64, String)> = entries
             .iter()
-            .filter_map(|e| Some((e.get("idx").and_then(serde_json::Value::as_i64).unwrap_or(i64::MAX), e.get("tag")?.as_str()?.to_string())))
+            .filter_map(|e| {
+                Some((e.get("idx").and_then(serde_json::Value::as_i64).unwrap_or(i64::MAX), e.get("tag")?.as_str()?.to_string()))
+            })
             .collect();
         tags.sort();
         tags.into_iter().map(|(_, t)| t).collect()
     });
     let tags = tags.unwrap_or_else(|| {
         notes.push(format!("{}: no journal (meta/_journal.json); read in the order of names", folder.root.display()));
-        let mut names: Vec<String> = folder.sql.keys().filter(|n| !n.contains('/')).map(|n| n.trim_end_matches(".sql").to_string()).collect();
+        let mut names: Vec<String> =
+            folder.sql.keys().filter(|n| !n.contains('/')).map(|n| n.trim_end_matches(".sql").to_string()).collect();
         names.sort_by_cached_key(|n| natural(n));
         names
     });
@@ -287,7 +317,8 @@ fn drizzle(folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, H
 fn sqitch(folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, HistoryError> {
     let plan = folder.beside("sqitch.plan").unwrap_or_else(|| {
         notes.push(format!("{}: no sqitch.plan; read in the order of names", folder.root.display()));
-        let mut changes: Vec<&str> = folder.sql.keys().filter_map(|n| n.strip_prefix("deploy/")?.strip_suffix(".sql")).filter(|n| !n.contains('@')).collect();
+        let mut changes: Vec<&str> =
+            folder.sql.keys().filter_map(|n| n.strip_prefix("deploy/")?.strip_suffix(".sql")).filter(|n| !n.contains('@')).collect();
         changes.sort_by_cached_key(|n| natural(n));
         changes.join("\n")
     });
@@ -358,7 +389,10 @@ fn yoyo(folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
             Some(p) => Some(Script::whole(open(p)?, e.clone())),
             None => None,
         };
-        waiting.push((depends, Migration { version: stem(name).to_string(), name: stem(name).to_string(), up: Script::whole(source, e), down }));
+        waiting.push((
+            depends,
+            Migration { version: stem(name).to_string(), name: stem(name).to_string(), up: Script::whole(source, e), down },
+        ));
     }
     waiting.sort_by_cached_key(|(_, m)| natural(&m.name));
     let mut out: Vec<Migration> = Vec::new();

@@ -46,7 +46,9 @@ pub fn split(source: &SourceFile, markers: &Markers) -> Sections {
     };
     for line in text.split_inclusive('\n') {
         let words = squeeze(line);
-        let found = |list: &[&str]| list.iter().find_map(|m| words.strip_prefix(m).filter(|r| r.is_empty() || r.starts_with(' ')).map(str::to_string));
+        let found = |list: &[&str]| {
+            list.iter().find_map(|m| words.strip_prefix(m).filter(|r| r.is_empty() || r.starts_with(' ')).map(str::to_string))
+        };
         let next = match (found(markers.up), found(markers.down)) {
             (Some(rest), _) => {
                 out.up_words.push(rest);
@@ -83,7 +85,8 @@ fn squeeze(line: &str) -> String {
 pub fn has(text: &str, markers: &Markers) -> bool {
     text.lines().any(|l| {
         let words = squeeze(l);
-        !words.is_empty() && markers.up.iter().chain(markers.down).any(|m| words.strip_prefix(m).is_some_and(|r| r.is_empty() || r.starts_with(' ')))
+        !words.is_empty()
+            && markers.up.iter().chain(markers.down).any(|m| words.strip_prefix(m).is_some_and(|r| r.is_empty() || r.starts_with(' ')))
     })
 }
 

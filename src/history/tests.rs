@@ -35,7 +35,12 @@ fn check(files: &[(&str, &str)], below: &str, framework: Framework, expected: &[
 
 #[test]
 fn a_plain_folder_in_natural_order() {
-    let files = [("m/10_b.sql", "SELECT 1;"), ("m/2_a.sql", "SELECT 1;"), ("m/2_a.down.sql", "SELECT 2;"), ("m/11_c.sql", "BEGIN;\nSELECT 1;\nCOMMIT;")];
+    let files = [
+        ("m/10_b.sql", "SELECT 1;"),
+        ("m/2_a.sql", "SELECT 1;"),
+        ("m/2_a.down.sql", "SELECT 2;"),
+        ("m/11_c.sql", "BEGIN;\nSELECT 1;\nCOMMIT;"),
+    ];
     check(
         &files,
         "m",
@@ -47,7 +52,10 @@ fn a_plain_folder_in_natural_order() {
 #[test]
 fn goose_and_dbmate_hold_both_halves() {
     check(
-        &[("m/1_a.sql", "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n"), ("m/2_b.sql", "-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;\n")],
+        &[
+            ("m/1_a.sql", "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n"),
+            ("m/2_b.sql", "-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;\n"),
+        ],
         "m",
         Framework::Goose,
         &[("1_a", true, Send::Statement, true), ("2_b", false, Send::Statement, false)],
@@ -132,7 +140,10 @@ fn drizzle_and_sqitch_have_their_order_written_down() {
     );
     check(
         &[
-            ("s/sqitch.plan", "%syntax-version=1.0.0\n\nb 2024-01-01T00:00:00Z A <a@x>\n@v1 2024-01-02T00:00:00Z A <a@x>\na [b] 2024-01-03T00:00:00Z A <a@x>\nb [b@v1] 2024-01-04T00:00:00Z A <a@x>\n"),
+            (
+                "s/sqitch.plan",
+                "%syntax-version=1.0.0\n\nb 2024-01-01T00:00:00Z A <a@x>\n@v1 2024-01-02T00:00:00Z A <a@x>\na [b] 2024-01-03T00:00:00Z A <a@x>\nb [b@v1] 2024-01-04T00:00:00Z A <a@x>\n",
+            ),
             ("s/deploy/a.sql", "SELECT 1;"),
             ("s/deploy/b.sql", "SELECT 3;"),
             ("s/deploy/b@v1.sql", "SELECT 2;"),
