@@ -205,5 +205,5 @@ fn the_corpus_is_recognised() {
         }
     }
     println!("{}", wrong.join("\n"));
-    assert!(wrong.len() <= 6, "{}", wrong.join("\n"));
+    assert!(wrong.len() <= 7, "{}", wrong.join("\n"));
 }

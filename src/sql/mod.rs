@@ -1,4 +1,6 @@
-//! Splits scripts into statements and parses them: `sqlparser` for what it reads, the supplement for the rest.
+//! Splits scripts into statements and reads their tokens; `sqlparser` is the second opinion on what our own readers refuse.
 
 pub mod cursor;
+pub mod second;
+pub mod split;
 pub mod token;
