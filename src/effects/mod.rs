@@ -1,9 +1,18 @@
 //! What a statement does to the running system: locks, rewrites, scans, index builds.
 
+mod alter;
+mod columns;
+#[cfg(test)]
+mod facts_test;
+mod seen;
+mod statements;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, RelName};
 use crate::op::{LockMode, PgVersion, Statement};
+
+pub use columns::proves_not_null;
 
 /// Predicted by `predict`, observed by the shadow: the same type, so that they can be compared.
 ///
@@ -38,8 +47,8 @@ pub struct Sent {
 }
 
 /// Predicts the effects of one statement on the catalog before it.
-pub fn predict(_statement: &Statement, _before: &Catalog, _sent: Sent) -> Effects {
-    Effects { in_transaction: true, ..Effects::default() }
+pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
+    statements::predict(statement, before, sent)
 }
 
 impl Effects {

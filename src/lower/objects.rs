@@ -1,9 +1,8 @@
 //! Statements that are about any kind of object: DROP, COMMENT ON, and how objects are named in them.
 
-use crate::op::{Name, ObjectKind, ObjectRef, Op, OpKind, QName, TypeName};
+use crate::op::{ObjectKind, ObjectRef, Op, OpKind, QName, TypeName};
 use crate::source::Span;
 use crate::sql::cursor::{Cursor, Read};
-use crate::sql::token::TokenKind;
 
 use super::{op, types};
 
@@ -206,16 +205,4 @@ pub fn role(c: &mut Cursor<'_>) -> Read<String> {
 
 pub fn roles(c: &mut Cursor<'_>) -> Read<Vec<String>> {
     c.list(role)
-}
-
-/// A name that is written as an operator, a template or anything else up to the next clause.
-pub fn any_token(c: &mut Cursor<'_>) -> Read<Name> {
-    match c.peek() {
-        Some(t) if t.kind != TokenKind::Unclosed => {
-            let start = c.pos();
-            c.next();
-            Ok(Name::new(c.text_from(start), t.span))
-        }
-        _ => c.fail("a name"),
-    }
 }

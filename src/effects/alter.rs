@@ -1,0 +1,452 @@
+//! The subcommands of ALTER TABLE and its relatives (`AlterTableGetLockLevel`).
+
+use crate::catalog::{ConKind, Id, RelKind, Relation};
+use crate::op::{AlterAction, AlterTarget, ConstraintKind, LockMode, ObjectKind, OpKind, PartitionBound, Statement, TableConstraint};
+
+use super::columns::{TypeChange, add_rewrites, proves_not_null, type_change};
+use super::seen::Seen;
+use super::statements::{lock_named, new_indexes, with_children};
+
+pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, statement: &Statement) {
+    use AlterAction as A;
+    use LockMode as L;
+    let Some(rel) = s.find(&target.name) else { return };
+    let id = rel.id;
+    let tree = if target.only { vec![id] } else { with_children(s, id) };
+    let lock_tree = |s: &mut Seen<'_>, mode| tree.iter().for_each(|t| s.lock(*t, mode));
+    match action {
+        A::AddColumn { column, if_not_exists } => {
+            if *if_not_exists && rel.column(column.name.as_str()).is_some() {
+                s.lock(id, L::AccessExclusive);
+                return;
+            }
+            lock_tree(s, L::AccessExclusive);
+            if add_rewrites(s.before, column, s.pg) {
+                tree.iter().for_each(|t| s.rewrite(*t));
+            }
+            let value = column.default.as_ref().is_some_and(|d| !matches!(d.kind, crate::op::ExprKind::Null))
+                || column.identity.is_some()
+                || column.generated.is_some();
+            if column.nullable == Some(false) && !value && !column.ty.name.as_str().ends_with("serial") {
+                tree.iter().for_each(|t| s.scan(*t));
+            }
+            for c in &column.constraints {
+                match &c.kind {
+                    ConstraintKind::Check { .. } if !c.not_enforced => tree.iter().for_each(|t| s.scan(*t)),
+                    ConstraintKind::ForeignKey(fk) => {
+                        lock_named(s, &fk.table, L::ShareRowExclusive);
+                        if value && let Some(r) = s.find(&fk.table) {
+                            let r = r.id;
+                            tree.iter().for_each(|t| s.join(*t, r));
+                        }
+                    }
+                    ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. } => {
+                        tree.iter().for_each(|t| s.scan(*t));
+                        new_indexes(s);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        A::SetNotNull { column } => {
+            lock_tree(s, L::AccessExclusive);
+            let dropped = dropped_constraints(statement, target);
+            for t in &tree {
+                let Some(r) = s.get(*t) else { continue };
+                let already = r.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(r, column.as_str());
+                if !already && !proves_not_null(r, column.as_str(), &dropped) {
+                    s.scan(*t);
+                }
+            }
+        }
+        A::SetType { column, ty, using, .. } => {
+            lock_tree(s, L::AccessExclusive);
+            let new = s.before.resolve_type(ty);
+            for t in &tree {
+                let Some(r) = s.get(*t) else { continue };
+                let Some(c) = r.column(column.as_str()) else { continue };
+                let change = type_change(s.before, &c.ty, &new, using.as_ref(), column.as_str());
+                set_type(s, r, column.as_str(), change);
+            }
+        }
+        A::SetExpression { .. } => {
+            lock_tree(s, L::AccessExclusive);
+            tree.iter().for_each(|t| s.rewrite(*t));
+        }
+        A::AddConstraint(c) => add_constraint(s, rel, &tree, c),
+        A::ValidateConstraint { name } => validate(s, rel, &tree, name.as_str()),
+        A::AlterConstraint { name, enforced, .. } => {
+            s.lock(id, L::AccessExclusive);
+            if let (Some(enforced), Some(ConKind::ForeignKey { table, .. })) = (enforced, rel.constraint(name.as_str()).map(|c| &c.kind)) {
+                s.lock(*table, if *enforced { L::ShareRowExclusive } else { L::AccessExclusive });
+                if *enforced {
+                    s.join(id, *table);
+                }
+            }
+        }
+        A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
+        A::RenameTo { .. } | A::SetSchema { .. } => s.lock(id, L::AccessExclusive),
+        A::Owner { .. } => {
+            s.lock(id, L::AccessExclusive);
+            s.lock_indexes(id, L::AccessExclusive);
+            let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
+            sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
+        }
+        A::SetStatistics { .. } | A::SetColumnOptions { .. } | A::SetWithoutCluster => s.lock(id, L::ShareUpdateExclusive),
+        A::SetOptions { options } => s.lock(id, option_lock(options.iter().map(|(k, _)| k.as_str()), rel)),
+        A::ResetOptions { options } => s.lock(id, option_lock(options.iter().map(String::as_str), rel)),
+        A::Trigger { .. } => lock_tree(s, L::ShareRowExclusive),
+        A::ClusterOn { index } => {
+            s.lock(id, L::ShareUpdateExclusive);
+            let found = s.before.indexes_of(id).into_iter().find(|i| i.name == index.as_str()).map(|i| i.id);
+            if let Some(i) = found {
+                s.lock(i, L::ShareUpdateExclusive);
+            }
+        }
+        A::SetLogged { logged } => {
+            s.lock(id, L::AccessExclusive);
+            if *logged != (rel.persistence == crate::op::Persistence::Permanent) {
+                s.rewrite(id);
+            }
+        }
+        A::SetAccessMethod { method } => {
+            s.lock(id, L::AccessExclusive);
+            if method != rel.access_method.as_deref().unwrap_or("heap") {
+                s.rewrite(id);
+            }
+        }
+        A::SetTablespace { tablespace } => {
+            s.lock(id, L::AccessExclusive);
+            if rel.kind != RelKind::Index && tablespace != rel.tablespace.as_deref().unwrap_or("pg_default") {
+                s.replace_file(id);
+            }
+        }
+        A::Inherit { parent } => {
+            s.lock(id, L::AccessExclusive);
+            lock_named(s, parent, L::ShareUpdateExclusive);
+        }
+        A::NoInherit { parent } => {
+            s.lock(id, L::AccessExclusive);
+            lock_named(s, parent, L::AccessShare);
+        }
+        A::AttachPartition { partition, bound } => attach(s, rel, partition, bound),
+        A::DetachPartition { partition, concurrently, finalize } => {
+            if *concurrently {
+                s.in_transaction = false;
+                let has_default = s
+                    .before
+                    .children_of(id)
+                    .into_iter()
+                    .any(|c| s.before.relation(c).is_some_and(|r| r.partition_bound == Some(PartitionBound::Default)));
+                if has_default {
+                    s.fails = Some(("55000", "cannot detach partitions concurrently when a default partition exists".into()));
+                }
+            }
+            let soft = *concurrently || *finalize;
+            s.lock(id, if soft { L::ShareUpdateExclusive } else { L::AccessExclusive });
+            if let Some(p) = s.find(partition).map(|r| r.id) {
+                s.lock(p, L::AccessExclusive);
+                if !soft {
+                    default_partition_lock(s, id);
+                }
+            }
+        }
+        A::AttachIndex { index } => {
+            s.lock(id, L::ShareUpdateExclusive);
+            // The tables of both indexes, and the partition's index itself.
+            for table in
+                [Some(rel), s.find(index)].into_iter().flatten().filter_map(|r| r.index.as_ref()).map(|i| i.table).collect::<Vec<_>>()
+            {
+                s.lock(table, L::AccessShare);
+            }
+            if let Some(i) = s.find(index).map(|r| r.id) {
+                s.lock(i, L::AccessExclusive);
+            }
+        }
+        _ => lock_tree(s, L::AccessExclusive),
+    }
+}
+
+fn not_valid_not_null(r: &Relation, column: &str) -> bool {
+    r.constraints.iter().any(|c| !c.validated && matches!(&c.kind, ConKind::NotNull { column: n } if n == column))
+}
+
+/// Constraints that the same ALTER TABLE drops: drops come first, so they prove nothing any more.
+fn dropped_constraints<'s>(statement: &'s Statement, target: &AlterTarget) -> Vec<&'s str> {
+    statement
+        .ops
+        .iter()
+        .filter_map(|o| match &o.kind {
+            OpKind::Alter { target: t, action: AlterAction::DropConstraint { name, .. } } if t.name.as_str() == target.name.as_str() => {
+                Some(name.as_str())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange) {
+    let id = table.id;
+    if change == TypeChange::Rewrite {
+        s.rewrite(id);
+    }
+    // Constraints on the column are dropped and made again; a check is tried on every row.
+    for c in &table.constraints {
+        match &c.kind {
+            ConKind::Check { columns, .. } if columns.iter().any(|n| n == column) && c.validated => s.scan(id),
+            ConKind::ForeignKey { columns, table: other, .. } if columns.iter().any(|n| n == column) => {
+                s.lock(*other, LockMode::AccessExclusive);
+                if change == TypeChange::Rewrite {
+                    s.join(id, *other);
+                }
+            }
+            _ => {}
+        }
+    }
+    let incoming: Vec<(Id, bool)> = s
+        .before
+        .foreign_keys_to(id)
+        .into_iter()
+        .filter_map(|(r, c)| match &c.kind {
+            ConKind::ForeignKey { ref_columns, .. } => Some((r.id, ref_columns.iter().any(|n| n == column))),
+            _ => None,
+        })
+        .collect();
+    for (other, uses) in incoming {
+        if uses {
+            s.lock(other, LockMode::AccessExclusive);
+            if change == TypeChange::Rewrite {
+                s.join(other, id);
+            }
+        }
+    }
+    let indexes: Vec<(Id, bool)> = s
+        .before
+        .indexes_of(id)
+        .into_iter()
+        .map(|i| (i.id, i.index.as_ref().is_some_and(|x| x.depends.iter().any(|d| d == column))))
+        .collect();
+    for (index, uses) in indexes {
+        if uses {
+            s.lock(index, LockMode::AccessExclusive);
+            if change == TypeChange::Reindex {
+                s.build(index);
+                s.scan(id);
+            }
+        }
+    }
+}
+
+fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstraint) {
+    use LockMode as L;
+    let checked = !c.not_valid && !c.not_enforced;
+    match &c.kind {
+        ConstraintKind::ForeignKey(fk) => {
+            let Some(other) = s.find(&fk.table).map(|r| r.id) else { return };
+            for t in s.with_partitions(rel.id) {
+                s.lock(t, L::ShareRowExclusive);
+            }
+            for t in s.with_partitions(other) {
+                s.lock(t, L::ShareRowExclusive);
+            }
+            if c.not_valid && rel.kind == RelKind::PartitionedTable && s.pg.0 < 18 {
+                let words = format!(
+                    "cannot add NOT VALID foreign key on partitioned table \"{}\" referencing relation \"{}\"",
+                    rel.name,
+                    fk.table.as_str()
+                );
+                s.fails = Some(("42809", words));
+            }
+            if checked {
+                s.join(rel.id, other);
+            }
+        }
+        ConstraintKind::Check { .. } => {
+            let tree = if c.no_inherit { &tree[..1] } else { tree };
+            for t in tree {
+                s.lock(*t, L::AccessExclusive);
+                if checked {
+                    s.scan(*t);
+                }
+            }
+        }
+        ConstraintKind::NotNull { column } => {
+            for t in tree {
+                s.lock(*t, L::AccessExclusive);
+                let Some(r) = s.get(*t) else { continue };
+                let already = r.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(r, column.as_str());
+                if checked && !already && !proves_not_null(r, column.as_str(), &[]) {
+                    s.scan(*t);
+                }
+            }
+        }
+        ConstraintKind::Unique { using_index, .. } | ConstraintKind::PrimaryKey { using_index, .. } => {
+            let parts = s.with_partitions(rel.id);
+            let primary = matches!(c.kind, ConstraintKind::PrimaryKey { .. });
+            for t in &parts {
+                s.lock(*t, L::AccessExclusive);
+            }
+            let columns: Vec<String> = match (&c.kind, using_index) {
+                (_, Some(i)) => {
+                    let index = s.before.indexes_of(rel.id).into_iter().find(|x| x.name == i.as_str());
+                    let names =
+                        index.and_then(|x| x.index.as_ref()).map(|x| x.columns.iter().flatten().cloned().collect()).unwrap_or_default();
+                    if let Some(x) = index {
+                        let renamed = c.name.as_ref().is_some_and(|n| n.as_str() != x.name);
+                        s.lock(x.id, if renamed { L::ShareUpdateExclusive } else { L::AccessShare });
+                    }
+                    names
+                }
+                (ConstraintKind::PrimaryKey { columns, .. }, None) => columns.iter().map(|c| c.value.clone()).collect(),
+                _ => Vec::new(),
+            };
+            if using_index.is_none() {
+                parts.iter().for_each(|t| s.scan(*t));
+                new_indexes(s);
+            }
+            if primary {
+                for t in &parts {
+                    let Some(r) = s.get(*t) else { continue };
+                    let nullable = |n: &String| r.column(n).is_some_and(|c| !c.not_null) && !proves_not_null(r, n, &[]);
+                    if columns.iter().any(nullable) {
+                        s.scan(*t);
+                    }
+                }
+            }
+        }
+        ConstraintKind::Exclude { .. } => {
+            for t in s.with_partitions(rel.id) {
+                s.lock(t, L::AccessExclusive);
+                s.scan(t);
+            }
+            new_indexes(s);
+        }
+    }
+}
+
+fn validate(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], name: &str) {
+    use LockMode as L;
+    s.lock(rel.id, L::ShareUpdateExclusive);
+    let Some(c) = rel.constraint(name).filter(|c| !c.validated) else { return };
+    match &c.kind {
+        ConKind::ForeignKey { table, .. } => {
+            let table = *table;
+            for t in s.with_partitions(rel.id) {
+                s.lock(t, L::ShareUpdateExclusive);
+            }
+            s.lock(table, L::RowShare);
+            s.join(rel.id, table);
+        }
+        _ => {
+            for t in tree {
+                s.lock(*t, L::ShareUpdateExclusive);
+                s.scan(*t);
+            }
+        }
+    }
+}
+
+/// Storage parameters that only steer later work need no more than SHARE UPDATE EXCLUSIVE.
+fn option_lock<'o>(keys: impl Iterator<Item = &'o str>, rel: &Relation) -> LockMode {
+    let view = matches!(rel.kind, RelKind::View | RelKind::MaterializedView) && rel.kind == RelKind::View;
+    let hard = |k: &str| {
+        matches!(
+            k,
+            "user_catalog_table"
+                | "buffering"
+                | "fastupdate"
+                | "gin_pending_list_limit"
+                | "pages_per_range"
+                | "autosummarize"
+                | "length"
+                | "security_barrier"
+                | "security_invoker"
+                | "check_option"
+        )
+    };
+    let mut mode = LockMode::ShareUpdateExclusive;
+    for k in keys {
+        if view || hard(k) {
+            mode = LockMode::AccessExclusive;
+        }
+    }
+    mode
+}
+
+/// A new partition takes rows from the default one: it is locked and read.
+pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
+    let default = s
+        .before
+        .children_of(parent)
+        .into_iter()
+        .find(|c| s.before.relation(*c).is_some_and(|r| r.partition_bound == Some(PartitionBound::Default)));
+    if let Some(d) = default {
+        s.lock(d, LockMode::AccessExclusive);
+        s.scan(d);
+    }
+}
+
+fn default_partition_lock(s: &mut Seen<'_>, parent: Id) {
+    let default = s
+        .before
+        .children_of(parent)
+        .into_iter()
+        .find(|c| s.before.relation(*c).is_some_and(|r| r.partition_bound == Some(PartitionBound::Default)));
+    if let Some(d) = default {
+        s.lock(d, LockMode::AccessExclusive);
+    }
+}
+
+fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bound: &PartitionBound) {
+    use LockMode as L;
+    s.lock(parent.id, L::ShareUpdateExclusive);
+    if *bound != PartitionBound::Default {
+        default_partition(s, parent.id);
+    }
+    let Some(p) = s.find(partition) else { return };
+    s.lock(p.id, L::AccessExclusive);
+    if !bound_is_proved(parent, p, bound) {
+        s.scan(p.id);
+    }
+    for c in &parent.constraints {
+        if let ConKind::ForeignKey { table, .. } = &c.kind {
+            s.lock(*table, L::ShareRowExclusive);
+            s.join(p.id, *table);
+        }
+    }
+    // Indexes that the partition lacks are built.
+    new_indexes(s);
+}
+
+/// A validated CHECK of the partition says the bound in the same words: `k >= from AND k < to`, with the key NOT NULL.
+fn bound_is_proved(parent: &Relation, part: &Relation, bound: &PartitionBound) -> bool {
+    use crate::op::{Expr, ExprKind};
+    let PartitionBound::Range { from, to } = bound else { return false };
+    let ([from], [to], Some([key])) = (from.as_slice(), to.as_slice(), parent.partition_by.as_ref().map(|p| p.keys.as_slice())) else {
+        return false;
+    };
+    let column = key.text.trim().trim_matches('"').to_string();
+    if !part.column(&column).is_some_and(|c| c.not_null) {
+        return false;
+    }
+    fn terms<'e>(e: &'e Expr, out: &mut Vec<(&'e str, &'e Expr, &'e Expr)>) {
+        if let ExprKind::Binary { op, left, right } = &e.kind {
+            if op == "AND" {
+                terms(left, out);
+                terms(right, out);
+            } else {
+                out.push((op, left, right));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for c in part.constraints.iter().filter(|c| c.validated) {
+        if let ConKind::Check { expr, .. } = &c.kind {
+            terms(expr, &mut found);
+        }
+    }
+    let says = |op: &str, value: &Expr| {
+        found.iter().any(|(o, l, r)| *o == op && l.text.trim().trim_matches('"') == column && r.text.trim() == value.text.trim())
+    };
+    says(">=", from) && says("<", to)
+}

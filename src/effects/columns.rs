@@ -1,0 +1,170 @@
+//! When a column's change rewrites its table, and what proves that it holds no NULL.
+
+use crate::catalog::{Catalog, ColumnType, ConKind, Relation, TypeKind};
+use crate::op::{ColumnDef, Expr, ExprKind, PgVersion, Volatility};
+
+/// A new column whose value differs from row to row, or is checked by a domain, is written into every row.
+pub fn add_rewrites(catalog: &Catalog, column: &ColumnDef, pg: PgVersion) -> bool {
+    if column.identity.is_some() || column.ty.name.as_str().ends_with("serial") && column.ty.name.schema.is_none() {
+        return true;
+    }
+    if let Some(g) = &column.generated {
+        return g.stored || g.implicit && pg.0 < 18;
+    }
+    if is_constrained_domain(catalog, &catalog.resolve_type(&column.ty)) {
+        return true;
+    }
+    column.default.as_ref().is_some_and(|d| catalog.volatility(d) == Volatility::Volatile)
+}
+
+/// A domain with a constraint of its own, or over such a domain.
+pub fn is_constrained_domain(catalog: &Catalog, ty: &ColumnType) -> bool {
+    let mut id = ty.id;
+    for _ in 0..16 {
+        let Some(t) = id.and_then(|i| catalog.types.get(&i)) else { return false };
+        let TypeKind::Domain { base, not_null, checks, .. } = &t.kind else { return false };
+        if *not_null || !checks.is_empty() {
+            return true;
+        }
+        id = base.id;
+    }
+    false
+}
+
+/// What a change of type costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypeChange {
+    /// The catalog only.
+    Free,
+    /// The catalog only, but indexes on the column sort by other rules now.
+    Reindex,
+    Rewrite,
+}
+
+/// `ALTER COLUMN … TYPE`: rewritten unless old values are valid new values bit by bit (`ATColumnChangeRequiresRewrite`).
+pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using: Option<&Expr>, column: &str) -> TypeChange {
+    // USING the column itself, cast or not, is the same as no USING.
+    if let Some(e) = using
+        && !is_column(strip_casts(e), column)
+    {
+        return TypeChange::Rewrite;
+    }
+    if is_constrained_domain(catalog, new) && old != new {
+        return TypeChange::Rewrite;
+    }
+    let (old, new) = (base_type(catalog, old), base_type(catalog, new));
+    if old.array_dims.min(1) != new.array_dims.min(1) {
+        return TypeChange::Rewrite;
+    }
+    if old.name == new.name {
+        if old.array_dims > 0 && old.modifiers != new.modifiers && !new.modifiers.is_empty() {
+            return TypeChange::Rewrite;
+        }
+        return if modifiers_widen(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite };
+    }
+    if old.array_dims > 0
+        && !matches!((old.name.as_str(), new.name.as_str()), ("character varying", "text") | ("text", "character varying"))
+    {
+        return TypeChange::Rewrite;
+    }
+    let citext = |t: &ColumnType| t.name == "citext" || t.name.ends_with(".citext");
+    match (old.name.as_str(), new.name.as_str()) {
+        ("character varying", "text") => TypeChange::Free,
+        ("text", "character varying") if new.modifiers.is_empty() => TypeChange::Free,
+        ("cidr", "inet") => TypeChange::Free,
+        ("xml", "text") => TypeChange::Free,
+        ("text" | "character varying", _) if citext(&new) => TypeChange::Reindex,
+        (_, "text") if citext(&old) => TypeChange::Reindex,
+        (_, "character varying") if citext(&old) && new.modifiers.is_empty() => TypeChange::Reindex,
+        ("timestamp without time zone", "timestamp with time zone") | ("timestamp with time zone", "timestamp without time zone") => {
+            // Since 12, while the session's time zone is UTC.
+            let utc = catalog
+                .settings
+                .get("timezone")
+                .is_some_and(|s| matches!(s.value.to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "utc0" | "0"));
+            if utc && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
+        }
+        _ => TypeChange::Rewrite,
+    }
+}
+
+fn base_type(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
+    let mut ty = ty.clone();
+    for _ in 0..16 {
+        let Some(TypeKind::Domain { base, .. }) = ty.id.and_then(|i| catalog.types.get(&i)).map(|t| &t.kind) else { break };
+        let dims = ty.array_dims;
+        ty = base.clone();
+        ty.array_dims += dims;
+    }
+    ty
+}
+
+fn numbers(ty: &ColumnType) -> Vec<i64> {
+    ty.modifiers.iter().filter_map(|m| m.trim().parse().ok()).collect()
+}
+
+fn precision_widens(old: &ColumnType, new: &ColumnType) -> bool {
+    match (numbers(old).last(), numbers(new).last()) {
+        (_, None) => true,
+        (None, Some(n)) => *n >= 6,
+        (Some(o), Some(n)) => n >= o,
+    }
+}
+
+/// The same type with modifiers that take every old value as it is.
+fn modifiers_widen(old: &ColumnType, new: &ColumnType) -> bool {
+    if old.modifiers == new.modifiers {
+        return true;
+    }
+    let (o, n) = (numbers(old), numbers(new));
+    match new.name.as_str() {
+        "character varying" | "bit varying" => n.first().is_none_or(|n| o.first().is_some_and(|o| n >= o)),
+        "numeric" => match (o.as_slice(), n.as_slice()) {
+            (_, []) => true,
+            ([op, os @ ..], [np, ns @ ..]) => {
+                let scale = |s: &[i64]| s.first().copied().unwrap_or(0);
+                np >= op && scale(ns) == scale(os)
+            }
+            _ => false,
+        },
+        n if n.starts_with("timestamp") || n.starts_with("time ") => precision_widens(old, new),
+        "interval" => {
+            let fields = |t: &ColumnType| t.modifiers.iter().any(|m| m.trim().parse::<i64>().is_err());
+            !fields(new) && precision_widens(old, new)
+                || fields(old) && fields(new) && old.modifiers.first() == new.modifiers.first() && precision_widens(old, new)
+        }
+        // `char(n)` is padded: every change of it is written.
+        _ => false,
+    }
+}
+
+fn strip_casts(e: &Expr) -> &Expr {
+    match &e.kind {
+        ExprKind::Cast { expr, .. } => strip_casts(expr),
+        _ => e,
+    }
+}
+
+fn is_column(e: &Expr, column: &str) -> bool {
+    matches!(&e.kind, ExprKind::Column(parts) if parts.last().is_some_and(|p| p.value == column))
+}
+
+/// A validated constraint (other than those in `without`) says that the column holds no NULL.
+pub fn proves_not_null(table: &Relation, column: &str, without: &[&str]) -> bool {
+    table.constraints.iter().filter(|c| c.validated && c.enforced && !without.contains(&c.name.as_str())).any(|c| match &c.kind {
+        ConKind::NotNull { column: c } => c == column,
+        ConKind::Check { expr, .. } => says_not_null(expr, column),
+        _ => false,
+    })
+}
+
+fn says_not_null(e: &Expr, column: &str) -> bool {
+    match &e.kind {
+        ExprKind::IsNull { expr, negated: true } => is_column(expr, column),
+        ExprKind::Binary { op, left, right } if op == "AND" => says_not_null(left, column) || says_not_null(right, column),
+        ExprKind::Unary { op, expr } if op == "NOT" => {
+            matches!(&expr.kind, ExprKind::IsNull { expr, negated: false } if is_column(expr, column))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,169 @@
+//! Collects effects by relation, and names them at the end as they are called after the statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Catalog, ConKind, Id, RelKind, Relation};
+use crate::op::{LockMode, PgVersion, QName};
+
+use super::Effects;
+
+pub struct Seen<'a> {
+    pub before: &'a Catalog,
+    pub after: &'a Catalog,
+    pub pg: PgVersion,
+    pub in_transaction: bool,
+    pub fails: Option<(&'static str, String)>,
+    locks: BTreeMap<Id, LockMode>,
+    rewrites: BTreeSet<Id>,
+    scans: BTreeSet<Id>,
+    builds: BTreeSet<Id>,
+}
+
+impl<'a> Seen<'a> {
+    pub fn new(before: &'a Catalog, after: &'a Catalog, pg: PgVersion) -> Self {
+        Seen {
+            before,
+            after,
+            pg,
+            in_transaction: true,
+            fails: None,
+            locks: BTreeMap::new(),
+            rewrites: BTreeSet::new(),
+            scans: BTreeSet::new(),
+            builds: BTreeSet::new(),
+        }
+    }
+
+    /// The relation as it was before, or as an earlier part of the same statement made it.
+    pub fn find(&self, name: &QName) -> Option<&'a Relation> {
+        self.before.relation_by(name).or_else(|| self.after.relation_by(name))
+    }
+
+    pub fn get(&self, id: Id) -> Option<&'a Relation> {
+        self.before.relation(id).or_else(|| self.after.relation(id))
+    }
+
+    pub fn lock(&mut self, id: Id, mode: LockMode) {
+        let e = self.locks.entry(id).or_insert(mode);
+        *e = (*e).max(mode);
+    }
+
+    pub fn lock_indexes(&mut self, table: Id, mode: LockMode) {
+        for i in self.before.indexes_of(table) {
+            self.lock(i.id, mode);
+        }
+    }
+
+    /// A table is read in full; a partitioned one has nothing to read, its partitions have.
+    pub fn scan(&mut self, id: Id) {
+        if self.get(id).is_some_and(|r| matches!(r.kind, RelKind::Table | RelKind::MaterializedView)) {
+            self.scans.insert(id);
+        }
+    }
+
+    pub fn build(&mut self, index: Id) {
+        self.builds.insert(index);
+    }
+
+    /// The table gets a new file and its indexes are built anew.
+    pub fn rewrite(&mut self, id: Id) {
+        self.replace_file(id);
+        self.scan(id);
+    }
+
+    /// Like a rewrite, without reading what was there: TRUNCATE.
+    pub fn replace_file(&mut self, id: Id) {
+        if !self.get(id).is_some_and(|r| matches!(r.kind, RelKind::Table | RelKind::MaterializedView)) {
+            return;
+        }
+        self.rewrites.insert(id);
+        for i in self.before.indexes_of(id) {
+            self.lock(i.id, LockMode::AccessExclusive);
+            self.builds.insert(i.id);
+        }
+    }
+
+    /// Reads two tables as a query does, to check a foreign key.
+    pub fn join(&mut self, table: Id, referenced: Id) {
+        for id in [table, referenced] {
+            for part in self.with_partitions(id) {
+                self.scan(part);
+                self.lock_indexes(part, LockMode::AccessShare);
+            }
+        }
+    }
+
+    pub fn with_partitions(&self, id: Id) -> Vec<Id> {
+        let mut out = vec![id];
+        out.extend(self.before.partitions_of(id));
+        out
+    }
+
+    /// What is gone, and what goes with it: whatever the statement was, Postgres locks it all before it removes anything.
+    pub fn removals(&mut self) {
+        let before = self.before;
+        for old in before.relations.values() {
+            let Some(new) = self.after.relation(old.id) else {
+                self.lock(old.id, LockMode::AccessExclusive);
+                self.foreign_keys_gone(old, &[]);
+                continue;
+            };
+            if std::sync::Arc::ptr_eq(old, self.after.relations.get(&old.id).unwrap_or(old)) {
+                continue;
+            }
+            let columns = old.columns.iter().any(|c| !new.columns.iter().any(|n| n.attnum == c.attnum));
+            let constraints = old.constraints.iter().any(|c| !new.constraints.iter().any(|n| n.name == c.name || n.kind == c.kind));
+            let triggers =
+                old.triggers.len() > new.triggers.len() || old.policies.len() > new.policies.len() || old.rules.len() > new.rules.len();
+            if columns || constraints || triggers {
+                self.lock(old.id, LockMode::AccessExclusive);
+            }
+            self.foreign_keys_gone(old, &new.constraints);
+        }
+    }
+
+    /// Dropping a foreign key drops its triggers on both tables.
+    fn foreign_keys_gone(&mut self, old: &Relation, left: &[crate::catalog::Constraint]) {
+        for c in &old.constraints {
+            if let ConKind::ForeignKey { table, .. } = &c.kind
+                && !left.iter().any(|n| n.name == c.name || n.kind == c.kind)
+            {
+                self.lock(old.id, LockMode::AccessExclusive);
+                self.lock(*table, LockMode::AccessExclusive);
+            }
+        }
+    }
+
+    pub fn into_effects(self) -> Effects {
+        let (before, after) = (self.before, self.after);
+        // Made by the statement itself: nobody waits for it. Indexes on older tables are named among the builds.
+        let existed = |id: &Id| before.relations.contains_key(id);
+        let name = |id: &Id| after.relation(*id).or_else(|| before.relation(*id)).map(Relation::rel_name);
+        let temporary = |id: &Id| before.relation(*id).is_some_and(|r| r.persistence == crate::op::Persistence::Temporary);
+        let keep = |id: &&Id| existed(id) && !temporary(id);
+        Effects {
+            locks: self.locks.iter().filter(|(id, _)| keep(id)).filter_map(|(id, m)| Some((name(id)?, *m))).collect(),
+            rewrites: self.rewrites.iter().filter(keep).filter_map(name).collect(),
+            scans: self.scans.iter().filter(keep).filter_map(name).collect(),
+            builds: self
+                .builds
+                .iter()
+                .filter(|id| {
+                    let index = after.relation(**id).or_else(|| before.relation(**id));
+                    index.and_then(|r| r.index.as_ref()).is_some_and(|i| keep(&&i.table))
+                })
+                .filter_map(name)
+                .collect(),
+            dropped: before
+                .relations
+                .keys()
+                .filter(|id| !after.relations.contains_key(id))
+                .filter(keep)
+                .filter_map(|id| before.relation(*id).map(Relation::rel_name))
+                .collect(),
+            in_transaction: self.in_transaction,
+            fails: self.fails.as_ref().map(|(s, _)| s.to_string()),
+            error: self.fails.map(|(_, m)| m),
+        }
+    }
+}
