@@ -32,7 +32,8 @@ pub fn is_constrained_domain(catalog: &Catalog, ty: &ColumnType) -> bool {
 }
 
 /// What a change of type costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum TypeChange {
     /// The catalog only.
     Free,

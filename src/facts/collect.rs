@@ -1,0 +1,451 @@
+//! From a replayed script to facts.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Catalog, ConKind, Relation};
+use crate::compat::Broken;
+use crate::effects::{Effects, predict};
+use crate::op::{
+    AlterAction, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpaqueReason, QName, Statement,
+    TableConstraint, Volatility,
+};
+use crate::replay::{Replayed, ReplayedScript};
+
+use super::{Facts, Value};
+
+/// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
+pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
+    let mut out = Vec::new();
+    // Relations locked ACCESS EXCLUSIVE so far in the transaction.
+    let mut held: (u32, Vec<String>) = (0, Vec::new());
+    for r in &script.statements {
+        if held.0 != r.transaction {
+            held = (r.transaction, Vec::new());
+        }
+        let place = Place { script, r, held: &held.1 };
+        out.push(place.statement());
+        for (i, op) in r.statement.ops.iter().enumerate() {
+            out.extend(place.operation(i, op));
+        }
+        let strong = r.effects.locks.iter().filter(|(n, m)| **m == LockMode::AccessExclusive && existed(script, r, &n.schema, &n.name));
+        held.1.extend(strong.map(|(n, _)| n.to_string()));
+    }
+    out
+}
+
+/// The relation was there before the script, under whatever name. One that nobody knows was there.
+fn existed(script: &ReplayedScript, r: &Replayed, schema: &str, name: &str) -> bool {
+    let found = r.after.relation_named(schema, name).or_else(|| r.before.relation_named(schema, name));
+    found.is_none_or(|rel| is_old(script, rel))
+}
+
+fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
+    let old = |r: &Relation| script.before.relation(r.id).is_some() || r.assumed;
+    match &rel.index {
+        // A new index on an old table concerns an old table.
+        Some(i) => script.before.relation(i.table).is_some() || old(rel),
+        None => old(rel),
+    }
+}
+
+struct Place<'a> {
+    script: &'a ReplayedScript,
+    r: &'a Replayed,
+    held: &'a [String],
+}
+
+impl Place<'_> {
+    fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
+        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, object: String::new() };
+        f.text("op", op);
+        f.text("command", self.r.statement.command);
+        f.set("pg", Value::Number(self.r.before.pg.0.into()));
+        f.flag("in_transaction", self.r.sent.in_transaction);
+        let timeout = self.r.before.settings.get("lock_timeout").map(|s| s.value.as_str());
+        let runner = self.script.execution.settings.iter().any(|(n, v)| n == "lock_timeout" && v != "0");
+        f.flag("lock_timeout", runner || timeout.is_some_and(|v| !matches!(v.trim_matches('\'').trim(), "" | "0" | "0s" | "0ms")));
+        f
+    }
+
+    fn statement(&self) -> Facts {
+        let mut f = self.facts("statement", self.r.statement.span);
+        if let Some(state) = &self.r.effects.fails {
+            f.text("fails", state.as_str());
+            f.text("error", self.r.effects.error.clone().unwrap_or_default());
+        }
+        let opaque = self.r.statement.ops.iter().find_map(|o| match &o.kind {
+            OpKind::Opaque { reason } => Some((o, reason)),
+            _ => None,
+        });
+        if let Some((op, reason)) = opaque {
+            f.span = op.span;
+            let (kind, message) = match reason {
+                OpaqueReason::Syntax { message, at } => {
+                    if !at.is_empty() {
+                        f.span = *at;
+                    }
+                    ("syntax", message.clone())
+                }
+                OpaqueReason::Dynamic => ("dynamic", "SQL that is put together when it runs".to_string()),
+                OpaqueReason::Template => ("template", "a placeholder that the runner fills in".to_string()),
+                OpaqueReason::Language(l) => ("language", format!("code in {l}")),
+            };
+            f.text("opaque", kind);
+            f.text("opaque.message", message);
+        }
+        f
+    }
+
+    fn operation(&self, i: usize, op: &Op) -> Vec<Facts> {
+        let mut f = self.facts(&name(op), op.span);
+        f.flag("conditional", op.conditional);
+        f.flag("nested", op.nested);
+        self.about(&mut f, op);
+        self.effects(&mut f, i);
+        let mut out = vec![f];
+        if let OpKind::CreateTable(t) = &op.kind {
+            for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
+                if let ConstraintKind::ForeignKey(_) = &c.kind {
+                    let mut f = self.facts("create-foreign-key", c.span);
+                    self.table(&mut f, &t.name);
+                    self.constraint(&mut f, c);
+                    out.push(f);
+                }
+            }
+        }
+        out
+    }
+
+    fn table(&self, f: &mut Facts, name: &QName) {
+        let rel = self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name));
+        f.object = rel.map_or_else(|| name.to_string(), |r| r.rel_name().to_string());
+        f.text("table", name.to_string());
+        f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
+        if let Some(r) = rel {
+            f.flag("table.partitioned", r.partition_by.is_some());
+        }
+    }
+
+    fn object(&self, f: &mut Facts, o: &ObjectRef) {
+        f.object = o.on.as_ref().map_or_else(|| o.name.to_string(), |t| format!("{t}.{}", o.name));
+        f.text("object", o.name.to_string());
+        f.text("object.kind", o.kind.to_string().replace('-', " "));
+        let before = &self.script.before;
+        let existed = match o.kind {
+            ObjectKind::Type | ObjectKind::Domain => self.r.before.type_by(&o.name).is_none_or(|t| before.types.contains_key(&t.id)),
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => {
+                let known = |c: &Catalog| c.functions.values().any(|x| x.name == o.name.as_str());
+                known(before) || !known(&self.r.before)
+            }
+            ObjectKind::Schema => before.schemas.contains_key(o.name.as_str()) || !self.r.before.schemas.contains_key(o.name.as_str()),
+            _ => self.r.before.relation_by(&o.name).is_none_or(|r| is_old(self.script, r)),
+        };
+        f.flag("object.existed", existed);
+        if let Some(t) = &o.on {
+            self.table(f, t);
+        }
+        if matches!(
+            o.kind,
+            ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView | ObjectKind::Sequence | ObjectKind::ForeignTable
+        ) {
+            self.table(f, &o.name);
+        }
+        if o.kind == ObjectKind::Index {
+            f.text("index", o.name.to_string());
+            if let Some(i) = self.r.before.relation_by(&o.name).and_then(|r| r.index.as_ref()) {
+                f.flag("index.unique", i.unique);
+                f.flag("index.constraint", i.constraint);
+                if let Some(t) = self.r.before.relation(i.table) {
+                    f.text("table", t.name.as_str());
+                    f.flag("table.existed", is_old(self.script, t));
+                }
+            }
+        }
+    }
+
+    fn column(&self, f: &mut Facts, c: &ColumnDef) {
+        f.text("column", c.name.as_str());
+        let serial = c.ty.name.schema.is_none() && c.ty.name.as_str().ends_with("serial");
+        let null = c.default.as_ref().is_some_and(|d| matches!(d.kind, crate::op::ExprKind::Null));
+        f.flag(
+            "column.not_null",
+            c.nullable == Some(false) || c.constraints.iter().any(|k| matches!(k.kind, ConstraintKind::PrimaryKey { .. })),
+        );
+        f.flag("column.filled", c.default.is_some() && !null || serial || c.identity.is_some() || c.generated.is_some());
+        f.flag("column.identity", c.identity.is_some());
+        f.flag("column.serial", serial);
+        if let Some(g) = &c.generated {
+            f.text("column.generated", if g.stored || g.implicit && self.r.before.pg.0 < 18 { "stored" } else { "virtual" });
+        }
+        f.text("type.new", c.ty.text.as_str());
+        if let Some(d) = &c.default {
+            self.volatility(f, d);
+        }
+    }
+
+    fn volatility(&self, f: &mut Facts, e: &crate::op::Expr) {
+        let v: Volatility = self.r.before.volatility(e);
+        f.text("default.volatility", v.to_string());
+    }
+
+    fn constraint(&self, f: &mut Facts, c: &TableConstraint) {
+        let kind = constraint_kind(&c.kind);
+        f.text("constraint.kind", kind);
+        f.text("constraint", c.name.as_ref().map_or_else(|| kind.replace('-', " "), |n| n.value.clone()));
+        f.flag("constraint.not_valid", c.not_valid || c.not_enforced);
+        if let ConstraintKind::Unique { using_index, .. } | ConstraintKind::PrimaryKey { using_index, .. } = &c.kind {
+            f.flag("constraint.using_index", using_index.is_some());
+        }
+        if let ConstraintKind::ForeignKey(fk) = &c.kind {
+            f.text("referenced", fk.table.to_string());
+            let rel = self.r.before.relation_by(&fk.table);
+            f.flag("referenced.existed", rel.is_none_or(|r| is_old(self.script, r)));
+        }
+    }
+
+    fn about(&self, f: &mut Facts, op: &Op) {
+        use AlterAction as A;
+        match &op.kind {
+            OpKind::Alter { target, action } => {
+                if target.kind == ObjectKind::Index {
+                    f.text("index", target.name.to_string());
+                }
+                self.table(f, &target.name);
+                f.flag("if_exists", target.if_exists);
+                let rel = self.r.before.relation_by(&target.name).or_else(|| self.r.after.relation_by(&target.name));
+                match action {
+                    A::AddColumn { column, if_not_exists } => {
+                        self.column(f, column);
+                        f.flag("if_exists", *if_not_exists);
+                    }
+                    A::DropColumn { column, cascade, .. } => {
+                        f.text("column", column.as_str());
+                        f.flag("cascade", *cascade);
+                    }
+                    A::SetDefault { column, expr } => {
+                        f.text("column", column.as_str());
+                        self.volatility(f, expr);
+                    }
+                    A::DropDefault { column } | A::SetNotNull { column } | A::DropNotNull { column } => {
+                        f.text("column", column.as_str());
+                        if let Some(c) = rel.and_then(|r| r.column(column.as_str())) {
+                            f.flag("column.not_null", c.not_null);
+                            f.flag("column.filled", c.default.is_some() || c.identity.is_some());
+                        }
+                    }
+                    A::SetType { column, ty, using, .. } => {
+                        f.text("column", column.as_str());
+                        f.text("type.new", ty.text.as_str());
+                        let new = self.r.before.resolve_type(ty);
+                        if let Some(c) = rel.and_then(|r| r.column(column.as_str())) {
+                            f.text("type.old", c.ty.to_string());
+                            let change = crate::effects::type_change(&self.r.before, &c.ty, &new, using.as_ref(), column.as_str());
+                            f.text("type.change", change.to_string());
+                        }
+                    }
+                    A::AddIdentity { column, .. } | A::SetExpression { column, .. } | A::DropIdentity { column, .. } => {
+                        f.text("column", column.as_str())
+                    }
+                    A::RenameColumn { from, to } => {
+                        f.text("column", from.as_str());
+                        f.text("new_name", to.as_str());
+                    }
+                    A::RenameConstraint { from, to } => {
+                        f.text("constraint", from.as_str());
+                        f.text("new_name", to.as_str());
+                    }
+                    A::RenameTo { to } => f.text("new_name", to.as_str()),
+                    A::SetSchema { schema } => f.text("new_name", schema.as_str()),
+                    A::AddConstraint(c) => self.constraint(f, c),
+                    A::DropConstraint { name, cascade, .. } => {
+                        f.text("constraint", name.as_str());
+                        f.flag("cascade", *cascade);
+                        if let Some(c) = rel.and_then(|r| r.constraint(name.as_str())) {
+                            f.text("constraint.kind", existing_kind(&c.kind));
+                        }
+                    }
+                    A::ValidateConstraint { name } => {
+                        f.text("constraint", name.as_str());
+                        let same = rel
+                            .and_then(|r| r.constraint(name.as_str()))
+                            .is_some_and(|c| self.r.sent.in_transaction && c.origin == self.r.before.now);
+                        f.flag("constraint.same_transaction", same);
+                    }
+                    _ => {}
+                }
+            }
+            OpKind::CreateTable(t) => {
+                self.table(f, &t.name);
+                f.flag("if_exists", t.if_not_exists);
+            }
+            OpKind::CreateIndex(i) => {
+                self.table(f, &i.table);
+                f.text("index", i.name.as_ref().map_or_else(|| "the index".to_string(), ToString::to_string));
+                f.flag("index.unique", i.unique);
+                f.flag("index.concurrently", i.concurrently);
+                f.flag("if_exists", i.if_not_exists);
+            }
+            OpKind::CreateView(v) => self.table(f, &v.name),
+            OpKind::RefreshView { name, concurrently, .. } => {
+                self.table(f, name);
+                f.flag("view.concurrently", *concurrently);
+            }
+            OpKind::Drop { objects, if_exists, cascade, concurrently } => {
+                if let Some(o) = objects.first() {
+                    self.object(f, o);
+                }
+                f.flag("if_exists", *if_exists);
+                f.flag("cascade", *cascade);
+                f.flag("index.concurrently", *concurrently);
+            }
+            OpKind::Rename { object, to } => {
+                self.object(f, object);
+                f.text("new_name", to.as_str());
+            }
+            OpKind::SetSchema { object, .. } | OpKind::Owner { object, .. } => self.object(f, object),
+            OpKind::RenameEnumValue { name, from, to } => {
+                f.text("object", name.to_string());
+                f.text("column", from.as_str());
+                f.text("new_name", to.as_str());
+                f.flag("object.existed", self.r.before.type_by(name).is_none_or(|t| self.script.before.types.contains_key(&t.id)));
+            }
+            OpKind::AddEnumValue { name, value, if_not_exists, .. } => {
+                f.text("object", name.to_string());
+                f.text("column", value.as_str());
+                f.flag("if_exists", *if_not_exists);
+                f.flag("object.existed", self.r.before.type_by(name).is_none_or(|t| self.script.before.types.contains_key(&t.id)));
+            }
+            OpKind::CreateTrigger(t) => self.table(f, &t.table),
+            OpKind::CreatePolicy(p) => self.table(f, &p.table),
+            OpKind::Dml(d) => {
+                self.table(f, &d.table);
+                f.flag("bounded", d.filter.is_some());
+            }
+            OpKind::Truncate { tables, cascade, .. } => {
+                if let Some((t, _)) = tables.first() {
+                    self.table(f, t);
+                }
+                f.flag("cascade", *cascade);
+            }
+            OpKind::LockTable { tables, .. } => {
+                if let Some((t, _)) = tables.first() {
+                    self.table(f, t);
+                }
+            }
+            OpKind::Vacuum { tables, full, .. } => {
+                if let Some(t) = tables.first() {
+                    self.table(f, t);
+                }
+                f.flag("full", *full);
+            }
+            OpKind::Cluster { table: Some(t), .. } => self.table(f, t),
+            OpKind::Reindex { concurrently, .. } => f.flag("index.concurrently", *concurrently),
+            _ => {}
+        }
+    }
+
+    /// What this operation alone does to relations that were there before the script.
+    fn effects(&self, f: &mut Facts, i: usize) {
+        let alone;
+        let all = &self.r.statement;
+        let effects: &Effects = if all.ops.len() > 1 {
+            let only = Statement { ops: all.ops.get(i).cloned().into_iter().collect(), ..all.clone() };
+            alone = predict(&only, &self.r.before, self.r.sent);
+            &alone
+        } else {
+            &self.r.effects
+        };
+        let old = |n: &crate::catalog::RelName| existed(self.script, self.r, &n.schema, &n.name);
+        let table = |n: &crate::catalog::RelName| {
+            let rel = self.r.after.relation_named(&n.schema, &n.name).or_else(|| self.r.before.relation_named(&n.schema, &n.name));
+            rel.is_none_or(|r| r.index.is_none())
+        };
+        let strongest = effects.locks.iter().filter(|(n, _)| old(n)).max_by_key(|(n, m)| (**m, table(n)));
+        if let Some((n, m)) = strongest {
+            f.text("lock.mode", m.sql());
+            f.text("lock.relation", n.to_string());
+            f.flag("blocks.reads", m.blocks_reads());
+            f.flag("blocks.writes", m.blocks_writes());
+        }
+        let list = |s: &std::collections::BTreeSet<crate::catalog::RelName>| {
+            Value::List(s.iter().filter(|n| old(n)).map(ToString::to_string).collect())
+        };
+        f.set("rewrites", list(&effects.rewrites));
+        f.set("scans", list(&effects.scans));
+        f.set("builds", list(&effects.builds));
+        let slow = effects.scans.iter().chain(&effects.rewrites).any(old);
+        f.flag("scans_under_exclusive", slow && strongest.is_some_and(|(_, m)| m.blocks_writes()));
+        f.flag("holds_exclusive", strongest.is_some_and(|(n, m)| m.blocks_writes() && self.held.iter().any(|h| *h != n.to_string())));
+        let because = match (f.get("column"), f.get("constraint")) {
+            (Some(Value::Text(c)), _) | (None, Some(Value::Text(c))) => Some(c.clone()),
+            _ => None,
+        };
+        let several = all.ops.len() > 1;
+        let mine = |b: &&Broken| !several || b.because.is_none() || because.is_none() || b.because == because;
+        let broken: Vec<&Broken> = self
+            .r
+            .compat
+            .broken
+            .iter()
+            .filter(|b| existed(self.script, self.r, &b.relation.schema, &b.relation.name))
+            .filter(mine)
+            .collect();
+        if !broken.is_empty() {
+            f.flag("breaks.prepared_only", broken.iter().all(|b| b.prepared));
+            f.set("breaks.count", Value::Number(broken.len() as i64));
+        }
+        let mut words: Vec<String> = Vec::new();
+        for b in broken.iter().filter(|b| !b.prepared).chain(broken.iter().filter(|b| b.prepared)) {
+            let w = format!("{}{} {}", b.shape, if b.prepared { " (prepared)" } else { "" }, b.sqlstate);
+            if !words.contains(&w) {
+                words.push(w);
+            }
+        }
+        f.set("breaks", Value::List(words));
+        f.text("undo", self.r.compat.undo.to_string());
+    }
+}
+
+fn constraint_kind(k: &ConstraintKind) -> &'static str {
+    match k {
+        ConstraintKind::Check { .. } => "check",
+        ConstraintKind::NotNull { .. } => "not-null",
+        ConstraintKind::Unique { .. } => "unique",
+        ConstraintKind::PrimaryKey { .. } => "primary-key",
+        ConstraintKind::ForeignKey(_) => "foreign-key",
+        ConstraintKind::Exclude { .. } => "exclude",
+    }
+}
+
+fn existing_kind(k: &ConKind) -> &'static str {
+    match k {
+        ConKind::Check { .. } => "check",
+        ConKind::NotNull { .. } => "not-null",
+        ConKind::Unique { .. } => "unique",
+        ConKind::PrimaryKey { .. } => "primary-key",
+        ConKind::ForeignKey { .. } => "foreign-key",
+        ConKind::Exclude { .. } => "exclude",
+    }
+}
+
+/// The operation's name in rules.
+fn name(op: &Op) -> String {
+    let kebab = |k: ObjectKind| k.to_string().to_lowercase().replace(' ', "-");
+    match &op.kind {
+        OpKind::Alter { action: AlterAction::AddConstraint(c), .. } => format!("add-{}", constraint_kind(&c.kind)),
+        OpKind::Alter { target, action: AlterAction::RenameTo { .. } } => format!("rename-{}", kebab(target.kind)),
+        OpKind::Alter { action, .. } => <&str>::from(action).to_string(),
+        OpKind::Drop { objects, .. } => format!("drop-{}", objects.first().map_or_else(String::new, |o| kebab(o.kind))),
+        OpKind::Rename { object, .. } => format!("rename-{}", kebab(object.kind)),
+        OpKind::Dml(d) => match d.kind {
+            DmlKind::Insert { .. } => "insert",
+            DmlKind::Update { .. } => "update",
+            DmlKind::Delete => "delete",
+            DmlKind::Merge { .. } => "merge",
+        }
+        .to_string(),
+        OpKind::Grant(g) => if g.revoke { "revoke" } else { "grant" }.to_string(),
+        OpKind::Query(_) => "select".to_string(),
+        k => <&str>::from(k).to_string(),
+    }
+}

@@ -1,0 +1,60 @@
+//! Flattens operations, effects, compatibility and context into named facts: the vocabulary of rules.
+
+mod collect;
+mod vocabulary;
+
+use std::collections::BTreeMap;
+
+use crate::source::Span;
+
+pub use collect::collect;
+pub use vocabulary::{VOCABULARY, is_known};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Bool(bool),
+    Number(i64),
+    Text(String),
+    List(Vec<String>),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Bool(b) => b.fmt(f),
+            Value::Number(n) => n.fmt(f),
+            Value::Text(t) => f.write_str(t),
+            Value::List(l) => f.write_str(&l.join(", ")),
+        }
+    }
+}
+
+/// What is known about one operation (or one statement as a whole, or the file).
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub values: BTreeMap<&'static str, Value>,
+    /// The words to point at.
+    pub span: Span,
+    pub statement: Span,
+    /// Table or other object that it is about.
+    pub object: String,
+}
+
+impl Facts {
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    fn set(&mut self, name: &'static str, value: Value) {
+        debug_assert!(is_known(name), "`{name}` is missing in the vocabulary");
+        self.values.insert(name, value);
+    }
+
+    fn text(&mut self, name: &'static str, value: impl Into<String>) {
+        self.set(name, Value::Text(value.into()));
+    }
+
+    fn flag(&mut self, name: &'static str, value: bool) {
+        self.set(name, Value::Bool(value));
+    }
+}

@@ -1,0 +1,147 @@
+//! One rule file.
+
+use serde::Deserialize;
+
+use crate::diagnostic::Severity;
+use crate::facts;
+
+use super::matching::When;
+use super::nearest;
+
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub name: String,
+    pub group: String,
+    pub summary: String,
+    pub severity: Severity,
+    /// On unless it is turned off.
+    pub default: bool,
+    pub tags: Vec<String>,
+    /// What `airlock plan` does about it.
+    pub recipe: Option<String>,
+    pub why: String,
+    pub instead: String,
+    pub message: String,
+    pub label: String,
+    pub help: String,
+    pub when: Vec<When>,
+    pub examples: Vec<Example>,
+}
+
+/// A piece of SQL that shows the rule; it runs as a test.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// Made by earlier migrations.
+    #[serde(default)]
+    pub setup: String,
+    pub flagged: Option<String>,
+    pub clean: Option<String>,
+    /// The statements run in one transaction; `false`: each by itself.
+    #[serde(default = "yes")]
+    pub transaction: bool,
+    /// SQLSTATE with which Postgres refuses the statement, where that is the point.
+    pub fails: Option<String>,
+    /// First major version that takes it.
+    #[serde(default)]
+    pub since: u8,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    summary: String,
+    severity: Severity,
+    #[serde(default = "yes")]
+    default: bool,
+    #[serde(default)]
+    tags: Vec<String>,
+    recipe: Option<String>,
+    why: String,
+    instead: String,
+    message: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    help: String,
+    when: Vec<toml::Table>,
+    example: Vec<Example>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    #[error("rule `{rule}`: {message}")]
+    Toml { rule: String, message: String },
+    #[error("rule `{rule}`: no fact is called `{fact}`{}", suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default())]
+    UnknownFact { rule: String, fact: String, suggestion: Option<String> },
+    #[error("rule `{rule}`: {message}")]
+    Invalid { rule: String, message: String },
+}
+
+impl Rule {
+    pub fn parse(group: &str, name: &str, text: &str) -> Result<Rule, RuleError> {
+        let invalid = |message: String| RuleError::Invalid { rule: name.to_string(), message };
+        let file: File = toml::from_str(text).map_err(|e| RuleError::Toml { rule: name.to_string(), message: e.to_string() })?;
+        let when = file.when.iter().map(When::parse).collect::<Result<Vec<_>, _>>().map_err(&invalid)?;
+        if when.is_empty() {
+            return Err(invalid("`[[when]]` is missing: it would match nothing".into()));
+        }
+        let mut asked: Vec<String> = when.iter().flat_map(When::facts).collect();
+        for template in [&file.message, &file.label, &file.help] {
+            asked.extend(placeholders(template));
+        }
+        if let Some(fact) = asked.into_iter().find(|f| !facts::is_known(f)) {
+            let names: Vec<&str> = facts::VOCABULARY.iter().map(|(n, _)| *n).collect();
+            let suggestion = nearest(&fact, &names).map(str::to_string);
+            return Err(RuleError::UnknownFact { rule: name.to_string(), fact, suggestion });
+        }
+        if let Some(e) = file.example.iter().find(|e| e.flagged.is_some() == e.clean.is_some()) {
+            return Err(invalid(format!("an example must be either `flagged` or `clean`: {:?}", e.flagged.as_ref().or(e.clean.as_ref()))));
+        }
+        Ok(Rule {
+            name: name.to_string(),
+            group: group.to_string(),
+            summary: file.summary,
+            severity: file.severity,
+            default: file.default,
+            tags: file.tags,
+            recipe: file.recipe,
+            why: file.why.trim().to_string(),
+            instead: file.instead.trim().to_string(),
+            message: file.message,
+            label: file.label,
+            help: file.help,
+            when,
+            examples: file.example,
+        })
+    }
+}
+
+/// The `{names}` of a template.
+pub fn placeholders(template: &str) -> Vec<String> {
+    template.split('{').skip(1).filter_map(|p| p.split_once('}')).map(|(n, _)| n.to_string()).collect()
+}
+
+/// Puts facts into a template; one that is unknown here leaves nothing behind.
+pub fn fill(template: &str, facts: &facts::Facts) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((name, tail)) = after.split_once('}') else {
+            out.push('{');
+            rest = after;
+            continue;
+        };
+        if let Some(v) = facts.get(name) {
+            out.push_str(&v.to_string());
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}

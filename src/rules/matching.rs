@@ -1,0 +1,112 @@
+//! `[[when]]`: what must hold for a rule to speak.
+
+use regex::Regex;
+
+use crate::facts::{Facts, Value};
+
+#[derive(Debug, Clone)]
+pub struct When {
+    all: Vec<(String, Test)>,
+    /// None of these may hold.
+    not: Vec<When>,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Is(bool),
+    Equals(String),
+    Matches(Regex),
+    Compare(&'static str, i64),
+    /// `"?"`: it is known, and a list is not empty.
+    Known,
+    Any(Vec<Test>),
+}
+
+impl When {
+    pub fn parse(table: &toml::Table) -> Result<When, String> {
+        let mut when = When { all: Vec::new(), not: Vec::new() };
+        when.read("", table)?;
+        Ok(when)
+    }
+
+    fn read(&mut self, prefix: &str, table: &toml::Table) -> Result<(), String> {
+        for (key, value) in table {
+            if key == "not" && prefix.is_empty() {
+                let tables: Vec<&toml::Table> = match value {
+                    toml::Value::Table(t) => vec![t],
+                    toml::Value::Array(a) => a.iter().filter_map(toml::Value::as_table).collect(),
+                    _ => return Err("`not` takes a table of facts".into()),
+                };
+                for t in tables {
+                    self.not.push(When::parse(t)?);
+                }
+                continue;
+            }
+            let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(t) => self.read(&name, t)?,
+                // TOML cannot have `table` and `table.existed` side by side, so the first may be written `table.name`.
+                v => {
+                    let bare = name.strip_suffix(".name").or_else(|| name.strip_suffix(".shapes")).filter(|n| crate::facts::is_known(n));
+                    self.all.push((bare.map_or_else(|| name.clone(), str::to_string), test(v)?));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn facts(&self) -> Vec<String> {
+        self.all.iter().map(|(n, _)| n.clone()).chain(self.not.iter().flat_map(When::facts)).collect()
+    }
+
+    pub fn holds(&self, facts: &Facts) -> bool {
+        self.all.iter().all(|(name, test)| test.holds(facts.get(name))) && !self.not.iter().any(|w| w.holds(facts))
+    }
+}
+
+fn test(value: &toml::Value) -> Result<Test, String> {
+    Ok(match value {
+        toml::Value::Boolean(b) => Test::Is(*b),
+        toml::Value::Integer(n) => Test::Compare("=", *n),
+        toml::Value::String(s) if s == "?" => Test::Known,
+        toml::Value::String(s) => {
+            if let Some(pattern) = s.strip_prefix('/').and_then(|p| p.strip_suffix('/')) {
+                return Regex::new(pattern).map(Test::Matches).map_err(|e| e.to_string());
+            }
+            for op in [">=", "<=", ">", "<"] {
+                if let Some(n) = s.strip_prefix(op).and_then(|n| n.trim().parse().ok()) {
+                    return Ok(Test::Compare(op, n));
+                }
+            }
+            Test::Equals(s.clone())
+        }
+        toml::Value::Array(a) => Test::Any(a.iter().map(test).collect::<Result<_, _>>()?),
+        other => return Err(format!("`{other}` is no condition")),
+    })
+}
+
+impl Test {
+    fn holds(&self, value: Option<&Value>) -> bool {
+        match (self, value) {
+            (Test::Any(tests), v) => tests.iter().any(|t| t.holds(v)),
+            // What is unknown is not so.
+            (Test::Is(b), None) => !b,
+            (_, None) => false,
+            (Test::Is(b), Some(Value::Bool(v))) => b == v,
+            (Test::Known, Some(Value::List(l))) => !l.is_empty(),
+            (Test::Known, Some(_)) => true,
+            (Test::Equals(s), Some(Value::Text(v))) => s == v,
+            (Test::Equals(s), Some(Value::List(l))) => l.contains(s),
+            (Test::Matches(r), Some(Value::Text(v))) => r.is_match(v),
+            (Test::Matches(r), Some(Value::List(l))) => l.iter().any(|v| r.is_match(v)),
+            (Test::Compare(op, n), Some(Value::Number(v))) => match *op {
+                ">=" => v >= n,
+                "<=" => v <= n,
+                ">" => v > n,
+                "<" => v < n,
+                _ => v == n,
+            },
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! A rule as a page of Markdown: what `airlock explain` shows.
+
+use super::Rule;
+
+pub fn page(rule: &Rule) -> String {
+    let mut out = format!("# {}\n\n{}\n\n", rule.name, rule.summary);
+    out.push_str(&format!("{} · {}{}\n\n", rule.group, rule.severity, if rule.default { "" } else { " · off by default" }));
+    out.push_str(&format!("## Why\n\n{}\n\n## Instead\n\n{}\n", rule.why, rule.instead));
+    if let Some(recipe) = &rule.recipe {
+        out.push_str(&format!("\n`airlock plan` turns it into expand, migrate and contract (`{recipe}`).\n"));
+    }
+    for e in &rule.examples {
+        let (title, sql) = match (&e.flagged, &e.clean) {
+            (Some(sql), _) => ("Flagged", sql),
+            (_, Some(sql)) => ("Not flagged", sql),
+            _ => continue,
+        };
+        out.push_str(&format!("\n## {title}\n\n```sql\n"));
+        if !e.setup.is_empty() {
+            out.push_str(&format!("-- earlier: {}\n", e.setup.trim()));
+        }
+        out.push_str(&format!("{}\n```\n", sql.trim()));
+    }
+    out
+}

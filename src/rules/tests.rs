@@ -1,0 +1,108 @@
+//! Every rule's examples run: offline here, and on a live server.
+
+use crate::catalog::Catalog;
+use crate::history::{Execution, Send};
+use crate::op::PgVersion;
+use crate::replay;
+use crate::source::SourceFile;
+
+use super::*;
+
+#[test]
+fn every_rule_file_loads_and_is_a_page() {
+    for (group, name, text) in BUILT_IN {
+        let rule = Rule::parse(group, name, text).unwrap_or_else(|e| panic!("{e}"));
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit()), "{name} is not kebab-case");
+        assert!(!rule.why.is_empty() && !rule.instead.is_empty(), "{name} does not say why, or what to do instead");
+        assert!(rule.examples.iter().any(|e| e.flagged.is_some()), "{name} has no flagged example");
+        assert!(rule.examples.iter().any(|e| e.clean.is_some()), "{name} has no clean example");
+    }
+    assert_eq!(RuleSet::built_in().iter().count(), BUILT_IN.len());
+}
+
+fn found(rule: &Rule, e: &Example, sql: &str) -> bool {
+    let mut catalog = Catalog::new(PgVersion(e.since.max(15)));
+    catalog.complete = true;
+    let execution = Execution::new(e.transaction, Send::Statement);
+    replay::apply(&crate::lower::lower_text(&e.setup), &Execution::new(false, Send::Statement), &mut catalog);
+    let source = SourceFile::new("example.sql", sql);
+    let statements = crate::lower::lower(&source, &[source.full_span()]);
+    let script = replay::judge(&source, statements, &execution, &mut catalog);
+    let selection = Selection { select: vec![rule.name.clone()], ..Selection::default() };
+    check(RuleSet::built_in(), &script, &selection).diagnostics.iter().any(|d| d.rule == rule.name)
+}
+
+#[test]
+fn examples_are_flagged_and_clean_ones_are_not() {
+    let mut wrong = Vec::new();
+    for rule in RuleSet::built_in().iter() {
+        for e in &rule.examples {
+            match (&e.flagged, &e.clean) {
+                (Some(sql), _) if !found(rule, e, sql) => wrong.push(format!("{}: not flagged: {sql}", rule.name)),
+                (_, Some(sql)) if found(rule, e, sql) => wrong.push(format!("{}: flagged: {sql}", rule.name)),
+                _ => {}
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn live_postgres_accepts_every_example() {
+    use crate::shadow::{Shadow, ShadowOptions};
+    let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
+    let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
+    let mut wrong = Vec::new();
+    for rule in RuleSet::built_in().iter() {
+        for e in rule.examples.iter().filter(|e| shadow.pg().0 >= e.since) {
+            let Some(sql) = e.flagged.as_ref().or(e.clean.as_ref()) else { continue };
+            let db = shadow.database().expect("a database");
+            let mut session = db.connect().expect("a session");
+            if let Err(error) = session.simple(&e.setup) {
+                wrong.push(format!("{}: setup: {error}", rule.name));
+                continue;
+            }
+            let source = SourceFile::new("example.sql", sql.as_str());
+            let pieces: Vec<String> =
+                crate::sql::split::split(&source, &[source.full_span()]).iter().map(|s| source.slice(s.span()).to_string()).collect();
+            let mut failed = None;
+            if e.transaction {
+                session.run("BEGIN").expect("begins");
+            }
+            for p in &pieces {
+                if let Err(error) = session.simple(p) {
+                    failed = Some(error);
+                    break;
+                }
+            }
+            let state = failed.as_ref().map(|e| e.sqlstate.clone());
+            if state != e.fails {
+                wrong.push(format!("{}: {sql}: {:?}, expected {:?}", rule.name, failed.map(|e| e.to_string()), e.fails));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unknown_facts_and_names_are_said() {
+    let text = "summary = 'x'\nseverity = 'error'\nwhy = 'x'\ninstead = 'x'\nmessage = '{tabel}'\n[[when]]\nop = 'x'\n[[example]]\nflagged = 'x'\n";
+    let e = Rule::parse("g", "r", text).expect_err("an unknown fact").to_string();
+    assert_eq!(e, "rule `r`: no fact is called `tabel`; did you mean `table`?");
+    assert_eq!(RuleSet::built_in().suggest("drop-colum"), Some("drop-column"));
+}
+
+#[test]
+fn suppressions_count_and_are_counted() {
+    let source = SourceFile::new(
+        "x.sql",
+        "-- airlock: allow drop-colum\nSELECT 1;\n-- airlock: allow drop-column -- agreed\nALTER TABLE t DROP COLUMN a;\n-- airlock: allow drop-table\nSELECT 2;\n",
+    );
+    let mut catalog = Catalog::new(PgVersion(15));
+    replay::apply(&crate::lower::lower_text("CREATE TABLE t (id int, a int)"), &Execution::new(false, Send::Statement), &mut catalog);
+    let statements = crate::lower::lower(&source, &[source.full_span()]);
+    let script = replay::judge(&source, statements, &Execution::new(true, Send::Statement), &mut catalog);
+    let checked = check(RuleSet::built_in(), &script, &Selection { select: vec!["drop-column".into()], ..Selection::default() });
+    assert_eq!(checked.suppressed, 1);
+    assert_eq!(checked.diagnostics.iter().map(|d| d.rule.as_str()).collect::<Vec<_>>(), ["unknown-rule", "unused-suppression"]);
+}
