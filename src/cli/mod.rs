@@ -1,1 +1,162 @@
-//! Commands: one file each, thin.
+//! The command line: one file per command, each thin.
+
+mod check;
+mod effects;
+mod inspect;
+mod project;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::ConfigError;
+use crate::diagnostic::Severity;
+use crate::history::HistoryError;
+use crate::op::PgVersion;
+use crate::report::{Format, Style};
+use crate::rules::RuleError;
+use crate::shadow::ShadowError;
+
+/// Checks Postgres migrations, plans them as expand / migrate / contract, and proves the plan on a shadow database.
+#[derive(Debug, Parser)]
+#[command(name = "airlock", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Findings only.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Report what blocks the running system, breaks release N-1, or cannot be undone.
+    Check(check::CheckArgs),
+    /// Print what each statement locks, rewrites, scans, builds and breaks.
+    Effects(effects::EffectsArgs),
+    /// Explain a rule.
+    Explain {
+        /// Its name, as a finding shows it.
+        rule: String,
+    },
+    /// List the rules.
+    Rules {
+        #[arg(long, default_value = "text")]
+        output_format: ListFormat,
+    },
+    /// Print the migrations that are found, in order, and how each would be run.
+    History(inspect::HistoryArgs),
+    /// Print the schema after the migrations.
+    Schema(inspect::SchemaArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    Text,
+    Json,
+}
+
+/// Where the schema and the settings come from.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// Configuration file, instead of the nearest `airlock.toml`.
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_CONFIG")]
+    config: Option<PathBuf>,
+    /// Read no configuration file.
+    #[arg(long)]
+    isolated: bool,
+    /// Migration runner, instead of recognising it (`plain`: a folder of `.sql` files in natural order).
+    #[arg(long, value_name = "NAME", env = "AIRLOCK_FRAMEWORK")]
+    framework: Option<String>,
+    /// The schema before the migration: a `pg_dump --schema-only` or any SQL, instead of the migrations around the file.
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_SCHEMA")]
+    schema: Option<PathBuf>,
+    /// Major version of Postgres, 14 to 18.
+    #[arg(long, value_name = "VERSION", env = "AIRLOCK_PG_VERSION")]
+    pg_version: Option<PgVersion>,
+}
+
+/// What goes wrong outside of any SQL. Exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    #[error(transparent)]
+    Shadow(#[from] ShadowError),
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// 0: nothing at or above the level that was asked for; 1: findings; 2: usage, configuration or internal error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        // A reader that went away is no failure.
+        Err(CliError::Output(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "error: {e}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<u8, CliError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let style = style(cli);
+    let code = match &cli.command {
+        Command::Check(args) => check::run(args, style, &mut out)?,
+        Command::Effects(args) => effects::run(args, &mut out)?,
+        Command::Explain { rule } => inspect::explain(rule, &mut out)?,
+        Command::Rules { output_format } => inspect::rules(*output_format, &mut out)?,
+        Command::History(args) => inspect::history(args, &mut out)?,
+        Command::Schema(args) => inspect::schema(args, &mut out)?,
+    };
+    out.flush()?;
+    Ok(code)
+}
+
+/// Colour as the terminal, `NO_COLOR` and `CLICOLOR_FORCE` say.
+fn style(cli: &Cli) -> Style {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0");
+    let color = match cli.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if set("NO_COLOR") => false,
+        Color::Auto => set("CLICOLOR_FORCE") || io::stdout().is_terminal(),
+    };
+    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100usize).clamp(40, 160);
+    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
+    let unicode = utf8.is_none_or(|v| v.to_lowercase().replace('-', "").contains("utf8"));
+    Style { color, unicode, width, quiet: cli.quiet }
+}
+
+fn parse_format(name: &str) -> Result<Format, String> {
+    use strum::IntoEnumIterator;
+    name.parse().map_err(|_| {
+        let names: Vec<String> = Format::iter().map(|f| f.to_string()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+fn parse_severity(name: &str) -> Result<Severity, String> {
+    name.parse().map_err(|_| "expected error, warning or advice".to_string())
+}

@@ -1,0 +1,180 @@
+//! `airlock effects`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::catalog::Catalog;
+use crate::compat::{self, Broken, Compat, KnownQuery};
+use crate::effects::Effects;
+use crate::op::PgVersion;
+use crate::replay::ReplayedScript;
+
+use super::project::Project;
+use super::{CliError, SourceArgs};
+
+#[derive(Debug, Args)]
+pub struct EffectsArgs {
+    /// The migration.
+    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Queries of release N-1: a JSON object from name to SQL.
+    #[arg(long, value_name = "FILE")]
+    workload: Option<PathBuf>,
+    /// Role that runs them; the owner of the tables unless given.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+    /// Also run the migration on a shadow Postgres, and say what it saw.
+    #[arg(long)]
+    observe: bool,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output_format: EffectsFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EffectsFormat {
+    Text,
+    Json,
+}
+
+pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
+    let judged = project.judge();
+    let workload = args.workload.as_ref().map(|p| read_workload(p)).transpose()?.unwrap_or_default();
+    let queries = |before: &Catalog, after: &Catalog| compat::judge(&workload, before, after, args.role.as_deref(), project.pg);
+    let mut statements = Vec::new();
+    let mut total = Value::Null;
+    for j in &judged {
+        let s = &j.script;
+        for r in &s.statements {
+            let mut v = describe(&r.effects, &r.compat, &queries(&r.before, &r.after));
+            v["line"] = json!(s.source.position(r.statement.span.start).line);
+            v["statement"] = json!(s.source.slice(r.statement.span));
+            v["understood"] = json!(r.statement.understood.to_string());
+            statements.push(v);
+        }
+        total = describe(&s.effects(), &s.compat, &queries(&s.before, &s.after));
+    }
+    if args.observe {
+        observe(&project, &judged.iter().map(|j| &j.script).collect::<Vec<_>>(), &mut statements)?;
+    }
+    if args.output_format == EffectsFormat::Json {
+        let v = json!({ "schema_version": 1, "postgres": project.pg.0, "statements": statements, "total": total });
+        serde_json::to_writer_pretty(&mut *out, &v).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        for s in &statements {
+            text(s, out)?;
+        }
+        let mut t = total;
+        t["statement"] = json!("the whole file");
+        text(&t, out)?;
+    }
+    Ok(0)
+}
+
+fn read_workload(path: &std::path::Path) -> Result<Vec<KnownQuery>, CliError> {
+    let usage = |m: String| CliError::Usage(format!("{}: {m}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
+    let map: BTreeMap<String, String> =
+        serde_json::from_str(&text).map_err(|e| usage(format!("expected an object from name to SQL: {e}")))?;
+    Ok(map
+        .into_iter()
+        .map(|(name, sql)| {
+            let parsed = crate::lower::lower_text(&sql).into_iter().flat_map(|s| s.ops).collect();
+            KnownQuery { name, sql, parsed }
+        })
+        .collect())
+}
+
+fn describe(e: &Effects, c: &Compat, queries: &BTreeMap<String, String>) -> Value {
+    json!({
+        "locks": e.locks.iter().map(|(r, m)| (r.to_string(), m.to_string())).collect::<BTreeMap<_, _>>(),
+        "rewrites": e.rewrites,
+        "scans": e.scans,
+        "builds": e.builds,
+        "in_transaction": e.in_transaction,
+        "fails": e.fails,
+        "error": e.error,
+        "broken": broken(&c.broken),
+        "broken_queries": queries,
+        "undo": c.undo.to_string(),
+        "undo_now": c.undo_now.to_string(),
+    })
+}
+
+/// Shape → SQLSTATE; a shape that only fails when it was prepared before is `shape(prep)`.
+fn broken(list: &[Broken]) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for b in list.iter().filter(|b| !b.prepared).chain(list.iter().filter(|b| b.prepared)) {
+        let shape = b.shape.to_string();
+        let key = if b.prepared { format!("{shape}(prep)") } else { shape.clone() };
+        if !(b.prepared && out.contains_key(&shape)) {
+            out.entry(key).or_insert_with(|| b.sqlstate.clone());
+        }
+    }
+    out
+}
+
+/// Adds `observed` to each statement: the same keys, seen on a server.
+fn observe(project: &Project, scripts: &[&ReplayedScript], statements: &mut [Value]) -> Result<(), CliError> {
+    use crate::shadow::{Shadow, ShadowOptions, load, trace};
+    let (Some(history), Some(script)) = (project.histories.first(), scripts.first()) else { return Ok(()) };
+    let Some(index) = history.selected.first().copied() else { return Ok(()) };
+    let shadow =
+        Shadow::start(&ShadowOptions { pg: PgVersion(project.pg.0), url: project.config.shadow.url.clone(), ..ShadowOptions::default() })?;
+    let base = shadow.database()?;
+    let failures = load::load(&base, &project.before(history, index))?;
+    if let Some(f) = failures.first() {
+        return Err(CliError::Usage(format!("the migrations before {} do not load on the shadow:\n{f}", script.source.path().display())));
+    }
+    let seen = trace::trace(&base, &history.migrations[index].up)?;
+    for t in seen {
+        let Some(v) = statements.iter_mut().find(|v| v["statement"].as_str() == Some(t.piece.text.as_str()) && v.get("observed").is_none())
+        else {
+            continue;
+        };
+        let e = &t.observed.effects;
+        v["observed"] = json!({
+            "locks": e.locks.iter().map(|(r, m)| (r.to_string(), m.to_string())).collect::<BTreeMap<_, _>>(),
+            "rewrites": e.rewrites, "scans": e.scans, "builds": e.builds, "in_transaction": e.in_transaction, "fails": e.fails,
+            "error": t.observed.error.as_ref().map(|e| e.message.clone()),
+        });
+    }
+    Ok(())
+}
+
+fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
+    let words = v["statement"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    match v["line"].as_u64() {
+        Some(line) => writeln!(out, "line {line}: {words}")?,
+        None => writeln!(out, "{words}")?,
+    }
+    let map = |v: &Value| {
+        v.as_object()
+            .map(|o| o.iter().map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", "))
+            .unwrap_or_default()
+    };
+    let list = |v: &Value| v.as_array().map(|a| a.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")).unwrap_or_default();
+    for (title, words) in [
+        ("locks", map(&v["locks"])),
+        ("rewrites", list(&v["rewrites"])),
+        ("scans", list(&v["scans"])),
+        ("builds", list(&v["builds"])),
+        ("fails", v["fails"].as_str().map(|f| format!("{f} {}", v["error"].as_str().unwrap_or_default())).unwrap_or_default()),
+        ("breaks in N-1", map(&v["broken"])),
+        ("breaks queries", map(&v["broken_queries"])),
+        ("undo", v["undo"].as_str().unwrap_or_default().to_string()),
+        ("observed locks", map(&v["observed"]["locks"])),
+        ("observed error", v["observed"]["error"].as_str().unwrap_or_default().to_string()),
+    ] {
+        if !words.is_empty() {
+            writeln!(out, "  {title:15} {words}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! From paths and options to histories with a replayed catalog.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::catalog::Catalog;
+use crate::config::{self, Config};
+use crate::history::{self, Execution, History, Script, Send};
+use crate::op::{PgVersion, Statement};
+use crate::replay::{self, ReplayedScript};
+use crate::rules::{Rule, RuleSet};
+use crate::source::SourceFile;
+
+use super::{CliError, SourceArgs};
+
+pub struct Project {
+    pub config: Config,
+    pub pg: PgVersion,
+    pub histories: Vec<History>,
+    /// Runs before everything, instead of the migrations before the file.
+    pub schema: Option<Script>,
+}
+
+/// One migration that was asked for, judged.
+pub struct Judged {
+    pub version: String,
+    pub name: String,
+    pub script: ReplayedScript,
+}
+
+impl Project {
+    pub fn open(paths: &[PathBuf], args: &SourceArgs) -> Result<Project, CliError> {
+        let paths: Vec<PathBuf> = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
+        let config = load_config(&paths, args)?;
+        let framework = match &args.framework {
+            Some(name) => Some(name.parse().map_err(|_| unknown_framework(name))?),
+            None => config.framework,
+        };
+        let pg = args.pg_version.or(config.pg_version.map(PgVersion)).unwrap_or_default();
+        let mut histories = history::discover(&paths, &history::Options { framework })?;
+        let settings: Vec<(String, String)> = config.settings.clone().into_iter().collect();
+        for m in histories.iter_mut().flat_map(|h| &mut h.migrations) {
+            m.up.execution.settings.clone_from(&settings);
+        }
+        let schema = match args.schema.as_ref().or(config.schema.as_ref()) {
+            Some(path) => Some(Script::whole(SourceFile::new(path, history::read_sql(path)?), Execution::new(false, Send::Statement))),
+            None => None,
+        };
+        Ok(Project { config, pg, histories, schema })
+    }
+
+    /// An empty catalog, or the one that `--schema` gives.
+    fn start(&self) -> Catalog {
+        let mut catalog = Catalog::new(self.pg);
+        if let Some(s) = &self.schema {
+            replay::apply(&lower(s), &s.execution, &mut catalog);
+        }
+        catalog
+    }
+
+    /// Replays every history once and judges what was asked for.
+    pub fn judge(&self) -> Vec<Judged> {
+        self.histories
+            .par_iter()
+            .flat_map(|h| {
+                let mut catalog = self.start();
+                let mut out = Vec::new();
+                let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
+                let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
+                let last = h.selected.last().copied().unwrap_or(0);
+                for (i, statements) in needed.into_iter().zip(lowered) {
+                    if i > last {
+                        break;
+                    }
+                    let m = &h.migrations[i];
+                    catalog.now.migration = i as u32 + 1;
+                    if h.selected.contains(&i) {
+                        let script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        out.push(Judged { version: m.version.clone(), name: m.name.clone(), script });
+                    } else {
+                        replay::apply(&statements, &m.up.execution, &mut catalog);
+                    }
+                }
+                out
+            })
+            .collect()
+    }
+
+    /// What runs before the migration: the dump, or the migrations before it.
+    pub fn before(&self, history: &History, index: usize) -> Vec<Script> {
+        match &self.schema {
+            Some(s) => vec![s.clone()],
+            None => history.before(index).cloned().collect(),
+        }
+    }
+
+    /// The catalog after everything.
+    pub fn final_catalog(&self, history: &History, until: usize) -> Catalog {
+        let mut catalog = self.start();
+        if self.schema.is_none() {
+            for m in history.migrations.iter().take(until) {
+                replay::apply(&lower(&m.up), &m.up.execution, &mut catalog);
+            }
+        }
+        catalog
+    }
+
+    /// The built-in rules and the user's own.
+    pub fn rules(&self) -> Result<RuleSet, CliError> {
+        let mut set = RuleSet::built_in().clone();
+        for (name, text) in config::rule_files(&self.config.rules.paths)? {
+            set = set.with(Rule::parse("own", &name, &text)?);
+        }
+        Ok(set)
+    }
+}
+
+pub fn lower(script: &Script) -> Vec<Statement> {
+    crate::lower::lower(&script.source, &script.parts)
+}
+
+fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError> {
+    if args.isolated {
+        return Ok(Config::default());
+    }
+    if let Some(path) = &args.config {
+        return Ok(Config::read(path)?);
+    }
+    let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let folder = if first.is_dir() { first } else { first.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
+    match Config::find(folder) {
+        Some(path) => Ok(Config::read(&path)?),
+        None => Ok(Config::default()),
+    }
+}
+
+fn unknown_framework(name: &str) -> CliError {
+    use strum::VariantNames;
+    let names = history::Framework::VARIANTS;
+    let near = crate::rules::nearest(name, names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+    CliError::Usage(format!("no framework is called `{name}`{near} Known: {}", names.join(", ")))
+}
