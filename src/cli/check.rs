@@ -78,7 +78,7 @@ fn report(project: &Project, judged: &[Judged], checked: Vec<Checked>) -> Report
         statements.partial += s.understood(Understood::Partial);
         statements.no_effect += s.understood(Understood::NoEffect);
         statements.opaque += s.understood(Understood::Opaque);
-        if s.compat.broken.iter().any(|b| !b.prepared) {
+        if s.compat.breaks_code() {
             verdict.code_rollback = CodeRollback::Breaks;
         }
         verdict.schema_rollback = verdict.schema_rollback.max(s.compat.undo);

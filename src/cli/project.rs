@@ -24,8 +24,6 @@ pub struct Project {
 
 /// One migration that was asked for, judged.
 pub struct Judged {
-    pub version: String,
-    pub name: String,
     pub script: ReplayedScript,
 }
 
@@ -77,7 +75,7 @@ impl Project {
                     catalog.now.migration = i as u32 + 1;
                     if h.selected.contains(&i) {
                         let script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
-                        out.push(Judged { version: m.version.clone(), name: m.name.clone(), script });
+                        out.push(Judged { script });
                     } else {
                         replay::apply(&statements, &m.up.execution, &mut catalog);
                     }

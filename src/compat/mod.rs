@@ -130,6 +130,14 @@ pub struct Compat {
     pub undo: Undo,
 }
 
+impl Compat {
+    /// Statements of a release that runs now fail. What was prepared before fails once and is prepared again; COPY without a column
+    /// list counts columns, and breaks with every new one: neither is a reason to call a change unsafe.
+    pub fn breaks_code(&self) -> bool {
+        self.broken.iter().any(|b| !b.prepared && b.shape != Shape::CopyPositional)
+    }
+}
+
 /// A query of release N-1, understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownQuery {

@@ -1,0 +1,133 @@
+//! A plan in the making: recipes add steps, the end numbers them and predicts what they do.
+
+use crate::compat::Undo;
+use crate::effects::{Sent, predict};
+use crate::replay::ReplayedScript;
+
+use super::{
+    Actor, Answer, Boundary, BoundaryCell, Context, Deviation, Invariant, PLAN_SCHEMA_VERSION, Phase, PhaseKind, Plan, PlanOptions,
+    Precondition, Release, Step, Works,
+};
+
+pub struct Draft {
+    steps: Vec<(PhaseKind, Step)>,
+    pub invariants: Vec<Invariant>,
+    pub checklist: Vec<String>,
+    pub deviations: Vec<Deviation>,
+    /// Reads of release N are incomplete until the backfill ends.
+    pub fills: bool,
+}
+
+/// The parts of a step that a recipe says; the rest has good defaults.
+pub struct NewStep {
+    pub id: String,
+    pub title: String,
+    pub statements: Vec<String>,
+    pub undo: Vec<String>,
+}
+
+impl Draft {
+    pub fn new() -> Self {
+        Draft { steps: Vec::new(), invariants: Vec::new(), checklist: Vec::new(), deviations: Vec::new(), fills: false }
+    }
+
+    /// A step of the migration runner, in one transaction. What is returned may still be changed.
+    pub fn step(&mut self, phase: PhaseKind, new: NewStep) -> &mut Step {
+        let clash = self.steps.iter().filter(|(_, s)| s.id == new.id || s.id.starts_with(&format!("{}-", new.id))).count();
+        let id = if clash == 0 { new.id } else { format!("{}-{}", new.id, clash + 1) };
+        let step = Step {
+            id,
+            title: new.title,
+            file: String::new(),
+            undo_file: String::new(),
+            actor: Actor::Migration,
+            transaction: true,
+            statements: new.statements,
+            undo: new.undo,
+            undo_transaction: true,
+            undo_verdict: Undo::Lossless,
+            one_way: None,
+            preconditions: Vec::new(),
+            predicted: Vec::new(),
+        };
+        self.steps.push((phase, step));
+        let last = self.steps.len() - 1;
+        &mut self.steps[last].1
+    }
+
+    pub fn finish(self, script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, context: &Context) -> Plan {
+        let pg = script.before.pg;
+        let mut catalog = script.before.clone();
+        let mut phases: Vec<Phase> = [PhaseKind::Expand, PhaseKind::Migrate, PhaseKind::ContractSoft, PhaseKind::ContractHard]
+            .map(|kind| Phase { kind, steps: Vec::new() })
+            .into();
+        for phase in &mut phases {
+            for (_, step) in self.steps.iter().filter(|(k, _)| *k == phase.kind) {
+                let mut step = step.clone();
+                let n = phase.steps.len() + 1;
+                if step.actor == Actor::Migration {
+                    step.file = format!("{}/{n:02}-{}.sql", phase.kind, step.id);
+                    if !step.undo.is_empty() {
+                        step.undo_file = format!("{}/{n:02}-{}.undo.sql", phase.kind, step.id);
+                    }
+                }
+                for text in &step.statements {
+                    let mut effects = crate::effects::Effects { in_transaction: true, ..Default::default() };
+                    for s in crate::lower::lower_text(text) {
+                        effects.merge(&predict(&s, &catalog, Sent { pg, in_transaction: step.transaction }));
+                        catalog.apply_statement(&s);
+                    }
+                    step.predicted.push((&effects).into());
+                }
+                phase.steps.push(step);
+            }
+        }
+        let has = |kind: PhaseKind| self.steps.iter().any(|(k, _)| *k == kind);
+        let cell = |boundary, release, works, note: &str| BoundaryCell { boundary, release, works, note: note.into(), except: Vec::new() };
+        let (old, new) = (Release::Old, Release::New);
+        let contracted = if has(PhaseKind::ContractSoft) { Works::Gone } else { Works::Full };
+        let boundaries = vec![
+            cell(Boundary::B0, old, Works::Full, "the schema as it is"),
+            cell(Boundary::B1, old, Works::Full, ""),
+            cell(
+                Boundary::B1,
+                new,
+                if self.fills { Works::WritesOnly } else { Works::Full },
+                if self.fills { "reads are incomplete until the backfill ends" } else { "" },
+            ),
+            cell(Boundary::B2, old, Works::Full, "release N rolls out here, and may be rolled back"),
+            cell(Boundary::B2, new, Works::Full, ""),
+            cell(Boundary::B3, old, contracted, "no server of N-1 may run any more; the schema can still be swapped back"),
+            cell(Boundary::B3, new, Works::Full, ""),
+            cell(Boundary::B4, old, contracted, ""),
+            cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
+        ];
+        Plan {
+            schema_version: PLAN_SCHEMA_VERSION,
+            migration: context.migration.clone(),
+            source: context.source.clone(),
+            source_sha256: context.source_sha256.clone(),
+            framework: context.framework.clone(),
+            postgres: pg.0,
+            answers: answers.to_vec(),
+            options: options.clone(),
+            phases,
+            boundaries,
+            invariants: self.invariants,
+            checklist: self.checklist,
+            deviations: self.deviations,
+        }
+    }
+}
+
+pub fn precondition(title: impl Into<String>, sql: impl Into<String>) -> Precondition {
+    Precondition { title: title.into(), sql: sql.into() }
+}
+
+/// `add-orders-shipping-method`: lower case, words joined by `-`.
+pub fn slug(parts: &[&str]) -> String {
+    let text: String = parts.join("-").chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let mut out = text.split('-').filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-");
+    out.truncate(60);
+    if out.is_empty() { "step".into() } else { out }
+}
