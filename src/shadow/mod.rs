@@ -11,6 +11,7 @@ pub mod load;
 mod local;
 pub mod observe;
 mod programs;
+pub mod prove;
 mod remote;
 pub mod script;
 pub mod seed;
