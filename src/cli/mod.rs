@@ -3,7 +3,9 @@
 mod check;
 mod effects;
 mod inspect;
+mod plan;
 mod project;
+mod verify;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -46,6 +48,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Print what each statement locks, rewrites, scans, builds and breaks.
     Effects(effects::EffectsArgs),
+    /// Turn an unsafe migration into expand, migrate and contract, each step with its undo.
+    Plan(plan::PlanArgs),
+    /// Prove a plan on a scratch Postgres.
+    Verify(verify::VerifyArgs),
     /// Explain a rule.
     Explain {
         /// Its name, as a finding shows it.
@@ -125,6 +131,8 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let code = match &cli.command {
         Command::Check(args) => check::run(args, style, &mut out)?,
         Command::Effects(args) => effects::run(args, &mut out)?,
+        Command::Plan(args) => plan::run(args, &mut out)?,
+        Command::Verify(args) => verify::run(args, &mut out)?,
         Command::Explain { rule } => inspect::explain(rule, &mut out)?,
         Command::Rules { output_format } => inspect::rules(*output_format, &mut out)?,
         Command::History(args) => inspect::history(args, &mut out)?,
