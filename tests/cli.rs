@@ -1,0 +1,224 @@
+//! The program as people and pipelines call it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn airlock(args: &[&str]) -> Output {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_airlock"));
+    for name in ["GITHUB_ACTIONS", "AIRLOCK_CONFIG", "AIRLOCK_FRAMEWORK", "AIRLOCK_PG_VERSION", "AIRLOCK_OUTPUT_FORMAT", "AIRLOCK_SCHEMA"] {
+        c.env_remove(name);
+    }
+    c.current_dir(root()).args(args).output().expect("the program runs")
+}
+
+fn text(o: &Output) -> String {
+    String::from_utf8_lossy(&o.stdout).into_owned()
+}
+
+fn json(o: &Output) -> Value {
+    serde_json::from_slice(&o.stdout).unwrap_or_else(|e| panic!("{e}: {}{}", text(o), String::from_utf8_lossy(&o.stderr)))
+}
+
+const SHOP: &str = "testdata/shop/migrations";
+
+#[test]
+fn check_reports_in_the_shape_of_the_contract() {
+    let o = airlock(&["check", &format!("{SHOP}/002_shipping_method.sql"), "--output-format", "json"]);
+    assert_eq!(o.status.code(), Some(1));
+    let v = json(&o);
+    assert_eq!(v["schema_version"], 1);
+    assert_eq!(v["files"], 1);
+    assert_eq!(v["statements"]["total"], 1);
+    let d = &v["diagnostics"][0];
+    assert_eq!(d["rule"], "add-required-column");
+    assert_eq!((&d["line"], &d["column"]), (&Value::from(1), &Value::from(20)));
+    for key in ["severity", "path", "end_line", "end_column", "message", "help", "statement", "fix"] {
+        assert!(d.get(key).is_some(), "{key} is missing");
+    }
+    assert_eq!(v["verdict"]["code_rollback"], "breaks");
+}
+
+#[test]
+fn each_of_the_four_changes_is_found() {
+    for (file, rule) in [
+        ("002_shipping_method", "add-required-column"),
+        ("003_total_bigint", "table-rewrite"),
+        ("004_rename_note", "rename-column"),
+        ("005_drop_remark", "drop-column"),
+    ] {
+        let v = json(&airlock(&["check", &format!("{SHOP}/{file}.sql"), "--output-format", "json"]));
+        let rules: Vec<&str> = v["diagnostics"].as_array().expect("a list").iter().filter_map(|d| d["rule"].as_str()).collect();
+        assert!(rules.contains(&rule), "{file}: {rules:?}");
+    }
+}
+
+#[test]
+fn a_whole_folder_and_a_safe_file() {
+    assert_eq!(airlock(&["check", SHOP]).status.code(), Some(1));
+    assert_eq!(airlock(&["check", &format!("{SHOP}/001_create.sql")]).status.code(), Some(0));
+    let o = airlock(&["plan", &format!("{SHOP}/001_create.sql"), "--output-format", "json"]);
+    assert_eq!(o.status.code(), Some(0));
+    assert!(json(&o)["plan"].is_null());
+}
+
+#[test]
+fn errors_are_sentences_and_exit_with_2() {
+    for (args, says) in [
+        (&["check", "nowhere"][..], "nowhere: no such file or folder"),
+        (&["check", SHOP, "--select", "drop-colum"][..], "did you mean `drop-column`?"),
+        (&["check", SHOP, "--framework", "goos"][..], "did you mean `goose`?"),
+        (&["explain", "drop-tabel"][..], "did you mean `drop-table`?"),
+        (&["plan", SHOP][..], "name one file"),
+    ] {
+        let o = airlock(args);
+        let error = String::from_utf8_lossy(&o.stderr).into_owned();
+        assert_eq!(o.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains(says), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn effects_in_the_shape_of_the_contract() {
+    let workload = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(
+        workload.path(),
+        r#"{"new order": "INSERT INTO orders (customer_id, total) VALUES (1, 2)", "orders": "SELECT id, total FROM orders"}"#,
+    )
+    .expect("writes");
+    let file = format!("{SHOP}/002_shipping_method.sql");
+    let v = json(&airlock(&["effects", &file, "--output-format", "json", "--workload", &workload.path().display().to_string()]));
+    let s = &v["statements"][0];
+    assert_eq!(s["locks"]["public.orders"], "AccessExclusiveLock");
+    assert_eq!(s["broken"]["insert-minimal"], "23502");
+    assert_eq!(s["broken_queries"]["new order"], "23502");
+    assert!(s["broken_queries"].get("orders").is_none());
+    for key in ["line", "statement", "rewrites", "scans", "builds", "in_transaction", "fails", "undo"] {
+        assert!(s.get(key).is_some() && (key == "line" || key == "statement" || v["total"].get(key).is_some()), "{key} is missing");
+    }
+}
+
+#[test]
+fn live_effects_are_observed() {
+    let v = json(&airlock(&["effects", &format!("{SHOP}/003_total_bigint.sql"), "--output-format", "json", "--observe"]));
+    let s = &v["statements"][0];
+    assert_eq!(s["observed"]["rewrites"], s["rewrites"]);
+    assert_eq!(s["observed"]["locks"], s["locks"]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for e in std::fs::read_dir(from).expect("readable").flatten() {
+        if e.path().is_dir() {
+            copy(&e.path(), &to.join(e.file_name()));
+        } else {
+            std::fs::copy(e.path(), to.join(e.file_name())).expect("copies");
+        }
+    }
+}
+
+/// Plan, proof, and the negative control: with the trigger taken out of the plan's files the proof says which write was lost.
+#[test]
+fn live_a_plan_is_proved_and_a_broken_one_is_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    copy(&root().join("testdata/shop"), &dir.path().join("shop"));
+    let migration = dir.path().join("shop/migrations/004_rename_note.sql").display().to_string();
+    let plan = dir.path().join("plan");
+    let into = plan.display().to_string();
+    let o = airlock(&["plan", &migration, "--into", &into]);
+    assert_eq!(o.status.code(), Some(0), "{}", String::from_utf8_lossy(&o.stderr));
+    for f in ["plan.toml", "PLAN.md", "1-expand", "2-migrate", "3-contract-soft"] {
+        assert!(plan.join(f).exists(), "{f} is missing");
+    }
+    let v = json(&airlock(&["verify", &into, "--output-format", "json"]));
+    assert_eq!(v["verdict"], "proved", "{v:#}");
+    assert!(!v["steps"].as_array().expect("steps").is_empty() && v["postgres"].is_string());
+
+    for e in walkdir::WalkDir::new(&plan).into_iter().flatten().filter(|e| e.path().extension().is_some_and(|x| x == "sql")) {
+        let sql = std::fs::read_to_string(e.path()).expect("reads");
+        let kept: Vec<&str> = sql.lines().filter(|l| !l.starts_with("CREATE TRIGGER") && !l.starts_with("DROP TRIGGER")).collect();
+        std::fs::write(e.path(), kept.join("\n")).expect("writes");
+    }
+    let o = airlock(&["verify", &into]);
+    assert_eq!(o.status.code(), Some(1));
+    assert!(text(&o).contains("a write of N-1 at B2 is lost"), "{}", text(&o));
+}
+
+#[test]
+fn a_plan_of_another_text_is_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    copy(&root().join("testdata/shop"), &dir.path().join("shop"));
+    let migration = dir.path().join("shop/migrations/005_drop_remark.sql");
+    let plan = dir.path().join("plan").display().to_string();
+    assert_eq!(airlock(&["plan", &migration.display().to_string(), "--into", &plan]).status.code(), Some(0));
+    std::fs::write(&migration, "ALTER TABLE orders DROP COLUMN total;").expect("writes");
+    let o = airlock(&["verify", &plan]);
+    assert_eq!(o.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&o.stderr).contains("has changed since the plan was made"));
+}
+
+/// The action's script with files in place of GitHub's.
+#[test]
+fn the_action_annotates_and_sets_its_outputs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let repo = dir.path().join("repo");
+    copy(&root().join("testdata/shop"), &repo);
+    std::fs::remove_file(repo.join("migrations/005_drop_remark.sql")).expect("removes");
+    let git = |args: &[&str]| {
+        let o = Command::new("git")
+            .current_dir(&repo)
+            .args(["-c", "user.name=x", "-c", "user.email=x@x"])
+            .args(args)
+            .output()
+            .expect("git runs");
+        assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "before"]);
+    git(&["checkout", "-qb", "change"]);
+    std::fs::copy(root().join(SHOP).join("005_drop_remark.sql"), repo.join("migrations/005_drop_remark.sql")).expect("copies");
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "change"]);
+    let (output, summary) = (dir.path().join("output"), dir.path().join("summary"));
+    let o = Command::new(root().join("scripts/action"))
+        .current_dir(&repo)
+        .env("AIRLOCK_BINARY", env!("CARGO_BIN_EXE_airlock"))
+        .env("AIRLOCK_PR_BASE", "main")
+        .env("AIRLOCK_FAIL_ON", "error")
+        .env("RUNNER_TEMP", dir.path())
+        .env("GITHUB_OUTPUT", &output)
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .output()
+        .expect("the script runs");
+    assert_eq!(o.status.code(), Some(1), "{}", String::from_utf8_lossy(&o.stderr));
+    let out = text(&o);
+    assert!(out.starts_with("::error file=migrations/005_drop_remark.sql,line=1,endLine=1,col=20,"), "{out}");
+    assert!(!out.contains("004_rename_note"), "only what changed is reported: {out}");
+    let output = std::fs::read_to_string(output).expect("outputs");
+    assert!(output.contains("exit-code=1\n") && output.contains("rollback-safe=false\n"), "{output}");
+    assert!(std::fs::read_to_string(summary).expect("a summary").contains("| error | migrations/005_drop_remark.sql:1 | drop-column |"));
+}
+
+/// Every project of the corpus: findings or none, never an error, in one pass. Where the corpus is missing there is nothing to check.
+#[test]
+fn the_corpus_never_ends_with_2() {
+    let corpus = root().join("../shared/corpus");
+    let Ok(kinds) = std::fs::read_dir(&corpus) else { return };
+    for project in kinds.flatten().filter(|k| k.path().is_dir()).flat_map(|k| std::fs::read_dir(k.path()).expect("readable").flatten()) {
+        let o = airlock(&["check", &project.path().display().to_string(), "--isolated", "--output-format", "json"]);
+        assert!(
+            matches!(o.status.code(), Some(0 | 1)),
+            "{}: {:?} {}",
+            project.path().display(),
+            o.status,
+            String::from_utf8_lossy(&o.stderr)
+        );
+        assert!(json(&o)["statements"]["total"].as_u64().is_some_and(|n| n > 0));
+    }
+}
