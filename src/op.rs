@@ -225,6 +225,7 @@ pub struct Cte {
 }
 
 /// What a CTE may hold.
+#[expect(clippy::large_enum_variant, reason = "always behind a box or in a short list")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum OpKindQuery {
     Query(Query),
@@ -293,6 +294,7 @@ pub struct Dml {
     pub returning: Vec<Target>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "always behind a box or in a short list")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum DmlKind {
     Insert {

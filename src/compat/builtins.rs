@@ -40,9 +40,7 @@ fn signature(name: &str) -> Option<(Takes, Gives)> {
     Some(match name {
         "lower" | "upper" => (TextOr(&["range"]), Named("text")),
         "initcap" | "replace" | "split_part" | "left" | "right" | "lpad" | "rpad" | "regexp_replace" | "reverse" | "repeat"
-        | "translate" | "quote_ident" | "string_agg" | "unaccent" => {
-            (Text, if name == "string_agg" { Named("text") } else { Named("text") })
-        }
+        | "translate" | "quote_ident" | "string_agg" | "unaccent" => (Text, Named("text")),
         "btrim" | "ltrim" | "rtrim" | "trim" => (TextOr(&["bytea"]), Named("text")),
         "substr" | "substring" | "overlay" => (TextOr(&["bytea", "bit", "bit varying"]), Opaque),
         "length" | "octet_length" | "bit_length" => {

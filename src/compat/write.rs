@@ -634,8 +634,7 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
             (Some(p), Some(rows)) => {
                 let at = |n: &String| p.columns.iter().position(|c| c.name == *n);
                 let verdicts = rows.iter().map(|r| {
-                    let pairs =
-                        ref_columns.iter().zip(&values).map(|(n, v)| at(n).and_then(|i| r.get(i)).map_or(None, |d| eval::equal(d, v)));
+                    let pairs = ref_columns.iter().zip(&values).map(|(n, v)| at(n).and_then(|i| r.get(i)).and_then(|d| eval::equal(d, v)));
                     let mut sure = true;
                     for pair in pairs {
                         match pair {

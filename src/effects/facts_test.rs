@@ -126,7 +126,7 @@ fn differs(e: &Effects, r: &Recorded, before: &Catalog, after: &Catalog) -> Opti
     if !missing.is_empty() {
         out.push(format!("builds {builds:?}, recorded also {missing:?}"));
     }
-    let dropped: BTreeSet<String> = e.dropped.iter().filter_map(|n| (n.schema == "s").then(|| n.name.clone())).collect();
+    let dropped: BTreeSet<String> = e.dropped.iter().filter(|&n| n.schema == "s").map(|n| n.name.clone()).collect();
     let recorded: BTreeSet<String> = r
         .dropped
         .iter()

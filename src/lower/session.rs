@@ -106,7 +106,7 @@ fn set(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
     }
     let zone = c.is_seq("TIME ZONE");
     let name = variable(c)?;
-    if !zone && !(c.op("=") || c.eat("TO")) {
+    if !(zone || c.op("=") || c.eat("TO")) {
         // SET NAMES, SET SCHEMA, SET XML OPTION: other spellings of settings.
         if name != "names" && name != "schema" && name != "xml" {
             return c.fail("`=` or TO");

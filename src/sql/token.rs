@@ -245,9 +245,9 @@ impl<'a> Lexer<'a> {
     /// Length of `:x`, `:'x'`, `:"x"` here.
     fn psql_variable_len(&self) -> Option<usize> {
         let rest = self.rest();
-        match rest.get(1)? {
-            &b if is_ident_start(b) && b < 0x80 => Some(1 + rest[1..].iter().take_while(|&&b| is_ident(b) && b != b'$').count()),
-            &q @ (b'\'' | b'"') => {
+        match *rest.get(1)? {
+            b if is_ident_start(b) && b < 0x80 => Some(1 + rest[1..].iter().take_while(|&&b| is_ident(b) && b != b'$').count()),
+            q @ (b'\'' | b'"') => {
                 let n = rest[2..].iter().take_while(|&&b| b.is_ascii_alphanumeric() || b == b'_').count();
                 (n > 0 && rest.get(2 + n) == Some(&q)).then_some(3 + n)
             }
