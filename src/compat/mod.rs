@@ -6,6 +6,8 @@ mod copy;
 mod dml;
 mod eval;
 mod expr;
+#[cfg(test)]
+mod facts_test;
 mod functions;
 mod input;
 mod judge;
@@ -20,8 +22,6 @@ mod row_security;
 mod scope;
 mod shapes;
 mod statement;
-#[cfg(test)]
-mod tests;
 mod triggers;
 mod types;
 mod undo;
