@@ -38,15 +38,28 @@ pub struct ReplayedScript {
     pub compat: Compat,
 }
 
-/// Applies a script for its schema only: nothing is predicted.
-pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) {
+/// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
+/// known is not all of it.
+pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
     let mut tx = Tracker::new(execution, statements, catalog);
+    let mut complete = true;
     for s in statements {
         tx.enter(s, catalog);
-        catalog.apply_statement(s);
+        complete &= !catalog.apply_statement(s).iter().any(|(_, e)| names_the_unknown(e));
         tx.leave(s, catalog);
     }
     tx.finish(catalog);
+    complete
+}
+
+/// Something that the statement names does not exist.
+fn names_the_unknown(e: &ApplyError) -> bool {
+    matches!(e.sqlstate, "42P01" | "42703" | "42704" | "42883" | "3F000")
+}
+
+/// What a template leaves open is not known to be missing.
+fn is_open(e: &ApplyError) -> bool {
+    ["${", "{{", "\":", " :"].iter().any(|t| e.message.contains(t))
 }
 
 /// Applies a script and judges every statement of it.
@@ -62,7 +75,7 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         let mut effects = crate::effects::predict(&statement, &here, sent);
         let errors = catalog.apply_statement(&statement);
         for (i, e) in &errors {
-            if e.certain && effects.fails.is_none() && !statement.ops[*i].conditional {
+            if e.certain && !is_open(e) && effects.fails.is_none() && !statement.ops[*i].conditional {
                 effects = Effects { in_transaction: effects.in_transaction, ..Effects::default() };
                 effects.fails = Some(e.sqlstate.to_string());
                 effects.error = Some(e.message.clone());
@@ -92,6 +105,11 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
 }
 
 impl ReplayedScript {
+    /// Everything that the script names was made by something that is known.
+    pub fn is_complete(&self) -> bool {
+        !self.statements.iter().flat_map(|s| &s.errors).any(|(_, e)| names_the_unknown(e))
+    }
+
     /// What the whole script does.
     pub fn effects(&self) -> Effects {
         let mut total = Effects { in_transaction: true, ..Effects::default() };

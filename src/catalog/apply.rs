@@ -103,7 +103,8 @@ impl Catalog {
                 Ok(applied)
             }
             Err(e) => {
-                let doubt = !self.complete;
+                // What exists twice exists twice, however much else is unknown.
+                let doubt = !self.complete && !matches!(e.sqlstate, "42P06" | "42P07" | "42701" | "42710");
                 Err(e.unless(doubt))
             }
         }

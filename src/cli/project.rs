@@ -63,6 +63,8 @@ impl Project {
             .par_iter()
             .flat_map(|h| {
                 let mut catalog = self.start();
+                // What Supabase's own services make, and what code makes, is in no file.
+                catalog.complete = h.framework != history::Framework::Supabase && !h.has_code;
                 let mut out = Vec::new();
                 let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
                 let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
@@ -75,9 +77,10 @@ impl Project {
                     catalog.now.migration = i as u32 + 1;
                     if h.selected.contains(&i) {
                         let script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        catalog.complete &= script.is_complete();
                         out.push(Judged { script });
                     } else {
-                        replay::apply(&statements, &m.up.execution, &mut catalog);
+                        catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);
                     }
                 }
                 out

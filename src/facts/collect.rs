@@ -28,9 +28,18 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
             out.extend(place.operation(i, op));
         }
         let strong = r.effects.locks.iter().filter(|(n, m)| **m == LockMode::AccessExclusive && existed(script, r, &n.schema, &n.name));
-        held.1.extend(strong.map(|(n, _)| n.to_string()));
+        for (n, _) in strong {
+            if is_table(r, n) && !held.1.contains(&n.to_string()) {
+                held.1.push(n.to_string());
+            }
+        }
     }
     out
+}
+
+fn is_table(r: &Replayed, n: &crate::catalog::RelName) -> bool {
+    let rel = r.after.relation_named(&n.schema, &n.name).or_else(|| r.before.relation_named(&n.schema, &n.name));
+    rel.is_none_or(|r| r.kind.is_table())
 }
 
 /// The relation was there before the script, under whatever name. One that nobody knows was there.
@@ -375,7 +384,10 @@ impl Place<'_> {
         f.set("builds", list(&effects.builds));
         let slow = effects.scans.iter().chain(&effects.rewrites).any(old);
         f.flag("scans_under_exclusive", slow && strongest.is_some_and(|(_, m)| m.blocks_writes()));
-        f.flag("holds_exclusive", strongest.is_some_and(|(n, m)| m.blocks_writes() && self.held.iter().any(|h| *h != n.to_string())));
+        f.flag(
+            "holds_exclusive",
+            strongest.is_some_and(|(n, m)| m.blocks_writes() && self.held.len() == 1 && self.held[0] != n.to_string()),
+        );
         let because = match (f.get("column"), f.get("constraint")) {
             (Some(Value::Text(c)), _) | (None, Some(Value::Text(c))) => Some(c.clone()),
             _ => None,

@@ -56,7 +56,10 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("opaque.message", "what was expected and found"),
     ("in_transaction", "it runs inside a transaction, its own statement not counted"),
     ("lock_timeout", "a lock_timeout other than 0 is set"),
-    ("holds_exclusive", "another relation that was there is locked ACCESS EXCLUSIVE earlier in the same transaction"),
+    (
+        "holds_exclusive",
+        "one other table that was there is locked ACCESS EXCLUSIVE earlier in the same transaction; said of the second table only",
+    ),
     ("pg", "major version of Postgres"),
 ];
 

@@ -128,7 +128,9 @@ fn in_files(folder: &Folder) -> Option<Framework> {
             (&sections::RAMBLER, Framework::Rambler),
             (&sections::TERN, Framework::Tern),
         ] {
-            if sections::has(&text, markers) {
+            // Words that people write in comments too must stand for both directions.
+            let both = framework != Framework::NodePgMigrate || sections::has_both(&text, markers);
+            if both && sections::has(&text, markers) {
                 return Some(framework);
             }
         }

@@ -131,6 +131,8 @@ pub struct History {
     pub migrations: Vec<Migration>,
     /// Indexes of the migrations that were asked for.
     pub selected: BTreeSet<usize>,
+    /// Some versions are written in another language than SQL.
+    pub has_code: bool,
     /// How an ambiguity was resolved, and what could not be read.
     pub notes: Vec<String>,
 }
@@ -228,7 +230,7 @@ impl History {
             let first = folder.code.first().map(|p| p.display().to_string()).unwrap_or_default();
             notes.push(format!("{} {s} code and not read ({first} …)", folder.code.len()));
         }
-        Ok(History { root, framework, migrations, selected, notes })
+        Ok(History { root, framework, migrations, selected, has_code: !folder.code.is_empty(), notes })
     }
 
     /// What runs before the migration, oldest first.

@@ -90,6 +90,12 @@ pub fn has(text: &str, markers: &Markers) -> bool {
     })
 }
 
+/// A marker of each direction stands in the text.
+pub fn has_both(text: &str, markers: &Markers) -> bool {
+    let found = |list: &[&str]| text.lines().any(|l| list.contains(&squeeze(l).as_str()));
+    found(markers.up) && found(markers.down)
+}
+
 /// One of the lines is exactly this directive, whatever its case and blanks.
 pub fn has_line(text: &str, directive: &str) -> bool {
     text.lines().any(|l| squeeze(l) == directive)

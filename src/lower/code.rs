@@ -192,7 +192,16 @@ impl Block<'_, '_> {
             }
         } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "OPEN", "FETCH", "CLOSE", "MOVE"]) {
         } else {
+            let from = self.out.ops.len();
             sql(self.text, tokens, conditional, self.command, self.out);
+            // In PL/pgSQL `SELECT … INTO x` fills a variable.
+            if c.is("SELECT") || c.is("WITH") {
+                for o in &mut self.out.ops[from..] {
+                    if let OpKind::CreateTableAs(t) = &o.kind {
+                        o.kind = OpKind::Query(Box::new(t.query.clone()));
+                    }
+                }
+            }
         }
     }
 
