@@ -56,6 +56,7 @@ fn code_blocks_are_looked_into() {
     let flags: Vec<(bool, bool)> = s[0].ops.iter().skip(1).map(|o| (o.conditional, o.nested)).collect();
     assert_eq!(flags, [(true, true), (false, true), (false, true), (false, true)]);
     assert_eq!(s[0].understood, Understood::Partial);
+    assert_eq!(kinds("DO $$ DECLARE n int; BEGIN SELECT count(*) INTO n FROM t; END $$"), ["do-block", "query"]);
 }
 
 #[test]
