@@ -3,7 +3,7 @@
 use crate::op::{AlterAction, AlterTarget, Name, ObjectKind, ObjectRef, Op, OpKind, QName, ReplicaIdentity, TriggerMode, WhichTrigger};
 use crate::sql::cursor::{Cursor, Read};
 
-use super::expr::{b_expr, expr, in_parens};
+use super::expr::{expr, in_parens};
 use super::objects::{kind_words, object, role};
 use super::{grants, op, options, rest, tables, type_ddl, types};
 
@@ -427,7 +427,6 @@ fn alter_column(c: &mut Cursor<'_>) -> Read<AlterAction> {
         }
     }
     if always.is_none() && options.is_empty() {
-        let _ = b_expr;
         return c.fail("what to alter");
     }
     Ok(A::SetIdentity { column, always, options })

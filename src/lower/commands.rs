@@ -4,7 +4,7 @@ use crate::op::{Op, OpKind};
 use crate::sql::cursor::{Cursor, Read};
 
 use super::objects::kind_words;
-use super::{alter, code, create, dml, functions, grants, objects, op, query, rest, session};
+use super::{alter, code, create, dml, grants, objects, op, query, rest, session};
 
 /// The operations of one statement.
 pub fn read(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
@@ -56,10 +56,7 @@ pub fn read(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
             );
             one(c, OpKind::AlterObject { object, detail })
         }
-        _ => {
-            let _ = functions::create;
-            c.fail("a statement")
-        }
+        _ => c.fail("a statement"),
     }
 }
 

@@ -96,14 +96,12 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
             }
             f.settings.push((key, c.text_from(at)));
         } else if c.eat("AS") {
-            let at = c.pos();
             let token = c.peek();
             f.body = c.string()?;
             f.body_span = token.map(|t| t.span);
             if c.comma() {
                 c.string()?;
             }
-            let _ = at;
         } else if c.is_seq("BEGIN ATOMIC") {
             let at = c.pos();
             c.rest_text();

@@ -51,7 +51,7 @@ pub fn plan(p: &Place<'_>, rel: &Relation, column: &ColumnDef, draft: &mut Draft
                 NewStep {
                     id: slug(&["backfill", &rel.name, name]),
                     title: format!("Fill `{name}` of the rows that were there, in batches of {}", p.options.batch_size),
-                    statements: vec![backfill(&draft_catalog(p), rel, name, value, &todo, p.options)],
+                    statements: vec![backfill(p.before(), rel, name, value, &todo, p.options)],
                     undo: Vec::new(),
                 },
             );
@@ -120,10 +120,6 @@ pub fn plan(p: &Place<'_>, rel: &Relation, column: &ColumnDef, draft: &mut Draft
         draft.checklist.push(format!("Release N writes `{}.{name}` in every INSERT before the contract.", rel.name));
     }
     Ok(())
-}
-
-fn draft_catalog(p: &Place<'_>) -> crate::catalog::Catalog {
-    p.before().clone()
 }
 
 /// A value that the type takes, for the proof to play the application with.
