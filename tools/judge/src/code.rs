@@ -1,0 +1,120 @@
+//! Static SQL in code: what PL/pgSQL's own parser finds in DO blocks and functions, against what we find.
+
+use airlock::op::{Op, OpKind, Statement};
+use airlock::source::SourceFile;
+use serde_json::Value;
+
+use crate::judge::{Mode, Outcome, trees};
+use crate::tree;
+use crate::write;
+
+pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
+    let Some(first) = s.ops.first() else { return Outcome::default() };
+    let (theirs, ours): (Vec<String>, Vec<Op>) = match &first.kind {
+        OpKind::DoBlock { language, .. } if language == "plpgsql" => {
+            // Not our concern if it cannot be read: a server refuses it, too.
+            let Some(found) = plpgsql(source.slice(s.span)) else { return Outcome::default() };
+            (found, s.ops[1..].to_vec())
+        }
+        OpKind::CreateFunction(f) if f.language == "plpgsql" && !f.body.is_empty() => {
+            let Some(found) = plpgsql(source.slice(s.span)) else { return Outcome::default() };
+            (found, f.body_ops.clone())
+        }
+        OpKind::CreateFunction(f) if f.language == "sql" && !f.body.is_empty() && f.body_span.is_some_and(|b| source.slice(b).starts_with(['$', '\''])) => {
+            let Ok(found) = tree::parse(&f.body) else { return Outcome::default() };
+            (found.iter().map(|p| f.body.get(p.start..p.end).unwrap_or("").to_string()).collect(), f.body_ops.clone())
+        }
+        _ => return Outcome::default(),
+    };
+    let mut left: Vec<Vec<Op>> = Vec::new();
+    for o in ours.into_iter().filter(|o| !matches!(o.kind, OpKind::Opaque { .. })) {
+        match left.last_mut() {
+            // The subcommands of one ALTER.
+            Some(group)
+                if group[0].command == o.command
+                    && matches!((&group[0].kind, &o.kind), (OpKind::Alter { target: a, .. }, OpKind::Alter { target: b, .. }) if a == b)
+                    && group.last().is_some_and(|l| l.span != o.span) =>
+            {
+                group.push(o)
+            }
+            _ => left.push(vec![o]),
+        }
+    }
+    let mut out = Outcome::default();
+    let mut unmatched: Vec<(String, Option<Outcome>)> = Vec::new();
+    'theirs: for text in theirs {
+        let Ok(mut parsed) = tree::parse(&text) else { continue };
+        let Some(parsed) = parsed.pop() else { continue };
+        let mut near = None;
+        for i in 0..left.len() {
+            let Some(Ok(sql)) = write::statement(&left[i], source) else { continue };
+            let o = trees(parsed.tree.clone(), &sql, Mode::Words);
+            if o.wrong.is_empty() {
+                out.left_out.extend(o.left_out);
+                left.remove(i);
+                continue 'theirs;
+            }
+            if o.wrong.iter().all(|w| !w.0.starts_with('<')) && near.is_none() {
+                near = Some(o);
+            }
+        }
+        unmatched.push((text, near));
+    }
+    for (text, near) in unmatched {
+        let words = text.split_whitespace().next().unwrap_or("").to_ascii_uppercase();
+        let near = near.and_then(|o| o.wrong.into_iter().next()).map(|w| format!(" (nearest: {} {})", w.0, w.1)).unwrap_or_default();
+        out.wrong.push((format!("code: {words} is not found"), format!("{}{near}", crate::judge::shorten(&text))));
+    }
+    for group in left {
+        let kind: &str = (&group[0].kind).into();
+        let words = match write::statement(&group, source) {
+            Some(Ok(sql)) => sql,
+            Some(Err(e)) => e,
+            None => String::new(),
+        };
+        out.wrong.push((format!("code: {kind} is not there"), crate::judge::shorten(&words)));
+    }
+    out
+}
+
+/// Statements that the language's own parser finds: static SQL, PERFORM, CALL, EXECUTE of a literal, queries of RETURN QUERY and FOR.
+fn plpgsql(statement: &str) -> Option<Vec<String>> {
+    let tree = pg_query::parse_plpgsql(statement).ok()?;
+    let mut out = Vec::new();
+    walk(&tree, &mut out);
+    Some(out)
+}
+
+fn walk(v: &Value, out: &mut Vec<String>) {
+    let query = |v: Option<&Value>| v.and_then(|e| e.get("PLpgSQL_expr")).and_then(|e| e.get("query")).and_then(Value::as_str).map(str::to_string);
+    match v {
+        Value::Array(list) => list.iter().for_each(|v| walk(v, out)),
+        Value::Object(o) => {
+            for (kind, inner) in o {
+                match kind.as_str() {
+                    "PLpgSQL_stmt_execsql" => out.extend(query(inner.get("sqlstmt"))),
+                    "PLpgSQL_stmt_perform" | "PLpgSQL_stmt_call" => out.extend(query(inner.get("expr"))),
+                    "PLpgSQL_stmt_return_query" | "PLpgSQL_stmt_fors" => out.extend(query(inner.get("query"))),
+                    "PLpgSQL_stmt_dynexecute" => out.extend(query(inner.get("query")).iter().flat_map(|q| literal(q))),
+                    "PLpgSQL_stmt_commit" => out.push("COMMIT".into()),
+                    "PLpgSQL_stmt_rollback" => out.push("ROLLBACK".into()),
+                    _ => {}
+                }
+                walk(inner, out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The statements in `'…'`, if the expression is nothing else.
+fn literal(expression: &str) -> Vec<String> {
+    let Ok(mut p) = tree::parse(&format!("SELECT {expression}")) else { return Vec::new() };
+    let Some(p) = p.pop() else { return Vec::new() };
+    let value = p.tree.pointer("/SelectStmt/targetList/0/ResTarget/val/A_Const/sval/sval").and_then(Value::as_str).map(str::to_string);
+    let Some(text) = value else { return Vec::new() };
+    match tree::parse(&text) {
+        Ok(all) => all.iter().map(|p| text.get(p.start..p.end).unwrap_or("").to_string()).collect(),
+        Err(_) => Vec::new(),
+    }
+}
