@@ -74,13 +74,12 @@ fn other(c: &mut Cursor<'_>, start: usize, kind: ObjectKind) -> Read<Vec<Op>> {
     if let Some(found) = common(c, start, &object)? {
         return Ok(vec![found]);
     }
-    let detail = rest(c);
     let kind = match object.kind {
         ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
-            let options = detail.split_whitespace().map(str::to_ascii_uppercase).collect();
+            let options = super::functions::changes(c)?;
             OpKind::AlterFunction { object, options }
         }
-        _ => OpKind::AlterObject { object, detail },
+        _ => OpKind::AlterObject { object, detail: rest(c) },
     };
     Ok(vec![op(c, start, kind)])
 }

@@ -151,6 +151,10 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
         when: None,
         function: QName::bare("", c.here()),
         references: None,
+        args: Vec::new(),
+        deferrable: false,
+        initially_deferred: false,
+        transition_tables: Vec::new(),
     };
     loop {
         let Some(event) = c.eat_any(&["INSERT", "UPDATE", "DELETE", "TRUNCATE"]) else { return c.fail("an event") };
@@ -167,9 +171,17 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
     loop {
         if c.eat("FROM") {
             t.references = Some(c.qname()?);
-        } else if c.eat("NOT DEFERRABLE") || c.eat("DEFERRABLE") || c.eat("INITIALLY DEFERRED") || c.eat("INITIALLY IMMEDIATE") {
+        } else if c.eat("NOT DEFERRABLE") || c.eat("INITIALLY IMMEDIATE") {
+        } else if c.eat("DEFERRABLE") {
+            t.deferrable = true;
+        } else if c.eat("INITIALLY DEFERRED") {
+            t.deferrable = true;
+            t.initially_deferred = true;
         } else if c.eat("REFERENCING") {
-            c.skip_until(|c| c.is("FOR") || c.is("WHEN") || c.is("EXECUTE"));
+            while let Some(which) = c.eat_any(&["NEW TABLE", "OLD TABLE", "NEW ROW", "OLD ROW"]) {
+                c.eat("AS");
+                t.transition_tables.push((which.starts_with("NEW"), c.name()?));
+            }
         } else if c.eat("FOR") {
             c.eat("EACH");
             t.for_each_row = c.eat("ROW");
@@ -183,8 +195,19 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
     c.expect("EXECUTE")?;
     let _ = c.eat("FUNCTION") || c.eat("PROCEDURE");
     t.function = c.qname()?;
-    c.skip_parens();
+    t.args = c.parens(|c| if c.is_punct(b')') { Ok(Vec::new()) } else { c.list(trigger_argument) })?;
     Ok(vec![op(c, start, OpKind::CreateTrigger(Box::new(t)))])
+}
+
+/// A string, a number or a word: the function gets a text.
+fn trigger_argument(c: &mut Cursor<'_>) -> Read<String> {
+    if c.is_string() {
+        c.string()
+    } else if c.is_name() {
+        Ok(c.name()?.value)
+    } else {
+        c.number()
+    }
 }
 
 fn policy(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
@@ -229,7 +252,11 @@ pub fn sequence_options(c: &mut Cursor<'_>) -> Read<SequenceOptions> {
             });
             continue;
         } else if c.eat("SEQUENCE NAME") {
-            ("SEQUENCE NAME", Some(c.qname()?.to_string()))
+            {
+                let n = c.qname()?;
+                let text = n.schema_str().map_or_else(|| crate::quote::ident(n.as_str()), |s| crate::quote::qualified(s, n.as_str()));
+                ("SEQUENCE NAME", Some(text))
+            }
         } else if c.eat("INCREMENT") {
             c.eat("BY");
             ("INCREMENT", value(c)?)

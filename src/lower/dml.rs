@@ -204,6 +204,7 @@ fn merge(c: &mut Cursor<'_>) -> Read<Dml> {
                     body: crate::op::QueryBody::Values(vec![row]),
                     order_by: Vec::new(),
                     limit: None,
+                    offset: None,
                     locking: None,
                 }))
             };

@@ -369,7 +369,7 @@ fn primary(c: &mut Cursor<'_>) -> Read<Expr> {
 /// `( expr )`, `( expr, … )`, `( query )`.
 fn parenthesised(c: &mut Cursor<'_>) -> Read<Expr> {
     let start = c.pos();
-    if query::starts(c, 1) {
+    if query::starts(c, 1) && !operand_in_parens(c) {
         c.expect_punct(b'(')?;
         let q = query::query(c)?;
         c.expect_punct(b')')?;
@@ -396,6 +396,17 @@ fn parenthesised(c: &mut Cursor<'_>) -> Read<Expr> {
         }
     };
     Ok(made(c, start, kind))
+}
+
+/// `((SELECT 1) + 1)`, `((SELECT 1), 2)`: what the inner parentheses hold is a query, but what the outer ones hold is an expression.
+fn operand_in_parens(c: &Cursor<'_>) -> bool {
+    if !c.is_punct_at(1, b'(') {
+        return false;
+    }
+    let mut look = c.clone();
+    look.next();
+    look.skip_parens();
+    !look.is_punct(b')') && !look.is_any(&["UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"])
 }
 
 /// Words that stand for a value without parentheses.

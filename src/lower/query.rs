@@ -39,7 +39,7 @@ pub fn with(c: &mut Cursor<'_>) -> Read<Vec<Cte>> {
     if !c.eat("WITH") {
         return Ok(Vec::new());
     }
-    c.eat("RECURSIVE");
+    let recursive = c.eat("RECURSIVE");
     c.list(|c| {
         let name = c.name()?;
         let columns = if c.is_punct(b'(') { c.name_list()? } else { Vec::new() };
@@ -73,7 +73,7 @@ pub fn with(c: &mut Cursor<'_>) -> Read<Vec<Cte>> {
                 c.name()?;
             }
         }
-        Ok(Cte { name, columns, body: Box::new(body) })
+        Ok(Cte { name, columns, recursive, body: Box::new(body) })
     })
 }
 
@@ -116,6 +116,7 @@ fn balanced(c: &Cursor<'_>, mut operands: Vec<Query>) -> Query {
                         body,
                         order_by: Vec::new(),
                         limit: None,
+                        offset: None,
                         locking: None,
                     }
                 }
@@ -128,7 +129,16 @@ fn balanced(c: &Cursor<'_>, mut operands: Vec<Query>) -> Query {
 }
 
 fn plain(c: &Cursor<'_>, start: usize, body: QueryBody) -> Query {
-    Query { text: c.text_from(start), span: c.span_from(start), ctes: Vec::new(), body, order_by: Vec::new(), limit: None, locking: None }
+    Query {
+        text: c.text_from(start),
+        span: c.span_from(start),
+        ctes: Vec::new(),
+        body,
+        order_by: Vec::new(),
+        limit: None,
+        offset: None,
+        locking: None,
+    }
 }
 
 fn core(c: &mut Cursor<'_>) -> Read<Query> {
@@ -162,7 +172,7 @@ fn select(c: &mut Cursor<'_>) -> Read<Select> {
     if c.eat("DISTINCT") {
         s.distinct = true;
         if c.eat("ON") {
-            c.parens(expr_list)?;
+            s.distinct_on = c.parens(expr_list)?;
         }
     } else {
         c.eat("ALL");
@@ -189,11 +199,15 @@ fn select(c: &mut Cursor<'_>) -> Read<Select> {
         s.having = Some(expr(c)?);
     }
     if c.eat("WINDOW") {
-        c.list(|c| {
-            c.name()?;
-            c.expect("AS")?;
-            window_spec(c)
-        })?;
+        s.windows = c
+            .list(|c| {
+                c.name()?;
+                c.expect("AS")?;
+                window_spec(c)
+            })?
+            .into_iter()
+            .flatten()
+            .collect();
     }
     Ok(s)
 }
@@ -491,7 +505,7 @@ fn tail(c: &mut Cursor<'_>, q: &mut Query) -> Read<()> {
                 q.limit = Some(e);
             }
         } else if c.eat("OFFSET") {
-            expr(c)?;
+            q.offset = Some(expr(c)?);
             let _ = c.eat("ROWS") || c.eat("ROW");
         } else if c.eat("FETCH") {
             let _ = c.eat("FIRST") || c.eat("NEXT");

@@ -3,8 +3,8 @@
 use crate::source::Span;
 
 use super::{
-    ColumnDef, Expr, IndexElement, LikeClause, Name, ObjectKind, ObjectRef, Op, Options, PartitionBound, PartitionBy, Persistence, QName,
-    Query, TableConstraint, TypeName,
+    ColumnDef, Expr, IndexElement, LikeClause, Name, ObjectKind, ObjectRef, OnCommit, Op, Options, PartitionBound, PartitionBy,
+    Persistence, QName, Query, TableConstraint, TypeName,
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,7 @@ pub struct CreateTable {
     pub options: Options,
     pub access_method: Option<String>,
     pub tablespace: Option<String>,
+    pub on_commit: OnCommit,
     /// CREATE FOREIGN TABLE … SERVER.
     pub foreign_server: Option<String>,
 }
@@ -34,6 +35,7 @@ pub struct CreateTableAs {
     pub columns: Vec<Name>,
     pub query: Query,
     pub with_data: bool,
+    pub on_commit: OnCommit,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -94,10 +96,14 @@ pub struct CreateFunction {
     pub strict: bool,
     pub security_definer: bool,
     pub leakproof: bool,
-    /// SET clauses: (`search_path`, value).
+    /// WINDOW, COST 100, ROWS 10, PARALLEL SAFE, SUPPORT f, TRANSFORM …: each as written.
+    pub other: Vec<String>,
+    /// SET clauses: (`search_path`, value); the value `FROM CURRENT` is those words.
     pub settings: Vec<(String, String)>,
     /// The text between the quotes, unescaped; for BEGIN ATOMIC and RETURN bodies the words themselves.
     pub body: String,
+    /// The second string of `AS 'library', 'symbol'`.
+    pub symbol: Option<String>,
     pub body_span: Option<Span>,
     /// What static SQL in the body does when it runs, as far as it was read (PL/pgSQL and SQL).
     pub body_ops: Vec<Op>,
@@ -138,8 +144,14 @@ pub struct CreateTrigger {
     pub for_each_row: bool,
     pub when: Option<Expr>,
     pub function: QName,
+    /// What the function gets in TG_ARGV: values of strings, words as written.
+    pub args: Vec<String>,
     /// FROM of a constraint trigger.
     pub references: Option<QName>,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    /// REFERENCING NEW TABLE AS n (`true`), OLD TABLE AS o.
+    pub transition_tables: Vec<(bool, Name)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -83,6 +83,7 @@ pub enum OpKind {
     CreateFunction(Box<CreateFunction>),
     AlterFunction {
         object: ObjectRef,
+        /// Clause by clause: `SECURITY DEFINER`, `SET search_path TO a, b`, `SET x FROM CURRENT`, `RESET ALL`, `COST 10`.
         options: Vec<String>,
     },
     CreateTrigger(Box<CreateTrigger>),

@@ -131,5 +131,14 @@ pub enum Persistence {
     Unlogged,
 }
 
+/// What becomes of a temporary table when the transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnCommit {
+    #[default]
+    PreserveRows,
+    DeleteRows,
+    Drop,
+}
+
 /// Options such as fillfactor, security_invoker, autovacuum_enabled: key folded, value as written.
 pub type Options = Vec<(String, Option<String>)>;

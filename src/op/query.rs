@@ -13,6 +13,7 @@ pub struct Query {
     pub body: QueryBody,
     pub order_by: Vec<Expr>,
     pub limit: Option<Expr>,
+    pub offset: Option<Expr>,
     pub locking: Option<RowLock>,
 }
 
@@ -20,6 +21,8 @@ pub struct Query {
 pub struct Cte {
     pub name: Name,
     pub columns: Vec<Name>,
+    /// WITH RECURSIVE: the query sees itself and all its neighbours.
+    pub recursive: bool,
     pub body: Box<OpKindQuery>,
 }
 
@@ -46,12 +49,16 @@ pub enum QueryBody {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Select {
+    /// DISTINCT and DISTINCT ON.
     pub distinct: bool,
+    pub distinct_on: Vec<Expr>,
     pub targets: Vec<Target>,
     pub from: Vec<FromItem>,
     pub filter: Option<Expr>,
     pub group_by: Vec<Expr>,
     pub having: Option<Expr>,
+    /// Partition and sort keys of the WINDOW clause.
+    pub windows: Vec<Expr>,
     /// SELECT … INTO new_table.
     pub into: Option<QName>,
 }
@@ -154,7 +161,7 @@ impl Query {
             QueryBody::Select(s) => {
                 s.targets.iter().for_each(|t| t.expr.walk(f));
                 s.from.iter().for_each(|i| i.walk_exprs(f));
-                s.filter.iter().chain(&s.group_by).chain(&s.having).for_each(|e| e.walk(f));
+                s.distinct_on.iter().chain(&s.filter).chain(&s.group_by).chain(&s.having).chain(&s.windows).for_each(|e| e.walk(f));
             }
             QueryBody::Values(rows) => rows.iter().flatten().for_each(|e| e.walk(f)),
             QueryBody::SetOp(l, r) => {
@@ -164,7 +171,7 @@ impl Query {
             QueryBody::Dml(d) => d.walk_exprs(f),
             QueryBody::Table(_) | QueryBody::Other => {}
         }
-        self.order_by.iter().chain(&self.limit).for_each(|e| e.walk(f));
+        self.order_by.iter().chain(&self.limit).chain(&self.offset).for_each(|e| e.walk(f));
     }
 
     /// Every relation named in FROM anywhere in the query, subqueries and CTE bodies included, CTE names left out.
@@ -180,7 +187,16 @@ impl Query {
         match &self.body {
             QueryBody::Select(s) => {
                 s.from.iter().for_each(|i| i.collect_relations(hidden, out));
-                for e in s.targets.iter().map(|t| &t.expr).chain(&s.filter).chain(&s.group_by).chain(&s.having) {
+                for e in s
+                    .targets
+                    .iter()
+                    .map(|t| &t.expr)
+                    .chain(&s.distinct_on)
+                    .chain(&s.filter)
+                    .chain(&s.group_by)
+                    .chain(&s.having)
+                    .chain(&s.windows)
+                {
                     collect_expr_relations(e, hidden, out);
                 }
             }
@@ -193,17 +209,21 @@ impl Query {
             QueryBody::Dml(d) => d.collect_relations(hidden, out),
             QueryBody::Other => {}
         }
-        self.order_by.iter().chain(&self.limit).for_each(|e| collect_expr_relations(e, hidden, out));
+        self.order_by.iter().chain(&self.limit).chain(&self.offset).for_each(|e| collect_expr_relations(e, hidden, out));
         hidden.truncate(depth);
     }
 }
 
+/// A query of a plain WITH sees the names before its own; one of WITH RECURSIVE sees all of them, its own included.
 fn collect_ctes<'a>(ctes: &'a [Cte], hidden: &mut Vec<&'a str>, out: &mut Vec<&'a QName>) {
+    hidden.extend(ctes.iter().filter(|c| c.recursive).map(|c| c.name.as_str()));
     for c in ctes {
-        hidden.push(&c.name.value);
         match &*c.body {
             OpKindQuery::Query(q) => q.collect_relations(hidden, out),
             OpKindQuery::Dml(d) => d.collect_relations(hidden, out),
+        }
+        if !c.recursive {
+            hidden.push(&c.name.value);
         }
     }
 }

@@ -20,7 +20,9 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
             let Some(found) = plpgsql(source.slice(s.span)) else { return Outcome::default() };
             (found, f.body_ops.clone())
         }
-        OpKind::CreateFunction(f) if f.language == "sql" && !f.body.is_empty() && f.body_span.is_some_and(|b| source.slice(b).starts_with(['$', '\''])) => {
+        OpKind::CreateFunction(f)
+            if f.language == "sql" && !f.body.is_empty() && f.body_span.is_some_and(|b| source.slice(b).starts_with(['$', '\''])) =>
+        {
             let Ok(found) = tree::parse(&f.body) else { return Outcome::default() };
             (found.iter().map(|p| f.body.get(p.start..p.end).unwrap_or("").to_string()).collect(), f.body_ops.clone())
         }
@@ -48,7 +50,7 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
         let mut near = None;
         for i in 0..left.len() {
             let Some(Ok(sql)) = write::statement(&left[i], source) else { continue };
-            let o = trees(parsed.tree.clone(), &sql, Mode::Words);
+            let o = trees(parsed.tree.clone(), &sql, Mode::Code);
             if o.wrong.is_empty() {
                 out.left_out.extend(o.left_out);
                 left.remove(i);
@@ -86,7 +88,8 @@ fn plpgsql(statement: &str) -> Option<Vec<String>> {
 }
 
 fn walk(v: &Value, out: &mut Vec<String>) {
-    let query = |v: Option<&Value>| v.and_then(|e| e.get("PLpgSQL_expr")).and_then(|e| e.get("query")).and_then(Value::as_str).map(str::to_string);
+    let query =
+        |v: Option<&Value>| v.and_then(|e| e.get("PLpgSQL_expr")).and_then(|e| e.get("query")).and_then(Value::as_str).map(str::to_string);
     match v {
         Value::Array(list) => list.iter().for_each(|v| walk(v, out)),
         Value::Object(o) => {

@@ -6,7 +6,7 @@ use airlock::lower::lower;
 use airlock::op::{Op, OpKind, OpaqueReason, Statement, Understood};
 use airlock::source::{SourceFile, Span};
 use airlock::sql::split::split;
-use airlock::sql::token::TokenKind;
+use airlock::sql::token::{SqlText, TokenKind, tokenize};
 use serde_json::Value;
 
 use crate::code;
@@ -36,6 +36,8 @@ pub struct All {
     pub boundaries: usize,
     /// Statements that Postgres refuses: by our word for them, how many and how many of them we take as understood.
     pub refused: BTreeMap<String, (usize, usize)>,
+    /// Statements with templates, which are read with a word in their place.
+    pub templates: usize,
     /// Meant differences: by path, how often.
     pub left_out: BTreeMap<String, usize>,
     /// What went wrong: by kind and words, where.
@@ -45,8 +47,21 @@ pub struct All {
 
 /// Statements that neither change the schema nor rows, nor what later statements mean.
 const NO_EFFECT: &[&str] = &[
-    "ExecuteStmt", "DeallocateStmt", "VariableShowStmt", "ExplainStmt", "ListenStmt", "UnlistenStmt", "NotifyStmt", "CheckPointStmt", "LoadStmt",
-    "DeclareCursorStmt", "FetchStmt", "ClosePortalStmt", "PrepareStmt", "DiscardStmt", "SecLabelStmt",
+    "ExecuteStmt",
+    "DeallocateStmt",
+    "VariableShowStmt",
+    "ExplainStmt",
+    "ListenStmt",
+    "UnlistenStmt",
+    "NotifyStmt",
+    "CheckPointStmt",
+    "LoadStmt",
+    "DeclareCursorStmt",
+    "FetchStmt",
+    "ClosePortalStmt",
+    "PrepareStmt",
+    "DiscardStmt",
+    "SecLabelStmt",
 ];
 
 pub fn judge(units: &[Unit]) -> All {
@@ -65,8 +80,19 @@ impl All {
             self.boundaries_of(&u.source, *part, &inside);
         }
         for s in &statements {
-            if s.command != "\\" {
-                self.statement(&u.source, s);
+            if s.command == "\\" {
+                continue;
+            }
+            // A template becomes a word, for both.
+            match without_templates(&u.source, s.span) {
+                Some(text) => {
+                    self.templates += 1;
+                    let source = SourceFile::new(u.source.path(), text);
+                    for s in lower(&source, &[source.full_span()]) {
+                        self.statement(&source, &s);
+                    }
+                }
+                None => self.statement(&u.source, s),
             }
         }
     }
@@ -89,7 +115,9 @@ impl All {
         let Ok(tokens) = pg_query::scan_tokens(text) else { return };
         let tokens: Vec<(usize, usize)> = tokens
             .iter()
-            .filter(|t| !text[t.start as usize..t.end as usize].starts_with("--") && !text[t.start as usize..t.end as usize].starts_with("/*"))
+            .filter(|t| {
+                !text[t.start as usize..t.end as usize].starts_with("--") && !text[t.start as usize..t.end as usize].starts_with("/*")
+            })
             .map(|t| (t.start as usize, t.end as usize))
             .collect();
         let theirs: Vec<(usize, usize)> = parsed
@@ -128,7 +156,13 @@ impl All {
                 entry.0 += 1;
                 if s.understood != Understood::Opaque {
                     entry.1 += 1;
-                    self.note("refused", &format!("{} is understood, Postgres: {}", s.command, e.split('"').next().unwrap_or(&e)), source, s.span, &e);
+                    self.note(
+                        "refused",
+                        &format!("{} is understood, Postgres: {}", s.command, e.split('"').next().unwrap_or(&e)),
+                        source,
+                        s.span,
+                        &e,
+                    );
                 }
                 return;
             }
@@ -151,7 +185,10 @@ impl All {
                 row.partial += 1;
                 for o in &s.ops {
                     if let OpKind::Opaque { reason } = &o.kind {
-                        *self.partial_reasons.entry(format!("{kind}: {}", format!("{reason:?}").split('{').next().unwrap_or("").trim())).or_default() += 1;
+                        *self
+                            .partial_reasons
+                            .entry(format!("{kind}: {}", format!("{reason:?}").split('{').next().unwrap_or("").trim()))
+                            .or_default() += 1;
                     }
                 }
             }
@@ -228,6 +265,8 @@ pub enum Mode {
     Words,
     /// Queries are put together from their parts.
     Pieces,
+    /// As `Words`, inside of code, where INTO fills a variable.
+    Code,
 }
 
 /// Postgres's tree of a statement against the tree of what we write.
@@ -235,10 +274,16 @@ pub fn trees(mut theirs: Value, sql: &str, mode: Mode) -> Outcome {
     let mut ours = match tree::parse(sql) {
         Ok(mut p) if p.len() == 1 => p.remove(0).tree,
         Ok(p) => return Outcome::failed(format!("what is written are {} statements", p.len()), sql.to_string()),
-        Err(e) => return Outcome::failed(format!("what is written is refused: {}", e.split('"').next().unwrap_or("")), format!("{e}: {sql}")),
+        Err(e) => {
+            return Outcome::failed(format!("what is written is refused: {}", e.split('"').next().unwrap_or("")), format!("{e}: {sql}"));
+        }
     };
     match mode {
         Mode::Words => select_into(&mut theirs),
+        Mode::Code => {
+            take_into(&mut theirs);
+            take_into(&mut ours);
+        }
         Mode::Pieces => {
             take_into(&mut theirs);
             take_into(&mut ours);
@@ -253,7 +298,10 @@ pub fn trees(mut theirs: Value, sql: &str, mode: Mode) -> Outcome {
     for d in differences(&theirs, &ours) {
         match left_out::entry(&d.path, mode) {
             Some(p) => out.left_out.push(p),
-            None => out.wrong.push((format!("{}{}", if mode == Mode::Pieces { "pieces: " } else { "" }, d.path), format!("Postgres {}, ours {}", d.postgres, d.ours))),
+            None => out.wrong.push((
+                format!("{}{}", if mode == Mode::Pieces { "pieces: " } else { "" }, d.path),
+                format!("Postgres {}, ours {}", d.postgres, d.ours),
+            )),
         }
     }
     out
@@ -285,6 +333,26 @@ fn without_into(v: &mut Value) {
     }
 }
 
+/// The statement's text with a word for each template, if it has any.
+fn without_templates(source: &SourceFile, span: Span) -> Option<String> {
+    let text = source.slice(span);
+    let tokens = tokenize(SqlText::new(text, 0));
+    let mut out = String::new();
+    let mut at = 0;
+    for t in tokens.iter().filter(|t| t.kind == TokenKind::Template) {
+        let words = &text[t.span.range()];
+        out.push_str(&text[at..t.span.start as usize]);
+        out.push_str(&match words.get(..2) {
+            Some(":'") => "'template'".to_string(),
+            // A directive, not a value.
+            Some("{%") => String::new(),
+            _ => format!("template{}", words.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into())) % 1000),
+        });
+        at = t.span.end as usize;
+    }
+    (at > 0).then(|| out + &text[at..])
+}
+
 /// Why Postgres's parser does not read a whole script.
 fn why_not(source: &SourceFile, part: Span) -> &'static str {
     let slices = split(source, &[part]);
@@ -304,4 +372,3 @@ pub fn shorten(s: &str) -> String {
     let flat: String = s.split_whitespace().collect::<Vec<_>>().join(" ");
     if flat.chars().count() <= 200 { flat } else { flat.chars().take(200).chain("…".chars()).collect() }
 }
-

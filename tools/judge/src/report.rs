@@ -25,10 +25,18 @@ impl All {
     /// `name = number` lines: what may not grow, then what may not shrink.
     pub fn table(&self) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "{:<28} {:>7} {:>10} {:>8} {:>9} {:>7} {:>8}", "statement", "count", "understood", "partial", "no-effect", "opaque", "misread");
+        let _ = writeln!(
+            out,
+            "{:<28} {:>7} {:>10} {:>8} {:>9} {:>7} {:>8}",
+            "statement", "count", "understood", "partial", "no-effect", "opaque", "misread"
+        );
         let mut sum = [0usize; 6];
         for (kind, r) in &self.rows {
-            let _ = writeln!(out, "{kind:<28} {:>7} {:>10} {:>8} {:>9} {:>7} {:>8}", r.count, r.understood, r.partial, r.no_effect, r.opaque, r.misread);
+            let _ = writeln!(
+                out,
+                "{kind:<28} {:>7} {:>10} {:>8} {:>9} {:>7} {:>8}",
+                r.count, r.understood, r.partial, r.no_effect, r.opaque, r.misread
+            );
             for (s, n) in sum.iter_mut().zip([r.count, r.understood, r.partial, r.no_effect, r.opaque, r.misread]) {
                 *s += n;
             }
@@ -36,6 +44,7 @@ impl All {
         let _ = writeln!(out, "{:<28} {:>7} {:>10} {:>8} {:>9} {:>7} {:>8}", "total", sum[0], sum[1], sum[2], sum[3], sum[4], sum[5]);
         let _ = writeln!(out, "\nboundaries-that-differ {}", self.boundaries);
         let _ = writeln!(out, "scripts-read-whole {}", self.scripts);
+        let _ = writeln!(out, "statements-with-templates {}", self.templates);
         for (why, n) in &self.piecewise {
             let _ = writeln!(out, "scripts-read-by-statement {} {n}", why.replace(' ', "-"));
         }

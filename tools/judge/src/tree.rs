@@ -109,7 +109,9 @@ pub fn normalise(v: &mut Value) {
 }
 
 fn is_place(key: &str) -> bool {
-    key == "location" || key.ends_with("_location") || matches!(key, "list_start" | "list_end" | "stmt_len" | "rexpr_list_start" | "rexpr_list_end")
+    key == "location"
+        || key.ends_with("_location")
+        || matches!(key, "list_start" | "list_end" | "stmt_len" | "rexpr_list_start" | "rexpr_list_end")
 }
 
 /// `pg_catalog.int4` and `int4` are the same word to us, the length of an array means nothing.
@@ -169,6 +171,42 @@ fn spellings(v: &mut Value) {
     if let Some(f) = fields_of(v, "VariableSetStmt") {
         setting(f);
     }
+    if let Some(f) = fields_of(v, "CreateFunctionStmt") {
+        function(f);
+    }
+    if let Some(f) = fields_of(v, "DoStmt") {
+        // Without a language it is PL/pgSQL.
+        if let Some(Value::Object(args)) = f.get_mut("args") {
+            args.entry("language").or_insert_with(|| serde_json::json!({ "arg": { "String": { "sval": "plpgsql" } } }));
+        }
+    }
+    // What nobody need say.
+    for (kind, field, value) in [
+        ("FunctionParameter", "mode", "FUNC_PARAM_DEFAULT"),
+        ("IndexElem", "ordering", "SORTBY_ASC"),
+        ("SortBy", "sortby_dir", "SORTBY_ASC"),
+    ] {
+        if let Some(f) = fields_of(v, kind)
+            && f.get(field).and_then(Value::as_str) == Some(value)
+        {
+            f.insert(field.into(), if field == "mode" { "FUNC_PARAM_IN" } else { "SORTBY_DEFAULT" }.into());
+        }
+    }
+    // A function in FROM sees the items before it with LATERAL and without.
+    if let Some(f) = fields_of(v, "RangeFunction") {
+        f.remove("lateral");
+    }
+    // The types of input arguments tell which function is meant, names and OUT arguments do not.
+    if let Some(f) = fields_of(v, "ObjectWithArgs") {
+        f.remove("objfuncargs");
+    }
+    // `SET (a) = (SELECT …)` is `SET a = (SELECT …)`.
+    if let Some(f) = fields_of(v, "MultiAssignRef")
+        && f.get("ncolumns").and_then(Value::as_u64) == Some(1)
+        && let Some(source) = f.remove("source")
+    {
+        *v = source;
+    }
 }
 
 /// Options as `{ name: value }`; a name that comes twice gets a number.
@@ -218,6 +256,19 @@ fn column(f: &mut Map<String, Value>) {
     }
     out.sort_by_cached_key(Value::to_string);
     *list = out;
+}
+
+/// Attributes that are so without a word.
+fn function(f: &mut Map<String, Value>) {
+    let Some(Value::Object(o)) = f.get_mut("options") else { return };
+    o.retain(|k, v| {
+        let said = v.pointer("/arg/Boolean").map(|b| b.get("boolval").and_then(Value::as_bool) == Some(true));
+        match k.as_str() {
+            "volatility" => v.pointer("/arg/String/sval").and_then(Value::as_str) != Some("volatile"),
+            "security" | "strict" | "leakproof" => said != Some(false),
+            _ => true,
+        }
+    });
 }
 
 fn constraint(f: &mut Map<String, Value>) {
@@ -347,9 +398,9 @@ pub fn pieces(v: &mut Value) {
 }
 
 fn operands(mut v: Value, out: &mut Vec<Value>) {
-    let plain = v.as_object().is_some_and(|o| {
-        o.contains_key("larg") && o.keys().all(|k| matches!(k.as_str(), "larg" | "rarg" | "op" | "all" | "limitOption"))
-    });
+    let plain = v
+        .as_object()
+        .is_some_and(|o| o.contains_key("larg") && o.keys().all(|k| matches!(k.as_str(), "larg" | "rarg" | "op" | "all" | "limitOption")));
     if !plain {
         out.push(v);
         return;

@@ -1,6 +1,8 @@
 //! ALTER.
 
-use airlock::op::{AlterAction, AlterTarget, DomainAction, DomainConstraintKind, Identity, ObjectKind, ReplicaIdentity, TriggerMode, WhichTrigger};
+use airlock::op::{
+    AlterAction, AlterTarget, DomainAction, DomainConstraintKind, Identity, ObjectKind, ReplicaIdentity, TriggerMode, WhichTrigger,
+};
 use airlock::quote::ident;
 
 use super::parts::{qn, role, ty};
@@ -25,7 +27,8 @@ impl Writer<'_> {
         let tail = |yes: &bool| if *yes { " CASCADE" } else { "" };
         let col = |column: &airlock::op::Name, rest: String| {
             // A column of an index is a number.
-            let name = if column.as_str().bytes().all(|b| b.is_ascii_digit()) { column.as_str().to_string() } else { ident(column.as_str()) };
+            let name =
+                if column.as_str().bytes().all(|b| b.is_ascii_digit()) { column.as_str().to_string() } else { ident(column.as_str()) };
             format!("ALTER {what} {name} {rest}")
         };
         Ok(match action {
@@ -131,7 +134,10 @@ impl Writer<'_> {
             A::SetTablespace { tablespace } => format!("SET TABLESPACE {}", ident(tablespace)),
             A::SetOptions { options } => format!("SET {}", self.options(options)),
             A::ResetOptions { options } => {
-                format!("RESET ({})", options.iter().map(|o| o.split('.').map(ident).collect::<Vec<_>>().join(".")).collect::<Vec<_>>().join(", "))
+                format!(
+                    "RESET ({})",
+                    options.iter().map(|o| o.split('.').map(ident).collect::<Vec<_>>().join(".")).collect::<Vec<_>>().join(", ")
+                )
             }
             A::Inherit { parent } => format!("INHERIT {}", qn(parent)),
             A::NoInherit { parent } => format!("NO INHERIT {}", qn(parent)),

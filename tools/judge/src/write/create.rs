@@ -1,9 +1,9 @@
 //! CREATE, and GRANT.
 
 use airlock::op::{
-    ColumnDef, ConstraintKind, CreateFunction, CreateIndex, CreatePolicy, CreateTable, CreateTableAs, CreateTrigger, CreateView, DefaultPrivileges, Expr,
-    FkAction, ForeignKey, FunctionArg, Generated, Grant, GrantOn, Identity, IndexElement, LikeClause, Name, ObjectKind, Options, PartitionBound, PartitionBy,
-    QName, SequenceOptions, TableConstraint, TypeName, Volatility,
+    ColumnDef, ConstraintKind, CreateFunction, CreateIndex, CreatePolicy, CreateTable, CreateTableAs, CreateTrigger, CreateView,
+    DefaultPrivileges, Expr, FkAction, ForeignKey, FunctionArg, Generated, Grant, GrantOn, Identity, IndexElement, LikeClause, Name,
+    ObjectKind, OnCommit, Options, PartitionBound, PartitionBy, QName, SequenceOptions, TableConstraint, TypeName, Volatility,
 };
 use airlock::quote::{ident, literal};
 
@@ -26,6 +26,7 @@ impl Writer<'_> {
             options,
             access_method,
             tablespace,
+            on_commit,
             foreign_server,
         } = t;
         let typed = partition_of.is_some() || of_type.is_some();
@@ -34,7 +35,8 @@ impl Writer<'_> {
             elements.push(self.column(c, typed)?);
         }
         for LikeClause { table, options } in likes {
-            let words: String = options.iter().map(|(yes, what)| format!(" {} {what}", if *yes { "INCLUDING" } else { "EXCLUDING" })).collect();
+            let words: String =
+                options.iter().map(|(yes, what)| format!(" {} {what}", if *yes { "INCLUDING" } else { "EXCLUDING" })).collect();
             elements.push(format!("LIKE {}{words}", qn(table)));
         }
         for k in constraints {
@@ -72,6 +74,7 @@ impl Writer<'_> {
         if !options.is_empty() {
             out.push_str(&format!(" WITH {}", self.options(options)));
         }
+        out.push_str(commit(*on_commit));
         if let Some(s) = tablespace {
             out.push_str(&format!(" TABLESPACE {}", ident(s)));
         }
@@ -82,13 +85,14 @@ impl Writer<'_> {
     }
 
     pub fn create_table_as(&self, t: &CreateTableAs) -> Written {
-        let CreateTableAs { name, if_not_exists, persistence: p, columns, query, with_data } = t;
+        let CreateTableAs { name, if_not_exists, persistence: p, columns, query, with_data, on_commit } = t;
         Ok(format!(
-            "CREATE {}TABLE {}{}{} AS {}{}",
+            "CREATE {}TABLE {}{}{}{} AS {}{}",
             persistence(*p),
             if *if_not_exists { "IF NOT EXISTS " } else { "" },
             qn(name),
             list(columns),
+            commit(*on_commit),
             query.text,
             if *with_data { "" } else { " WITH NO DATA" }
         ))
@@ -123,7 +127,10 @@ impl Writer<'_> {
             out.push_str(&format!(" COMPRESSION {}", ident(m)));
         }
         if !options.is_empty() {
-            out.push_str(&format!(" OPTIONS ({})", options.iter().map(|(k, v)| format!("{} {}", ident(k), v.clone().unwrap_or_default())).collect::<Vec<_>>().join(", ")));
+            out.push_str(&format!(
+                " OPTIONS ({})",
+                options.iter().map(|(k, v)| format!("{} {}", ident(k), v.clone().unwrap_or_default())).collect::<Vec<_>>().join(", ")
+            ));
         }
         if let Some(c) = collation {
             out.push_str(&format!(" COLLATE {}", qn(c)));
@@ -266,7 +273,19 @@ impl Writer<'_> {
     }
 
     pub fn create_view(&self, v: &CreateView) -> Written {
-        let CreateView { name, or_replace, if_not_exists, temporary, recursive, materialized, columns, query, options, with_data, check_option } = v;
+        let CreateView {
+            name,
+            or_replace,
+            if_not_exists,
+            temporary,
+            recursive,
+            materialized,
+            columns,
+            query,
+            options,
+            with_data,
+            check_option,
+        } = v;
         Ok(format!(
             "CREATE {}{}{}{}VIEW {}{}{}{} AS {}{}{}",
             if *or_replace { "OR REPLACE " } else { "" },
@@ -346,8 +365,10 @@ impl Writer<'_> {
             strict,
             security_definer,
             leakproof,
+            other,
             settings,
             body,
+            symbol,
             body_span,
             body_ops: _,
             dynamic_sql: _,
@@ -368,7 +389,10 @@ impl Writer<'_> {
         }
         // A body that is SQL, not a string: `AS '…'` begins with a quote or a dollar in the file.
         let words = body_span.map(|s| self.source.slice(s)).unwrap_or("");
-        let sql_body = !words.is_empty() && !words.starts_with(['\'', '$']) && !words.to_ascii_lowercase().starts_with("e'") && !words.to_ascii_lowercase().starts_with("u&'");
+        let sql_body = !words.is_empty()
+            && !words.starts_with(['\'', '$'])
+            && !words.to_ascii_lowercase().starts_with("e'")
+            && !words.to_ascii_lowercase().starts_with("u&'");
         if !language.is_empty() && !sql_body {
             out.push_str(&format!(" LANGUAGE {}", ident(language)));
         }
@@ -380,7 +404,14 @@ impl Writer<'_> {
         out.push_str(if *strict { " STRICT" } else { "" });
         out.push_str(if *security_definer { " SECURITY DEFINER" } else { "" });
         out.push_str(if *leakproof { " LEAKPROOF" } else { "" });
+        for words in other {
+            out.push_str(&format!(" {words}"));
+        }
         for (key, value) in settings {
+            if value == "FROM CURRENT" {
+                out.push_str(&format!(" SET {} FROM CURRENT", ident(key)));
+                continue;
+            }
             let key = key.split('.').map(ident).collect::<Vec<_>>().join(".");
             out.push_str(&format!(" SET {key} TO {value}"));
         }
@@ -388,28 +419,59 @@ impl Writer<'_> {
             let atomic = words.to_ascii_lowercase().starts_with("begin");
             out.push_str(&if atomic { format!(" {body}") } else { format!(" RETURN {}", body.trim_start_matches("SELECT ")) });
         } else if body_span.is_some() {
-            out.push_str(&format!(" AS {}", literal(body)));
+            out.push_str(&format!(" AS {}{}", literal(body), symbol.as_ref().map(|s| format!(", {}", literal(s))).unwrap_or_default()));
         }
         Ok(out)
     }
 
     pub fn create_trigger(&self, t: &CreateTrigger) -> String {
-        let CreateTrigger { name, table, or_replace, constraint, timing, events, update_of, for_each_row, when, function, references } = t;
+        let CreateTrigger {
+            name,
+            table,
+            or_replace,
+            constraint,
+            timing,
+            events,
+            update_of,
+            for_each_row,
+            when,
+            function,
+            args,
+            references,
+            deferrable,
+            initially_deferred,
+            transition_tables,
+        } = t;
         let events: Vec<String> = events
             .iter()
             .map(|e| if e == "UPDATE" && !update_of.is_empty() { format!("UPDATE OF {}", plain_list(update_of)) } else { e.clone() })
             .collect();
         format!(
-            "CREATE {}{}TRIGGER {} {timing} {} ON {}{} FOR EACH {}{} EXECUTE FUNCTION {}()",
+            "CREATE {}{}TRIGGER {} {timing} {} ON {}{}{}{} FOR EACH {}{} EXECUTE FUNCTION {}({})",
             if *or_replace { "OR REPLACE " } else { "" },
             if *constraint { "CONSTRAINT " } else { "" },
             ident(name.as_str()),
             events.join(" OR "),
             qn(table),
             references.as_ref().map(|r| format!(" FROM {}", qn(r))).unwrap_or_default(),
+            match (deferrable, initially_deferred) {
+                (_, true) => " DEFERRABLE INITIALLY DEFERRED",
+                (true, false) => " DEFERRABLE",
+                (false, false) => "",
+            },
+            if transition_tables.is_empty() {
+                String::new()
+            } else {
+                let all: String = transition_tables
+                    .iter()
+                    .map(|(new, n)| format!(" {} TABLE AS {}", if *new { "NEW" } else { "OLD" }, ident(n.as_str())))
+                    .collect();
+                format!(" REFERENCING{all}")
+            },
             if *for_each_row { "ROW" } else { "STATEMENT" },
             when.as_ref().map(|w| format!(" WHEN ({})", w.text)).unwrap_or_default(),
-            qn(function)
+            qn(function),
+            args.iter().map(|a| literal(a)).collect::<Vec<_>>().join(", ")
         )
     }
 
@@ -463,7 +525,9 @@ impl Writer<'_> {
                 };
                 out.push_str(&format!(" ON {words} {}", names?.join(", ")));
             }
-            GrantOn::AllIn { kind, schemas } => out.push_str(&format!(" ON ALL {}S IN SCHEMA {}", object_words(*kind)?, plain_list(schemas))),
+            GrantOn::AllIn { kind, schemas } => {
+                out.push_str(&format!(" ON ALL {}S IN SCHEMA {}", object_words(*kind)?, plain_list(schemas)))
+            }
             GrantOn::Future(kind) => out.push_str(&format!(" ON {}S", object_words(*kind)?)),
         }
         out.push_str(if *revoke { " FROM " } else { " TO " });
@@ -507,6 +571,14 @@ fn foreign_key(fk: &ForeignKey, inline: bool) -> String {
     out.push_str(&format!(" ON DELETE {}{}", action(on_delete), list(on_delete_columns)));
     out.push_str(&format!(" ON UPDATE {}", action(on_update)));
     out
+}
+
+fn commit(on_commit: OnCommit) -> &'static str {
+    match on_commit {
+        OnCommit::PreserveRows => "",
+        OnCommit::DeleteRows => " ON COMMIT DELETE ROWS",
+        OnCommit::Drop => " ON COMMIT DROP",
+    }
 }
 
 /// A key of an index, with its order.

@@ -1,7 +1,8 @@
 //! Statements that change rows, and queries piece by piece.
 
 use airlock::op::{
-    Assignment, ConflictTarget, Cte, Dml, DmlKind, Expr, FromItem, InsertSource, OnConflict, OpKindQuery, Query, QueryBody, RowLock, Select, Target,
+    Assignment, ConflictTarget, Cte, Dml, DmlKind, Expr, FromItem, InsertSource, OnConflict, OpKindQuery, Query, QueryBody, RowLock,
+    Select, Target,
 };
 use airlock::quote::ident;
 
@@ -71,7 +72,10 @@ impl Writer<'_> {
             match target {
                 ConflictTarget::Any => {}
                 ConflictTarget::Columns(keys, predicate) => {
-                    let keys: Vec<String> = keys.iter().map(|k| if matches!(k.kind, airlock::op::ExprKind::Column(_)) { k.text.clone() } else { format!("({})", k.text) }).collect();
+                    let keys: Vec<String> = keys
+                        .iter()
+                        .map(|k| if matches!(k.kind, airlock::op::ExprKind::Column(_)) { k.text.clone() } else { format!("({})", k.text) })
+                        .collect();
                     out.push_str(&format!(" ({})", keys.join(", ")));
                     if let Some(p) = predicate {
                         out.push_str(&format!(" WHERE ({})", p.text));
@@ -96,19 +100,19 @@ impl Writer<'_> {
             return Ok(String::new());
         }
         let mut all = Vec::new();
-        for Cte { name, columns, body } in ctes {
+        for Cte { name, columns, recursive: _, body } in ctes {
             let body = match &**body {
                 OpKindQuery::Query(q) => self.query(q)?,
                 OpKindQuery::Dml(d) => self.dml(d)?,
             };
             all.push(format!("{}{} AS ({body})", ident(name.as_str()), list(columns)));
         }
-        Ok(format!("WITH {} ", all.join(", ")))
+        Ok(format!("WITH {}{} ", if ctes.iter().any(|c| c.recursive) { "RECURSIVE " } else { "" }, all.join(", ")))
     }
 
     /// A query from its parts.
     pub fn query(&self, q: &Query) -> Written {
-        let Query { text: _, span: _, ctes, body, order_by, limit, locking } = q;
+        let Query { text: _, span: _, ctes, body, order_by, limit, offset, locking } = q;
         let mut out = self.with(ctes)?;
         match body {
             QueryBody::Select(s) => out.push_str(&self.select(s)?),
@@ -126,6 +130,9 @@ impl Writer<'_> {
         if let Some(l) = limit {
             out.push_str(&format!(" LIMIT ({})", l.text));
         }
+        if let Some(o) = offset {
+            out.push_str(&format!(" OFFSET ({})", o.text));
+        }
         match locking {
             Some(RowLock::Update) => out.push_str(" FOR UPDATE"),
             Some(RowLock::NoKeyUpdate) => out.push_str(" FOR NO KEY UPDATE"),
@@ -137,8 +144,12 @@ impl Writer<'_> {
     }
 
     fn select(&self, s: &Select) -> Written {
-        let Select { distinct, targets: list, from, filter, group_by, having, into } = s;
-        let mut out = format!("SELECT {}{}", if *distinct { "DISTINCT " } else { "" }, targets(list));
+        let Select { distinct, distinct_on, targets: list, from, filter, group_by, having, windows: _, into } = s;
+        let mut out = format!("SELECT {}", if *distinct { "DISTINCT " } else { "" });
+        if !distinct_on.is_empty() {
+            out.push_str(&format!("ON ({}) ", texts(distinct_on)));
+        }
+        out.push_str(&targets(list));
         if let Some(i) = into {
             out.push_str(&format!(" INTO {}", qn(i)));
         }

@@ -157,7 +157,11 @@ impl Writer<'_> {
                     "CREATE STATISTICS {}{}{kinds} ON {} FROM {}",
                     if *if_not_exists { "IF NOT EXISTS " } else { "" },
                     name.as_ref().map(qn).unwrap_or_default(),
-                    exprs.iter().map(|e| if matches!(e.kind, airlock::op::ExprKind::Column(_)) { e.text.clone() } else { format!("({})", e.text) }).collect::<Vec<_>>().join(", "),
+                    exprs
+                        .iter()
+                        .map(|e| if matches!(e.kind, airlock::op::ExprKind::Column(_)) { e.text.clone() } else { format!("({})", e.text) })
+                        .collect::<Vec<_>>()
+                        .join(", "),
                     qn(table)
                 )
             }
@@ -239,7 +243,10 @@ impl Writer<'_> {
                 }
             }
             OpKind::ResetVar { name } => {
-                format!("RESET {}", name.as_ref().map_or_else(|| "ALL".to_string(), |n| n.split('.').map(ident).collect::<Vec<_>>().join(".")))
+                format!(
+                    "RESET {}",
+                    name.as_ref().map_or_else(|| "ALL".to_string(), |n| n.split('.').map(ident).collect::<Vec<_>>().join("."))
+                )
             }
             OpKind::SetRole { role: r, session, local } => {
                 let what = if *session { "SESSION AUTHORIZATION" } else { "ROLE" };

@@ -58,7 +58,11 @@ pub fn ty(t: &TypeName) -> String {
                 let (base, zone) = w.split_once(' ').unwrap_or((w, ""));
                 format!("{base}{} {zone}", modified())
             }
-            (true, w @ ("smallint" | "integer" | "bigint" | "real" | "double precision" | "boolean" | "numeric" | "character varying" | "character" | "bit" | "bit varying")) => {
+            (
+                true,
+                w @ ("smallint" | "integer" | "bigint" | "real" | "double precision" | "boolean" | "numeric" | "character varying"
+                | "character" | "bit" | "bit varying"),
+            ) => {
                 format!("{w}{}", modified())
             }
             _ => format!("{}{}", qn(name), modified()),
