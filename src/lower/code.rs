@@ -85,6 +85,42 @@ fn read(text: SqlText<'_>, language: &str, out: &mut Body) {
     }
 }
 
+/// A statement without `INTO [STRICT] x, y`, which in PL/pgSQL fills variables: blanks in its text, and the tokens that remain. `None`: there is
+/// none. The INTO of INSERT and MERGE is another one.
+fn without_targets(text: SqlText<'_>, tokens: &[Token]) -> Option<(String, Vec<Token>)> {
+    let mut c = Cursor::new(text, tokens);
+    if !c.is_any(&["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"]) {
+        return None;
+    }
+    let whole = tokens.first()?.span.to(tokens.last()?.span);
+    let mut words = text.slice(whole).to_owned();
+    let mut out = Vec::with_capacity(tokens.len());
+    while !c.at_end() {
+        let passed = c.skip_until(|c| c.is("INTO"));
+        out.extend_from_slice(&tokens[passed]);
+        let before = out.last().map_or("", |t: &Token| text.slice(t.span));
+        if !c.is("INTO") || before.eq_ignore_ascii_case("insert") || before.eq_ignore_ascii_case("merge") {
+            out.extend(c.next());
+            continue;
+        }
+        let start = c.pos();
+        c.next();
+        c.eat("STRICT");
+        let target = |c: &mut Cursor<'_>| {
+            c.dotted()?;
+            while c.is_punct(b'[') {
+                c.skip_parens();
+            }
+            Ok(())
+        };
+        c.list(target).ok()?;
+        let gone = c.span_from(start);
+        let range = (gone.start - whole.start) as usize..(gone.end - whole.start) as usize;
+        words.replace_range(range.clone(), &" ".repeat(range.len()));
+    }
+    (out.len() < tokens.len()).then_some((words, out))
+}
+
 /// One SQL statement inside of code. What cannot be read there is left out: it may be an expression of the language.
 fn sql(text: SqlText<'_>, tokens: &[Token], conditional: bool, command: u32, out: &mut Body) {
     if tokens.is_empty() {
@@ -172,6 +208,9 @@ impl Block<'_, '_> {
                 1
             } else if c.is("FOR") || c.is("FOREACH") || c.is("WHILE") {
                 let Some(n) = skip_behind("LOOP") else { return };
+                if c.is("FOR") {
+                    self.for_query(&tokens[..n.min(tokens.len()).saturating_sub(1)]);
+                }
                 self.depth += 1;
                 n
             } else {
@@ -180,28 +219,56 @@ impl Block<'_, '_> {
             tokens = &tokens[skip.min(tokens.len())..];
         }
         self.command += 1;
-        let conditional = self.depth > 0 || self.handler || self.out.handles_exceptions;
+        let conditional = self.conditional();
         let mut c = Cursor::new(self.text, tokens);
         if c.is("PERFORM") {
             self.perform(tokens, conditional);
         } else if c.is("EXECUTE") {
             self.execute(tokens, conditional);
         } else if c.is("RETURN") {
-            if c.eat("RETURN QUERY") && query::starts(&c, 0) {
-                sql(self.text, &tokens[2..], conditional, self.command, self.out);
+            if c.eat("RETURN QUERY") {
+                self.runs(&tokens[2..], conditional);
             }
-        } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "OPEN", "FETCH", "CLOSE", "MOVE"]) {
+        } else if c.is("OPEN") {
+            // OPEN c FOR …; without a FOR the query stands where the cursor is declared.
+            c.skip_until(|c| c.is("FOR"));
+            if c.eat("FOR") {
+                self.runs(&tokens[c.pos()..], conditional);
+            }
+        } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "FETCH", "CLOSE", "MOVE"]) {
         } else {
-            let from = self.out.ops.len();
-            sql(self.text, tokens, conditional, self.command, self.out);
-            // In PL/pgSQL `SELECT … INTO x` fills a variable.
-            if c.is("SELECT") || c.is("WITH") {
-                for o in &mut self.out.ops[from..] {
-                    if let OpKind::CreateTableAs(t) = &o.kind {
-                        o.kind = OpKind::Query(Box::new(t.query.clone()));
-                    }
+            match without_targets(self.text, tokens) {
+                Some((words, tokens)) => {
+                    let start = tokens.first().map_or(0, |t| t.span.start);
+                    sql(SqlText::new(&words, start), &tokens, conditional, self.command, self.out);
                 }
+                None => sql(self.text, tokens, conditional, self.command, self.out),
             }
+        }
+    }
+
+    fn conditional(&self) -> bool {
+        self.depth > 0 || self.handler || self.out.handles_exceptions
+    }
+
+    /// A query, or EXECUTE of a text that is one.
+    fn runs(&mut self, tokens: &[Token], conditional: bool) {
+        let c = Cursor::new(self.text, tokens);
+        if c.is("EXECUTE") {
+            self.execute(tokens, conditional);
+        } else if query::starts(&c, 0) || super::dml::starts_after_with(&c) {
+            sql(self.text, tokens, conditional, self.command, self.out);
+        }
+    }
+
+    /// `FOR r IN SELECT …`, up to LOOP: a query runs, unless it counts or goes over a cursor.
+    fn for_query(&mut self, tokens: &[Token]) {
+        let mut c = Cursor::new(self.text, tokens);
+        c.skip_until(|c| c.is("IN"));
+        if c.eat("IN") {
+            self.command += 1;
+            let conditional = self.conditional();
+            self.runs(&tokens[c.pos()..], conditional);
         }
     }
 

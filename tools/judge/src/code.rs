@@ -10,6 +10,10 @@ use crate::write;
 
 pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
     let Some(first) = s.ops.first() else { return Outcome::default() };
+    // Templates inside of code are words to nobody.
+    if source.slice(s.span).contains("{{") {
+        return Outcome::default();
+    }
     let (theirs, ours): (Vec<String>, Vec<Op>) = match &first.kind {
         OpKind::DoBlock { language, .. } if language == "plpgsql" => {
             // Not our concern if it cannot be read: a server refuses it, too.
@@ -97,8 +101,13 @@ fn walk(v: &Value, out: &mut Vec<String>) {
                 match kind.as_str() {
                     "PLpgSQL_stmt_execsql" => out.extend(query(inner.get("sqlstmt"))),
                     "PLpgSQL_stmt_perform" | "PLpgSQL_stmt_call" => out.extend(query(inner.get("expr"))),
-                    "PLpgSQL_stmt_return_query" | "PLpgSQL_stmt_fors" => out.extend(query(inner.get("query"))),
-                    "PLpgSQL_stmt_dynexecute" => out.extend(query(inner.get("query")).iter().flat_map(|q| literal(q))),
+                    "PLpgSQL_stmt_return_query" | "PLpgSQL_stmt_fors" | "PLpgSQL_stmt_open" => {
+                        out.extend(query(inner.get("query")));
+                        out.extend(query(inner.get("dynquery")).iter().flat_map(|q| literal(q)));
+                    }
+                    "PLpgSQL_stmt_dynexecute" | "PLpgSQL_stmt_dynfors" => {
+                        out.extend(query(inner.get("query")).iter().flat_map(|q| literal(q)))
+                    }
                     "PLpgSQL_stmt_commit" => out.push("COMMIT".into()),
                     "PLpgSQL_stmt_rollback" => out.push("ROLLBACK".into()),
                     _ => {}

@@ -97,7 +97,8 @@ pub fn normalise(v: &mut Value) {
     match v {
         Value::Array(list) => list.iter_mut().for_each(normalise),
         Value::Object(o) => {
-            o.retain(|k, _| !is_place(k));
+            // Places; and of a function's signature the names and OUT arguments, for the types of input arguments tell which one is meant.
+            o.retain(|k, _| !is_place(k) && k != "objfuncargs");
             o.values_mut().for_each(normalise);
             if o.contains_key("typemod") && o.contains_key("names") {
                 type_name(o);
@@ -195,10 +196,6 @@ fn spellings(v: &mut Value) {
     // A function in FROM sees the items before it with LATERAL and without.
     if let Some(f) = fields_of(v, "RangeFunction") {
         f.remove("lateral");
-    }
-    // The types of input arguments tell which function is meant, names and OUT arguments do not.
-    if let Some(f) = fields_of(v, "ObjectWithArgs") {
-        f.remove("objfuncargs");
     }
     // `SET (a) = (SELECT …)` is `SET a = (SELECT …)`.
     if let Some(f) = fields_of(v, "MultiAssignRef")
@@ -346,7 +343,9 @@ fn compare(a: &Value, b: &Value, path: &str, out: &mut Vec<Difference>) {
                 if ka != kb {
                     part(format!("{path}<{ka}>"), a, b, out);
                 } else {
-                    compare_fields(fa, fb, ka, out);
+                    // A value says nothing about where it stands.
+                    let value = matches!(ka, "String" | "Integer" | "Float" | "Boolean" | "BitString" | "A_Const" | "List");
+                    compare_fields(fa, fb, if value { path } else { ka }, out);
                 }
                 return;
             }
