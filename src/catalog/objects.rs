@@ -42,6 +42,7 @@ impl Catalog {
                         expr: e.clone(),
                         collation: None,
                         opclass: None,
+                        opclass_options: Vec::new(),
                         descending: false,
                         nulls_first: None,
                     })

@@ -397,6 +397,11 @@ fn elements_sql(i: &Index) -> String {
                 let _ = write!(out, "{word} {n}");
             }
         }
+        if !e.opclass_options.is_empty() {
+            let all: Vec<String> =
+                e.opclass_options.iter().map(|(k, v)| format!("{} = {}", ident(k), v.as_deref().unwrap_or("true"))).collect();
+            let _ = write!(out, " ({})", all.join(", "));
+        }
         if e.descending {
             out.push_str(" DESC");
         }

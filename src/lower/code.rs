@@ -173,6 +173,9 @@ impl Block<'_, '_> {
             };
             let skip = if c.at_end() {
                 return;
+            } else if c.is_op("#") {
+                // `#variable_conflict use_column`, an option of the compiler.
+                3
             } else if c.is_op("<<") {
                 let mut look = c.clone();
                 look.skip_until(|c| c.is_op(">>"));

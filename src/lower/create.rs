@@ -15,7 +15,8 @@ pub fn create(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
     if c.is("TABLE") {
         return tables::create(c, start, persistence, false);
     }
-    if c.eat("FOREIGN") && c.is("TABLE") {
+    if c.is_seq("FOREIGN TABLE") {
+        c.eat("FOREIGN");
         return tables::create(c, start, persistence, true);
     }
     if c.is("INDEX") || c.is_seq("UNIQUE INDEX") {
@@ -93,7 +94,8 @@ pub fn create(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
         let table = c.qname()?;
         return Ok(vec![op(c, start, OpKind::CreateStatistics { name, if_not_exists, kinds, exprs, table })]);
     }
-    let _ = c.eat("DEFAULT") || c.eat("TRUSTED");
+    let default = c.eat("DEFAULT");
+    c.eat("TRUSTED");
     let Some((kind, _)) = kind_words(c) else { return c.fail("a kind of object") };
     if matches!(kind, ObjectKind::Database | ObjectKind::Tablespace) {
         rest(c);
@@ -111,7 +113,10 @@ pub fn create(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
         }
         _ => object(c, kind)?,
     };
-    let detail = rest(c);
+    let mut detail = rest(c);
+    if default {
+        detail.push_str(" DEFAULT");
+    }
     Ok(vec![op(c, start, OpKind::CreateObject { object, or_replace, if_not_exists, detail })])
 }
 
@@ -124,8 +129,17 @@ fn schema(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
     while c.is("CREATE") || c.is("GRANT") {
         let more = super::commands::read(c)?;
         for mut o in more {
-            if let (OpKind::CreateTable(t), Some(n)) = (&mut o.kind, &name) {
-                t.name.schema.get_or_insert_with(|| n.clone());
+            // What is made here lies in the new schema unless it says another.
+            let inside = match &mut o.kind {
+                OpKind::CreateTable(t) => Some(&mut t.name),
+                OpKind::CreateView(v) => Some(&mut v.name),
+                OpKind::CreateSequence { name, .. } => Some(name),
+                OpKind::CreateIndex(i) => Some(&mut i.table),
+                OpKind::CreateTrigger(t) => Some(&mut t.table),
+                _ => None,
+            };
+            if let (Some(inside), Some(n)) = (inside, &name) {
+                inside.schema.get_or_insert_with(|| n.clone());
             }
             o.command = out.len() as u32;
             out.push(o);

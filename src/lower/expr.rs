@@ -340,7 +340,13 @@ fn primary(c: &mut Cursor<'_>) -> Read<Expr> {
     let kind = match t.kind {
         TokenKind::String | TokenKind::DollarString => {
             c.next();
-            ExprKind::String(string_value(word))
+            let mut value = string_value(word);
+            // `U&'d!0061t!+000061' UESCAPE '!'`.
+            if word.starts_with(['u', 'U']) && c.eat("UESCAPE") {
+                let escape = c.string()?;
+                value = string_value(&word.replace(&escape, "\\"));
+            }
+            ExprKind::String(value)
         }
         TokenKind::BitString => {
             c.next();

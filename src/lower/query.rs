@@ -282,6 +282,9 @@ const NOT_ALIASES: &[&str] = &[
     "OR",
     "NOT",
     "LATERAL",
+    // Behind an element of CREATE SCHEMA.
+    "CREATE",
+    "GRANT",
 ];
 
 /// The items of SELECT or RETURNING.
@@ -387,9 +390,17 @@ fn from_item(c: &mut Cursor<'_>) -> Read<FromItem> {
                 Err(_) => *c = before,
             }
         }
+        let start = c.pos();
         let item = c.parens(joined)?;
-        alias(c)?;
-        return Ok(item);
+        let (alias, columns) = alias(c)?;
+        if alias.is_none() {
+            return Ok(item);
+        }
+        // `(a JOIN b ON …) AS j`: outside, only `j` is to be seen, as with `(SELECT * FROM a JOIN b ON …) AS j`.
+        let star = made(c, start, ExprKind::Star(Vec::new()));
+        let select = Select { targets: vec![Target { expr: star, alias: None }], from: vec![item], ..Select::default() };
+        let query = plain(c, start, QueryBody::Select(Box::new(select)));
+        return Ok(FromItem::Query { query: Box::new(query), alias, columns, lateral: false });
     }
     let start = c.pos();
     if c.eat("ROWS FROM") {

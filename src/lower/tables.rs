@@ -417,6 +417,10 @@ pub fn table_constraint(c: &mut Cursor<'_>) -> Read<TableConstraint> {
                 if c.eat("OPERATOR") {
                     c.skip_parens();
                 } else {
+                    while c.is_name() && c.is_punct_at(1, b'.') {
+                        c.next();
+                        c.next();
+                    }
                     c.next();
                 }
                 Ok((e, c.text_from(start)))

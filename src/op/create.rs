@@ -70,6 +70,7 @@ pub struct CreateView {
     pub query: Query,
     pub options: Options,
     pub with_data: bool,
+    /// WITH CHECK OPTION; with LOCAL it stands among the options, too.
     pub check_option: bool,
 }
 

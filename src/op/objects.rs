@@ -61,7 +61,7 @@ pub enum ObjectKind {
 pub struct ObjectRef {
     pub kind: ObjectKind,
     pub name: QName,
-    /// Table of a trigger, policy, rule, column or constraint; the column or constraint is `name`.
+    /// Table of a trigger, policy, rule, column or constraint; the column or constraint is `name`. Access method of an operator class or family.
     pub on: Option<QName>,
     /// Argument types of functions, aggregates, operators; `None`: not given.
     pub args: Option<Vec<TypeName>>,

@@ -97,6 +97,8 @@ pub struct IndexElement {
     pub expr: Expr,
     pub collation: Option<QName>,
     pub opclass: Option<QName>,
+    /// `gist_trgm_ops(siglen = 32)`.
+    pub opclass_options: Options,
     pub descending: bool,
     pub nulls_first: Option<bool>,
 }

@@ -117,6 +117,8 @@ pub enum DmlKind {
     Merge {
         on: Option<Expr>,
         actions: Vec<DmlKind>,
+        /// Of `WHEN … AND condition`, all that there are.
+        conditions: Vec<Expr>,
     },
 }
 
@@ -340,8 +342,8 @@ impl DmlKind {
             }
             DmlKind::Update { set } => set.iter().for_each(|a| a.value.walk(f)),
             DmlKind::Delete => {}
-            DmlKind::Merge { on, actions } => {
-                on.iter().for_each(|e| e.walk(f));
+            DmlKind::Merge { on, actions, conditions } => {
+                on.iter().chain(conditions).for_each(|e| e.walk(f));
                 actions.iter().for_each(|a| a.walk_exprs(f));
             }
         }

@@ -46,7 +46,7 @@ pub struct All {
 }
 
 /// Statements that neither change the schema nor rows, nor what later statements mean.
-const NO_EFFECT: &[&str] = &[
+pub const NO_EFFECT: &[&str] = &[
     "ExecuteStmt",
     "DeallocateStmt",
     "VariableShowStmt",
@@ -209,14 +209,15 @@ impl All {
     fn compare(&mut self, source: &SourceFile, s: &Statement, parsed: Parsed) -> Vec<(String, String)> {
         let outer: Vec<Op> = s.ops.iter().filter(|o| !o.nested).cloned().collect();
         let Some(written) = write::statement(&outer, source) else {
-            let named = NO_EFFECT.contains(&parsed.kind.as_str());
+            let prepared = parsed.tree.pointer("/TransactionStmt/kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("_PREPARED"));
+            let named = prepared || NO_EFFECT.contains(&parsed.kind.as_str());
             return if named { Vec::new() } else { vec![(format!("{} has no operation", parsed.kind), String::new())] };
         };
         let mut wrong = match written {
             Ok(sql) => trees(parsed.tree, &sql, Mode::Words),
             Err(e) => Outcome::failed(format!("cannot be written: {e}"), String::new()),
         };
-        let writer = write::Writer { source };
+        let writer = write::Writer { source, pieces: true };
         for (words, query) in write::queries(&s.ops) {
             let Some(theirs) = tree::parse(words).ok().and_then(|mut p| p.pop()) else { continue };
             wrong.add(match writer.query(query) {
@@ -295,15 +296,15 @@ pub fn trees(mut theirs: Value, sql: &str, mode: Mode) -> Outcome {
     normalise(&mut ours);
     without_into(&mut ours);
     let mut out = Outcome::default();
-    for d in differences(&theirs, &ours) {
-        match left_out::entry(&d.path, mode) {
-            Some(p) => out.left_out.push(p),
-            None => out.wrong.push((
-                format!("{}{}", if mode == Mode::Pieces { "pieces: " } else { "" }, d.path),
-                format!("Postgres {}, ours {}", d.postgres, d.ours),
-            )),
-        }
+    let more: &[(&str, &str)] = if mode == Mode::Pieces { left_out::LEFT_OUT_OF_PIECES } else { &[] };
+    for list in [left_out::LEFT_OUT, more] {
+        tree::leave_out(&mut theirs, list, &mut out.left_out);
+        tree::leave_out(&mut ours, list, &mut Vec::new());
     }
+    let kept = if mode == Mode::Pieces { "pieces: " } else { "" };
+    out.wrong.extend(
+        differences(&theirs, &ours).into_iter().map(|d| (format!("{kept}{}", d.path), format!("Postgres {}, ours {}", d.postgres, d.ours))),
+    );
     out
 }
 

@@ -98,8 +98,11 @@ pub fn normalise(v: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(normalise),
         Value::Object(o) => {
             // Places; and of a function's signature the names and OUT arguments, for the types of input arguments tell which one is meant.
-            o.retain(|k, _| !is_place(k) && k != "objfuncargs");
+            o.retain(|k, _| !is_place(k) && k != "objfuncargs" && k != "jumble_args");
             o.values_mut().for_each(normalise);
+            if o.contains_key("rel") {
+                preserved(o, "onCommit");
+            }
             if o.contains_key("typemod") && o.contains_key("names") {
                 type_name(o);
             }
@@ -113,6 +116,25 @@ fn is_place(key: &str) -> bool {
     key == "location"
         || key.ends_with("_location")
         || matches!(key, "list_start" | "list_end" | "stmt_len" | "rexpr_list_start" | "rexpr_list_end")
+}
+
+/// Takes off what is meant to be left out, by node and field, and counts what was there.
+pub fn leave_out(v: &mut Value, list: &'static [(&'static str, &'static str)], found: &mut Vec<&'static str>) {
+    match v {
+        Value::Array(items) => items.iter_mut().for_each(|i| leave_out(i, list, found)),
+        Value::Object(o) => {
+            for (path, _) in list {
+                let (kind, field) = path.split_once('.').unwrap_or((path, ""));
+                if let Some(f) = o.get_mut(kind).and_then(Value::as_object_mut)
+                    && f.remove(field).is_some()
+                {
+                    found.push(path);
+                }
+            }
+            o.values_mut().for_each(|i| leave_out(i, list, found));
+        }
+        _ => {}
+    }
 }
 
 /// `pg_catalog.int4` and `int4` are the same word to us, the length of an array means nothing.
@@ -164,10 +186,54 @@ fn spellings(v: &mut Value) {
     if let Some(f) = fields_of(v, "CreateStmt") {
         table(f);
     }
-    if let Some(f) = fields_of(v, "TransactionStmt")
-        && f.get("kind").and_then(Value::as_str) == Some("TRANS_STMT_START")
+    if let Some(f) = fields_of(v, "TransactionStmt") {
+        transaction(f);
+    }
+    if let Some(f) = fields_of(v, "VacuumStmt") {
+        // Of the options only two decide what is locked and written.
+        if let Some(Value::Object(o)) = f.get_mut("options") {
+            o.retain(|k, v| matches!(k.as_str(), "full" | "analyze") && !matches!(said(v).as_deref(), Some("false" | "off" | "0")));
+            o.values_mut().for_each(|v| *v = Value::Bool(true));
+        }
+        if f.get("options").is_some_and(|o| o.as_object().is_some_and(Map::is_empty)) {
+            f.remove("options");
+        }
+    }
+    if let Some(f) = fields_of(v, "ReindexStmt") {
+        // VERBOSE and TABLESPACE aside.
+        if let Some(Value::Object(o)) = f.get_mut("params") {
+            o.retain(|k, v| k == "concurrently" && !matches!(said(v).as_deref(), Some("false" | "off" | "0")));
+            o.values_mut().for_each(|v| *v = Value::Bool(true));
+        }
+        if f.get("params").is_some_and(|o| o.as_object().is_some_and(Map::is_empty)) {
+            f.remove("params");
+        }
+    }
+    if let Some(f) = fields_of(v, "CallStmt")
+        && let Some(Value::Array(args)) = f.get_mut("funccall").and_then(|c| c.get_mut("args"))
     {
-        f.insert("kind".into(), "TRANS_STMT_BEGIN".into());
+        // Named arguments are kept by place.
+        for a in args {
+            if let Some(inner) = fields_of(a, "NamedArgExpr").and_then(|n| n.remove("arg")) {
+                *a = inner;
+            }
+        }
+    }
+    if let Some(f) = fields_of(v, "MergeStmt")
+        && let Some(Value::Array(clauses)) = f.get_mut("mergeWhenClauses")
+    {
+        clauses.retain(|c| c.pointer("/MergeWhenClause/commandType").and_then(Value::as_str) != Some("CMD_NOTHING"));
+    }
+    if let Some(f) = fields_of(v, "CreateSchemaStmt") {
+        elements(f);
+    }
+    // An identity column that is filled in spite of OVERRIDING USER VALUE is filled as without it.
+    for kind in ["InsertStmt", "MergeWhenClause"] {
+        if let Some(f) = fields_of(v, kind)
+            && f.get("override").and_then(Value::as_str) == Some("OVERRIDING_USER_VALUE")
+        {
+            f.insert("override".into(), "OVERRIDING_NOT_SET".into());
+        }
     }
     if let Some(f) = fields_of(v, "VariableSetStmt") {
         setting(f);
@@ -178,6 +244,8 @@ fn spellings(v: &mut Value) {
     if let Some(f) = fields_of(v, "DoStmt") {
         // Without a language it is PL/pgSQL.
         if let Some(Value::Object(args)) = f.get_mut("args") {
+            // The code is held against PL/pgSQL's own parser.
+            args.remove("as");
             args.entry("language").or_insert_with(|| serde_json::json!({ "arg": { "String": { "sval": "plpgsql" } } }));
         }
     }
@@ -255,6 +323,58 @@ fn column(f: &mut Map<String, Value>) {
     *list = out;
 }
 
+/// What an option says, as a word.
+fn said(option: &Value) -> Option<String> {
+    let arg = option.get("arg")?;
+    let value = arg.pointer("/String/sval").or_else(|| arg.pointer("/Boolean/boolval"));
+    match value {
+        Some(Value::String(s)) => Some(s.to_ascii_lowercase()),
+        Some(v) => Some(v.to_string()),
+        None => arg.get("Integer").map(|i| i.get("ival").map_or_else(|| "0".into(), Value::to_string)),
+    }
+}
+
+/// PREPARE TRANSACTION ends the transaction for the session; of the modes only READ ONLY decides anything.
+fn transaction(f: &mut Map<String, Value>) {
+    let kind = match f.get("kind").and_then(Value::as_str) {
+        Some("TRANS_STMT_START") => "TRANS_STMT_BEGIN",
+        Some("TRANS_STMT_PREPARE") => "TRANS_STMT_COMMIT",
+        _ => "",
+    };
+    if !kind.is_empty() {
+        f.insert("kind".into(), kind.into());
+        f.remove("gid");
+    }
+    if let Some(Value::Object(o)) = f.get_mut("options") {
+        let only = |v: &Value| v.pointer("/arg/A_Const/ival/ival").and_then(Value::as_i64) == Some(1);
+        o.retain(|k, v| k == "transaction_read_only" && only(v));
+    }
+    if f.get("options").is_some_and(|o| o.as_object().is_some_and(Map::is_empty)) {
+        f.remove("options");
+    }
+}
+
+/// What CREATE SCHEMA makes lies in the schema, said or not.
+fn elements(f: &mut Map<String, Value>) {
+    let schema = f.get("schemaname").cloned();
+    let Some(Value::Array(list)) = f.get_mut("schemaElts") else { return };
+    for e in list {
+        for (kind, field) in [
+            ("CreateStmt", "relation"),
+            ("ViewStmt", "view"),
+            ("CreateSeqStmt", "sequence"),
+            ("IndexStmt", "relation"),
+            ("CreateTrigStmt", "relation"),
+        ] {
+            if let Some(name) = fields_of(e, kind).and_then(|f| f.get_mut(field)).and_then(Value::as_object_mut)
+                && name.get("schemaname") == schema.as_ref()
+            {
+                name.remove("schemaname");
+            }
+        }
+    }
+}
+
 /// Attributes that are so without a word.
 fn function(f: &mut Map<String, Value>) {
     let Some(Value::Object(o)) = f.get_mut("options") else { return };
@@ -273,10 +393,22 @@ fn constraint(f: &mut Map<String, Value>) {
     if f.get("initdeferred").and_then(Value::as_bool) == Some(true) {
         f.insert("deferrable".into(), true.into());
     }
+    // Columns that the index of an exclusion constraint carries along are not kept.
+    if f.get("contype").and_then(Value::as_str) == Some("CONSTR_EXCLUSION") {
+        f.remove("including");
+    }
+}
+
+/// ON COMMIT PRESERVE ROWS need not be said.
+fn preserved(f: &mut Map<String, Value>, key: &str) {
+    if f.get(key).and_then(Value::as_str) == Some("ONCOMMIT_PRESERVE_ROWS") {
+        f.insert(key.into(), "ONCOMMIT_NOOP".into());
+    }
 }
 
 /// Columns, constraints and LIKE stand in lists of their own with us.
 fn table(f: &mut Map<String, Value>) {
+    preserved(f, "oncommit");
     let Some(Value::Array(list)) = f.get_mut("tableElts") else { return };
     list.sort_by_key(|e| match node(e) {
         Some(("ColumnDef", _)) => 0,
@@ -378,7 +510,15 @@ pub fn pieces(v: &mut Value) {
     match v {
         Value::Array(list) => list.iter_mut().for_each(pieces),
         Value::Object(o) => {
-            if o.contains_key("larg") && o.contains_key("rarg") {
+            named_join(o);
+            if let Some(f) = o.get_mut("RangeFunction").and_then(Value::as_object_mut) {
+                columns_of_function(f);
+            }
+            if let Some(sample) = o.remove("RangeTableSample") {
+                let relation = sample.get("relation").and_then(Value::as_object).cloned().unwrap_or_default();
+                o.extend(relation);
+            }
+            if o.contains_key("larg") && o.contains_key("rarg") && !o.contains_key("jointype") {
                 let mut leaves = Vec::new();
                 for side in ["larg", "rarg"] {
                     if let Some(s) = o.remove(side) {
@@ -393,6 +533,27 @@ pub fn pieces(v: &mut Value) {
             o.values_mut().for_each(pieces);
         }
         _ => {}
+    }
+}
+
+/// `(a JOIN b …) AS j` is `(SELECT * FROM a JOIN b …) AS j`.
+fn named_join(o: &mut Map<String, Value>) {
+    let Some(alias) = o.get_mut("JoinExpr").and_then(Value::as_object_mut).and_then(|j| j.remove("alias")) else { return };
+    let Some(join) = o.remove("JoinExpr") else { return };
+    let star = serde_json::json!([{ "ResTarget": { "val": { "ColumnRef": { "fields": [{ "A_Star": {} }] } } } }]);
+    let select = serde_json::json!({ "SelectStmt": {
+        "targetList": star, "fromClause": [{ "JoinExpr": join }], "limitOption": "LIMIT_OPTION_DEFAULT", "op": "SETOP_NONE"
+    } });
+    o.insert("RangeSubselect".into(), serde_json::json!({ "subquery": select, "alias": alias }));
+}
+
+/// `f() AS t(a int)`: the names of the columns.
+fn columns_of_function(f: &mut Map<String, Value>) {
+    let Some(Value::Array(list)) = f.remove("coldeflist") else { return };
+    let names: Vec<Value> =
+        list.iter().filter_map(|c| c.pointer("/ColumnDef/colname")).map(|n| serde_json::json!({ "String": { "sval": n } })).collect();
+    if let Some(alias) = f.get_mut("alias").and_then(Value::as_object_mut) {
+        alias.insert("colnames".into(), Value::Array(names));
     }
 }
 

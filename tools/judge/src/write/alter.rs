@@ -68,7 +68,7 @@ impl Writer<'_> {
                 };
                 for o in options {
                     let one = self.plain_sequence_options(std::slice::from_ref(o));
-                    out.push_str(&if o.0 == "RESTART" { one } else { format!(" SET {one}") });
+                    out.push_str(&if o.0 == "RESTART" { format!(" {one}") } else { format!(" SET {one}") });
                 }
                 col(column, out)
             }
@@ -76,7 +76,6 @@ impl Writer<'_> {
             A::SetStatistics { column, value } => {
                 let number = column.bytes().all(|b| b.is_ascii_digit());
                 let name = if number { column.clone() } else { ident(column) };
-                let value = if value == "-1" { "DEFAULT" } else { value };
                 format!("ALTER COLUMN {name} SET STATISTICS {value}")
             }
             A::SetStorage { column, storage } => col(column, format!("SET STORAGE {storage}")),

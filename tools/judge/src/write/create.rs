@@ -286,6 +286,11 @@ impl Writer<'_> {
             with_data,
             check_option,
         } = v;
+        // WITH LOCAL CHECK OPTION stands among the options, too.
+        let mut options = options.clone();
+        let local = *check_option
+            && options.last().is_some_and(|(k, v)| k == "check_option" && v.as_deref() == Some("local"))
+            && options.pop().is_some();
         Ok(format!(
             "CREATE {}{}{}{}VIEW {}{}{}{} AS {}{}{}",
             if *or_replace { "OR REPLACE " } else { "" },
@@ -295,10 +300,14 @@ impl Writer<'_> {
             if *if_not_exists { "IF NOT EXISTS " } else { "" },
             qn(name),
             list(columns),
-            if options.is_empty() { String::new() } else { format!(" WITH {}", self.options(options)) },
+            if options.is_empty() { String::new() } else { format!(" WITH {}", self.options(&options)) },
             query.text,
             if *with_data { "" } else { " WITH NO DATA" },
-            if *check_option { " WITH CHECK OPTION" } else { "" }
+            match (*check_option, local) {
+                (true, true) => " WITH LOCAL CHECK OPTION",
+                (true, false) => " WITH CHECK OPTION",
+                (false, _) => "",
+            }
         ))
     }
 
@@ -393,7 +402,7 @@ impl Writer<'_> {
             && !words.starts_with(['\'', '$'])
             && !words.to_ascii_lowercase().starts_with("e'")
             && !words.to_ascii_lowercase().starts_with("u&'");
-        if !language.is_empty() && !sql_body {
+        if !language.is_empty() {
             out.push_str(&format!(" LANGUAGE {}", ident(language)));
         }
         match volatility {
@@ -583,13 +592,17 @@ fn commit(on_commit: OnCommit) -> &'static str {
 
 /// A key of an index, with its order.
 fn element(e: &IndexElement) -> String {
-    let IndexElement { expr, collation, opclass, descending, nulls_first } = e;
+    let IndexElement { expr, collation, opclass, opclass_options, descending, nulls_first } = e;
     let mut out = key(expr);
     if let Some(c) = collation {
         out.push_str(&format!(" COLLATE {}", qn(c)));
     }
     if let Some(o) = opclass {
         out.push_str(&format!(" {}", qn(o)));
+    }
+    if !opclass_options.is_empty() {
+        let all: Vec<String> = opclass_options.iter().map(|(k, v)| format!("{} = {}", ident(k), v.clone().unwrap_or_default())).collect();
+        out.push_str(&format!(" ({})", all.join(", ")));
     }
     out.push_str(if *descending { " DESC" } else { "" });
     out.push_str(match nulls_first {
@@ -604,6 +617,7 @@ fn element(e: &IndexElement) -> String {
 fn key(e: &Expr) -> String {
     match &e.kind {
         airlock::op::ExprKind::Column(parts) if parts.len() == 1 => ident(parts[0].as_str()),
+        airlock::op::ExprKind::Collate { expr, collation } => format!("({}) COLLATE {}", expr.text, qn(collation)),
         _ => format!("({})", e.text),
     }
 }

@@ -35,7 +35,7 @@ impl Writer<'_> {
                     out.push_str(&format!(" USING {}", self.items(from)?));
                 }
             }
-            DmlKind::Merge { on, actions } => {
+            DmlKind::Merge { on, actions, conditions: _ } => {
                 let on = on.as_ref().ok_or("MERGE without ON")?;
                 out.push_str(&format!("MERGE INTO {only}{}{} USING {} ON ({})", qn(table), called("AS"), self.items(from)?, on.text));
                 for a in actions {
@@ -47,6 +47,9 @@ impl Writer<'_> {
                     };
                     let when = if matches!(a, DmlKind::Insert { .. }) { "NOT MATCHED" } else { "MATCHED" };
                     out.push_str(&format!(" WHEN {when} THEN {then}"));
+                }
+                if actions.is_empty() {
+                    out.push_str(" WHEN MATCHED THEN DO NOTHING");
                 }
             }
         }
@@ -102,6 +105,7 @@ impl Writer<'_> {
         let mut all = Vec::new();
         for Cte { name, columns, recursive: _, body } in ctes {
             let body = match &**body {
+                OpKindQuery::Query(q) if !self.pieces => q.text.clone(),
                 OpKindQuery::Query(q) => self.query(q)?,
                 OpKindQuery::Dml(d) => self.dml(d)?,
             };
@@ -181,6 +185,12 @@ impl Writer<'_> {
         Ok(match item {
             FromItem::Table { name, only, alias, columns, sample: _ } => {
                 format!("{}{}{}", if *only { "ONLY " } else { "" }, qn(name), called(alias, columns))
+            }
+            // A join with a name of its own is such a query to us; its words begin with the join.
+            FromItem::Query { query, alias, columns, lateral } if !self.pieces && !query.text.starts_with("((") => {
+                let words = query.text.trim();
+                let words = if words.starts_with('(') { words.to_string() } else { format!("({words})") };
+                format!("{}{words}{}", if *lateral { "LATERAL " } else { "" }, called(alias, columns))
             }
             FromItem::Query { query, alias, columns, lateral } => {
                 format!("{}({}){}", if *lateral { "LATERAL " } else { "" }, self.query(query)?, called(alias, columns))

@@ -8,7 +8,7 @@ mod create;
 mod data;
 mod parts;
 
-use airlock::op::{DmlKind, InsertSource, Op, OpKind, Query, ReindexTarget, SetScope};
+use airlock::op::{Cte, Dml, DmlKind, FromItem, InsertSource, ObjectKind, Op, OpKind, OpKindQuery, Query, ReindexTarget, SetScope};
 use airlock::quote::{ident, literal};
 use airlock::source::SourceFile;
 
@@ -20,7 +20,7 @@ pub type Written = Result<String, String>;
 /// The operations of one statement in our words. `None`: it has none to write.
 pub fn statement(ops: &[Op], source: &SourceFile) -> Option<Written> {
     let first = ops.first()?;
-    let w = Writer { source };
+    let w = Writer { source, pieces: false };
     Some(match &first.kind {
         OpKind::Alter { target, .. } => {
             let actions: Result<Vec<String>, String> = ops
@@ -61,6 +61,8 @@ pub fn statement(ops: &[Op], source: &SourceFile) -> Option<Written> {
 }
 
 pub struct Writer<'a> {
+    /// Queries from their parts, not in their words.
+    pub pieces: bool,
     /// For parts that an operation keeps as places only.
     pub source: &'a SourceFile,
 }
@@ -166,15 +168,20 @@ impl Writer<'_> {
                 )
             }
             OpKind::CreateObject { object: o, or_replace, if_not_exists, detail } => format!(
-                "CREATE {}{} {}{} {detail}",
+                "CREATE {}{}{} {}{} {}",
                 if *or_replace { "OR REPLACE " } else { "" },
+                if o.kind == ObjectKind::Conversion && detail.ends_with(" DEFAULT") { "DEFAULT " } else { "" },
                 object_words(o.kind)?,
                 if *if_not_exists { "IF NOT EXISTS " } else { "" },
-                object(o)?
+                object(o)?,
+                if o.kind == ObjectKind::Conversion { detail.trim_end_matches(" DEFAULT") } else { detail }
             ),
+            OpKind::AlterObject { object: o, detail } if o.kind == ObjectKind::Type => format!("ALTER TYPE {} SET {detail}", object(o)?),
             OpKind::AlterObject { object: o, detail } => match detail.split_whitespace().next().map(str::to_ascii_uppercase).as_deref() {
                 // Kept as words with nothing taken out of them.
-                Some("OWNED" | "FOREIGN") => self.source.slice(op.span).to_string(),
+                Some("REASSIGN" | "IMPORT" | "OWNED" | "FOREIGN") => self.source.slice(op.span).to_string(),
+                // ALTER GROUP g ADD USER a.
+                Some("ADD" | "DROP") if o.kind == ObjectKind::Role => format!("ALTER GROUP {} {detail}", object(o)?),
                 Some("ALL") if o.name.as_str() == detail.as_str() => format!("ALTER {} {detail}", object_words(o.kind)?),
                 _ => format!("ALTER {} {} {detail}", object_words(o.kind)?, object(o)?),
             },
@@ -307,13 +314,33 @@ pub fn queries(ops: &[Op]) -> Vec<(&str, &Query)> {
             OpKind::CreateTableAs(t) => out.push(&t.query),
             OpKind::CreateView(v) => out.push(&v.query),
             OpKind::Copy { query: Some(q), .. } => out.push(q),
-            OpKind::Dml(d) => {
-                if let DmlKind::Insert { source: InsertSource::Query(q), .. } = &d.kind {
-                    out.push(q);
-                }
-            }
+            OpKind::Dml(d) => inside(d, &mut out),
             _ => {}
         }
     }
     out.into_iter().map(|q| (q.text.as_str(), q)).collect()
+}
+
+fn inside<'a>(d: &'a Dml, out: &mut Vec<&'a Query>) {
+    for Cte { body, .. } in &d.ctes {
+        match &**body {
+            OpKindQuery::Query(q) => out.push(q),
+            OpKindQuery::Dml(d) => inside(d, out),
+        }
+    }
+    if let DmlKind::Insert { source: InsertSource::Query(q), .. } = &d.kind {
+        out.push(q);
+    }
+    d.from.iter().for_each(|i| inside_item(i, out));
+}
+
+fn inside_item<'a>(item: &'a FromItem, out: &mut Vec<&'a Query>) {
+    match item {
+        FromItem::Query { query, .. } => out.push(query),
+        FromItem::Join { left, right, .. } => {
+            inside_item(left, out);
+            inside_item(right, out);
+        }
+        _ => {}
+    }
 }

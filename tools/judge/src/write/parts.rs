@@ -39,7 +39,10 @@ pub fn role(r: &str) -> String {
 }
 
 pub fn ty(t: &TypeName) -> String {
-    let TypeName { name, modifiers, array_dims, setof, percent_type, span: _, text: _ } = t;
+    let TypeName { name, modifiers, array_dims, setof, percent_type, span: _, text } = t;
+    if text.is_empty() && name.as_str() == "none" {
+        return "NONE".into();
+    }
     let modified = || if modifiers.is_empty() { String::new() } else { format!("({})", modifiers.join(", ")) };
     let word = if *percent_type {
         format!("{}%TYPE", qn(name))
@@ -92,6 +95,7 @@ pub fn object(o: &ObjectRef) -> Written {
         (K::DomainConstraint, Some(t)) => format!("{} ON DOMAIN {}", qn(name), qn(t)),
         (K::Column, Some(t)) => format!("{}.{}", qn(t), qn(name)),
         (K::Column | K::Policy | K::Rule | K::Constraint | K::DomainConstraint, None) => return Err(format!("{kind} without its table")),
+        (K::OperatorClass | K::OperatorFamily, Some(method)) => format!("{} USING {}", qn(name), qn(method)),
         (K::Operator, _) => format!("{}{}", name.as_str(), args.as_ref().map(|a| format!("({})", types(a))).unwrap_or_default()),
         (K::Cast | K::Transform | K::UserMapping | K::LargeObject, _) => name.as_str().to_string(),
         (K::Aggregate, _) if args.as_ref().is_some_and(Vec::is_empty) => format!("{}(*)", qn(name)),
