@@ -405,7 +405,7 @@ fn alter_column(c: &mut Cursor<'_>) -> Read<AlterAction> {
         return Ok(A::SetColumnOptions { column, options: options(c)?.into_iter().map(|(k, _)| (k, None)).collect() });
     }
     if c.is("OPTIONS") {
-        return Ok(A::Other { detail: rest(c) });
+        return Ok(A::Other { detail: format!("ALTER COLUMN {} {}", crate::quote::ident(column.as_str()), rest(c)) });
     }
     // SET GENERATED …, SET <sequence option>, RESTART: several, without commas between them.
     let (mut always, mut options) = (None, Vec::new());

@@ -106,7 +106,7 @@ fn set(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
         }
     }
     if c.eat("XML OPTION") {
-        let text = c.name()?.value;
+        let text = c.name()?.value.to_ascii_uppercase();
         let value = Some(SetValue { parts: vec![text.clone()], text });
         return Ok(vec![op(c, start, OpKind::SetVar { scope, name: "xmloption".into(), value })]);
     }

@@ -4,7 +4,7 @@ use airlock::op::{Op, OpKind, Statement};
 use airlock::source::SourceFile;
 use serde_json::Value;
 
-use crate::judge::{Mode, Outcome, trees};
+use crate::judge::{Mode, NO_EFFECT, Outcome, trees};
 use crate::tree;
 use crate::write;
 
@@ -51,6 +51,9 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
     'theirs: for text in theirs {
         let Ok(mut parsed) = tree::parse(&text) else { continue };
         let Some(parsed) = parsed.pop() else { continue };
+        if NO_EFFECT.contains(&parsed.kind.as_str()) {
+            continue;
+        }
         let mut near = None;
         for i in 0..left.len() {
             let Some(Ok(sql)) = write::statement(&left[i], source) else { continue };
@@ -108,8 +111,10 @@ fn walk(v: &Value, out: &mut Vec<String>) {
                     "PLpgSQL_stmt_dynexecute" | "PLpgSQL_stmt_dynfors" => {
                         out.extend(query(inner.get("query")).iter().flat_map(|q| literal(q)))
                     }
-                    "PLpgSQL_stmt_commit" => out.push("COMMIT".into()),
-                    "PLpgSQL_stmt_rollback" => out.push("ROLLBACK".into()),
+                    "PLpgSQL_stmt_commit" | "PLpgSQL_stmt_rollback" => {
+                        let chain = if inner.get("chain").is_some_and(|c| c != &Value::Bool(false)) { " AND CHAIN" } else { "" };
+                        out.push(format!("{}{chain}", if kind.ends_with("commit") { "COMMIT" } else { "ROLLBACK" }));
+                    }
                     _ => {}
                 }
                 walk(inner, out);

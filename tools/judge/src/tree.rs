@@ -102,6 +102,10 @@ pub fn normalise(v: &mut Value) {
             o.values_mut().for_each(normalise);
             if o.contains_key("rel") {
                 preserved(o, "onCommit");
+                // How and where CREATE TABLE AS stores its rows.
+                for k in ["accessMethod", "options", "tableSpaceName"] {
+                    o.remove(k);
+                }
             }
             if o.contains_key("typemod") && o.contains_key("names") {
                 type_name(o);
@@ -198,6 +202,18 @@ fn spellings(v: &mut Value) {
         if f.get("options").is_some_and(|o| o.as_object().is_some_and(Map::is_empty)) {
             f.remove("options");
         }
+    }
+    for kind in ["IndexElem", "PartitionElem"] {
+        if let Some(f) = fields_of(v, kind) {
+            collated(f);
+        }
+    }
+    // Of a base type only the name counts.
+    if let Some(f) = fields_of(v, "DefineStmt")
+        && f.get("kind").and_then(Value::as_str) == Some("OBJECT_TYPE")
+        && f.contains_key("definition")
+    {
+        f.insert("definition".into(), Value::Null);
     }
     if let Some(f) = fields_of(v, "ReindexStmt") {
         // VERBOSE and TABLESPACE aside.
@@ -323,6 +339,23 @@ fn column(f: &mut Map<String, Value>) {
     *list = out;
 }
 
+/// `(a COLLATE c)` as a key is `a COLLATE c`, and `(a)` is `a`: Postgres makes the same index of both.
+fn collated(f: &mut Map<String, Value>) {
+    if let Some(mut clause) = f.get_mut("expr").and_then(|e| fields_of(e, "CollateClause")).map(std::mem::take) {
+        f.insert("collation".into(), clause.remove("collname").unwrap_or_default());
+        f.insert("expr".into(), clause.remove("arg").unwrap_or_default());
+    }
+    let Some(arg) = f.get("expr").cloned() else { return };
+    let column = match arg.pointer("/ColumnRef/fields").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([one]) => text_of(one).map(str::to_string),
+        _ => None,
+    };
+    if let Some(name) = column {
+        f.remove("expr");
+        f.insert("name".into(), name.into());
+    }
+}
+
 /// What an option says, as a word.
 fn said(option: &Value) -> Option<String> {
     let arg = option.get("arg")?;
@@ -377,6 +410,12 @@ fn elements(f: &mut Map<String, Value>) {
 
 /// Attributes that are so without a word.
 fn function(f: &mut Map<String, Value>) {
+    // A body that is SQL says the language.
+    if f.contains_key("sql_body")
+        && let Some(o) = f.entry("options").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+    {
+        o.entry("language").or_insert_with(|| serde_json::json!({ "arg": { "String": { "sval": "sql" } } }));
+    }
     let Some(Value::Object(o)) = f.get_mut("options") else { return };
     o.retain(|k, v| {
         let said = v.pointer("/arg/Boolean").map(|b| b.get("boolval").and_then(Value::as_bool) == Some(true));
