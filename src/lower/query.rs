@@ -34,6 +34,17 @@ pub fn query(c: &mut Cursor<'_>) -> Read<Query> {
     })
 }
 
+/// `EXECUTE name (…)` where a query may stand: what was prepared is not known here.
+pub fn prepared(c: &mut Cursor<'_>) -> Read<Query> {
+    let start = c.pos();
+    c.expect("EXECUTE")?;
+    c.name()?;
+    if c.is_punct(b'(') {
+        c.skip_parens();
+    }
+    Ok(plain(c, start, QueryBody::Other))
+}
+
 /// WITH, if it is here.
 pub fn with(c: &mut Cursor<'_>) -> Read<Vec<Cte>> {
     if !c.eat("WITH") {

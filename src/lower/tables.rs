@@ -108,10 +108,7 @@ fn create_as(c: &mut Cursor<'_>, start: usize, t: CreateTable) -> Read<Vec<Op>> 
         c.is("AS")
     });
     c.expect("AS")?;
-    if c.eat("EXECUTE") {
-        return c.fail("a query");
-    }
-    let query = query::query(c)?;
+    let query = if c.is("EXECUTE") { query::prepared(c)? } else { query::query(c)? };
     let with_data = with_data(c);
     let kind = CreateTableAs {
         name: t.name,

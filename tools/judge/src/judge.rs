@@ -10,6 +10,7 @@ use airlock::sql::token::{SqlText, TokenKind, tokenize};
 use serde_json::Value;
 
 use crate::code;
+use crate::exprs;
 use crate::left_out;
 use crate::tree::{self, Parsed, differences, normalise};
 use crate::units::Unit;
@@ -220,11 +221,13 @@ impl All {
         let writer = write::Writer { source, pieces: true };
         for (words, query) in write::queries(&s.ops) {
             let Some(theirs) = tree::parse(words).ok().and_then(|mut p| p.pop()) else { continue };
+            wrong.add(exprs::of_query(words, query));
             wrong.add(match writer.query(query) {
                 Ok(sql) => trees(theirs.tree, &sql, Mode::Pieces),
                 Err(e) => Outcome::failed(format!("a query cannot be written: {e}"), String::new()),
             });
         }
+        s.ops.iter().for_each(|o| wrong.add(exprs::of_definition(&o.kind)));
         wrong.add(code::compare(source, s));
         for p in wrong.left_out {
             *self.left_out.entry(p.to_string()).or_default() += 1;

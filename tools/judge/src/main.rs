@@ -4,6 +4,7 @@
 //! into SQL and read by Postgres's parser again: the two trees must be the same, but for what `left_out` names. `--regress FOLDER` reads other SQL files.
 
 mod code;
+mod exprs;
 mod judge;
 mod left_out;
 mod report;
