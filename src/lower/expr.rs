@@ -678,13 +678,31 @@ fn typed_literal(c: &Cursor<'_>) -> bool {
 /// Functions whose arguments have words between them: `extract(year FROM x)`, `trim(BOTH ' ' FROM x)`, `xmlelement(NAME a)`.
 fn has_wordy_args(name: &QName) -> bool {
     let n = name.as_str();
-    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert")
-        || n.starts_with("xml")
-        || n.starts_with("json")
+    matches!(
+        n,
+        "extract"
+            | "substring"
+            | "position"
+            | "overlay"
+            | "trim"
+            | "normalize"
+            | "convert"
+            | "json"
+            | "json_object"
+            | "json_array"
+            | "json_scalar"
+            | "json_serialize"
+            | "json_value"
+            | "json_query"
+            | "json_exists"
+            | "json_objectagg"
+            | "json_arrayagg"
+    ) || (n.starts_with("xml") && !matches!(n, "xmlagg" | "xmlcomment" | "xmlconcat"))
 }
 
 pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> {
     let wordy = has_wordy_args(&name);
+    let function = name.as_str().to_owned();
     let mut call = Call { name, args: Vec::new(), star: false, window: false };
     c.expect_punct(b'(')?;
     if c.is_op("*") && c.is_punct_at(1, b')') {
@@ -693,7 +711,7 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
     } else if !c.is_punct(b')') {
         let _ = c.eat("DISTINCT") || c.eat("ALL");
         loop {
-            argument(c, wordy, &mut call.args)?;
+            argument(c, &function, wordy, &mut call.args)?;
             if !c.comma() {
                 break;
             }
@@ -728,7 +746,7 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
     Ok(made(c, start, ExprKind::Call(Box::new(call))))
 }
 
-fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
+fn argument(c: &mut Cursor<'_>, function: &str, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
     c.eat("VARIADIC");
     if c.is_name() && (c.is_op_at(1, "=>") || c.is_op_at(1, ":=")) {
         c.next();
@@ -741,17 +759,70 @@ fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
         out.push(made(c, start, ExprKind::Subquery(Box::new(q))));
         return Ok(());
     }
+    if wordy && let Some(e) = keyword_argument(c, function) {
+        out.push(e);
+        if !c.is("FROM") {
+            return Ok(());
+        }
+    }
     if !wordy {
         out.push(expr(c)?);
         return Ok(());
     }
+    wordy_argument(c, out)
+}
+
+/// Words that are no columns: `extract(EPOCH FROM x)`, `normalize(x, NFC)`. They are texts to the function.
+fn keyword_argument(c: &mut Cursor<'_>, function: &str) -> Option<Expr> {
+    let field = function == "extract" && c.is_name() && c.is_at(1, "FROM");
+    let form = function == "normalize" && c.is_any(&["NFC", "NFD", "NFKC", "NFKD"]) && c.is_punct_at(1, b')');
+    if !field && !form {
+        return None;
+    }
+    let start = c.pos();
+    let value = c.name().ok()?.value;
+    Some(made(c, start, ExprKind::String(value)))
+}
+
+/// One argument with words in it, up to the comma, the closing bracket, or COLUMNS.
+pub(super) fn wordy_argument(c: &mut Cursor<'_>, out: &mut Vec<Expr>) -> Read<()> {
     // Quoted-string arguments may follow these at once, which would read as a typed literal.
     let _ = c.eat("BOTH") || c.eat("LEADING") || c.eat("TRAILING");
     while let Some(t) = c.peek() {
-        if c.is_punct(b',') || c.is_punct(b')') {
+        if c.is_punct(b',') || c.is_punct(b')') || c.is("COLUMNS") {
             break;
         }
         let pos = c.pos();
+        // `xmlelement(NAME a)`, `xmlforest(x AS a)`, `… RETURNING jsonb`: a label or a type follows.
+        let label = c.is("AS")
+            || c.is("RETURNING")
+            || (c.is("NAME")
+                && c.peek_nth(1).is_some_and(|t| t.kind != TokenKind::Op)
+                && !c.is_at(1, "PLACING")
+                && !c.is_punct_at(1, b',')
+                && !c.is_punct_at(1, b')')
+                && !c.is_punct_at(1, b'.'));
+        if label {
+            c.next();
+            if types::type_name(c).is_err() {
+                c.reset(pos + 1);
+            }
+            continue;
+        }
+        if c.eat("BY REF") || c.eat("BY VALUE") {
+            continue;
+        }
+        // `xmlserialize(CONTENT x AS text)`, `xmlroot(x, VERSION NO VALUE, STANDALONE YES)`.
+        if c.is_any(&["CONTENT", "DOCUMENT", "VERSION", "STANDALONE"])
+            && c.peek_nth(1).is_some_and(|t| !matches!(t.kind, TokenKind::Punct(_) | TokenKind::Op))
+        {
+            let answer = c.is("VERSION") || c.is("STANDALONE");
+            c.next();
+            if answer && c.eat_any(&["NO VALUE", "NO", "YES"]).is_some() {
+                continue;
+            }
+            continue;
+        }
         let separator = t.kind == TokenKind::Word
             && ["FROM", "FOR", "IN", "AS", "USING", "PLACING", "PASSING", "RETURNING", "ON", "WITH", "WITHOUT", "ORDER", "BY", "TO"]
                 .iter()
@@ -861,7 +932,11 @@ mod tests {
         check("INTERVAL '1' DAY", "'1'::interval");
         check("now() - INTERVAL '1 day'", "(now() - '1 day'::interval)");
         check("CURRENT_TIMESTAMP(3)", "CURRENT_TIMESTAMP");
-        check("extract(epoch FROM a.b)", "extract(epoch a.b)");
+        check("extract(epoch FROM a.b)", "extract('epoch' a.b)");
+        check("normalize(a, NFKC)", "normalize(a 'nfkc')");
+        check("trim(a FROM b)", "trim(a b)");
+        check("json_agg(a ORDER BY b NULLS FIRST)", "json_agg(a b)");
+        check("xmlforest(a AS b, c)", "xmlforest(a c)");
         check("substring(a FROM 1 FOR 2)", "substring(a 1 2)");
         check("trim(BOTH ' ' FROM x)", "trim(' ' x)");
         check("count(*) FILTER (WHERE a > 1)", "count(*(a > 1))");

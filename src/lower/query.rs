@@ -430,10 +430,18 @@ fn from_item(c: &mut Cursor<'_>) -> Read<FromItem> {
         return Ok(FromItem::Function { call, alias, columns });
     }
     if (c.is("XMLTABLE") || c.is("JSON_TABLE")) && c.is_punct_at(1, b'(') {
-        // Their arguments have a grammar of their own; only what the table is called matters outside.
+        // Behind COLUMNS their arguments have a grammar of their own; only what the table is called matters outside.
         let name = c.qname()?;
-        c.skip_parens();
-        let call = made(c, start, ExprKind::Call(Box::new(Call { name, args: Vec::new(), star: false, window: false })));
+        let args = c.parens(|c| {
+            let mut args = Vec::new();
+            while !c.at_end() && !c.is_punct(b')') && !c.is("COLUMNS") {
+                super::expr::wordy_argument(c, &mut args)?;
+                c.comma();
+            }
+            c.skip_until(|c| c.is_punct(b')'));
+            Ok(args)
+        })?;
+        let call = made(c, start, ExprKind::Call(Box::new(Call { name, args, star: false, window: false })));
         let (alias, columns) = alias(c)?;
         return Ok(FromItem::Function { call, alias, columns });
     }
