@@ -80,7 +80,7 @@ fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_code = false;
     // An odd backtick would open code that never ends.
-    let paired = text.matches('`').count() % 2 == 0;
+    let paired = text.matches('`').count().is_multiple_of(2);
     for c in text.chars() {
         match c {
             '`' if paired => {
