@@ -10,7 +10,7 @@ use crate::compat::Undo;
 use crate::diagnostic::Severity;
 use crate::op::Understood;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict};
-use crate::rules::{self, Checked, RuleSet, Selection};
+use crate::rules::{Checked, Checker, RuleSet, Selection};
 
 use super::project::{Judged, Project};
 use super::{CliError, SourceArgs, parse_format, parse_severity};
@@ -58,7 +58,8 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
         }
     }
     let judged = project.judge();
-    let checked: Vec<Checked> = judged.par_iter().map(|j| rules::check(&rules, &j.script, &selection)).collect();
+    let checker = Checker::new(&rules, &selection);
+    let checked: Vec<Checked> = judged.par_iter().map(|j| checker.check(&j.script)).collect();
     let report = report(&project, &rules, &judged, checked);
     // Only where human text would have been.
     let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
