@@ -3,6 +3,7 @@
 mod alter;
 mod code;
 mod commands;
+mod constant;
 mod create;
 pub mod dml;
 pub mod expr;
@@ -10,6 +11,7 @@ mod functions;
 mod grants;
 mod indexes;
 mod objects;
+mod plpgsql;
 pub mod query;
 mod session;
 mod tables;
@@ -18,6 +20,8 @@ mod tests;
 mod type_ddl;
 pub mod types;
 mod views;
+
+pub use code::{Body, called};
 
 use crate::op::{Op, OpKind, OpaqueReason, Statement, Understood};
 use crate::source::{SourceFile, Span};

@@ -29,6 +29,8 @@ mod values;
 
 #[cfg(test)]
 mod facts_test;
+#[cfg(all(test, unix))]
+mod runner_test;
 #[cfg(test)]
 mod seed_test;
 #[cfg(test)]
