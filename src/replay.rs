@@ -223,7 +223,7 @@ impl Tracker {
         let goes_on = self.runner || self.explicit || self.pipelined || (group.is_some() && group == self.group);
         if !goes_on {
             self.next(catalog);
-            if group.is_some() {
+            if group.is_some() || self.send == Send::Pipeline {
                 begin(catalog);
             }
         }
@@ -245,12 +245,15 @@ impl Tracker {
             }
         }
         if self.send == Send::Pipeline {
-            self.pipelined = !ends && !commits && !self.explicit;
+            // A statement that works in transactions of its own (VACUUM, CREATE INDEX CONCURRENTLY) has committed what it did, and the
+            // pipeline goes on in one more transaction; CREATE DATABASE and its like are committed at once.
+            let at_once = s.ops.iter().any(|o| matches!(o.kind, OpKind::NoTransaction { .. }));
+            self.pipelined = !ends && !at_once && !self.explicit;
             ends |= commits && !self.explicit && !self.runner;
         }
         if ends {
             self.next(catalog);
-            if self.group.is_some() && !self.explicit {
+            if (self.group.is_some() || self.pipelined) && !self.explicit {
                 begin(catalog);
             }
         }

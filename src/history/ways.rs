@@ -217,9 +217,8 @@ pub fn prisma_note(folder: &Folder) -> Option<String> {
 
 fn supabase(w: &mut Way, source: &SourceFile) {
     let heads = heads(source);
-    // What commits at once may come first in a pipeline; behind other statements the server refuses it.
-    let late = heads.windows(2).find(|p| !refuses_transaction(&p[0].upper) && refuses_transaction(&p[1].upper));
-    if let Some([_, h]) = late {
+    // Only the first statement of a pipeline may be one; behind another the server refuses it.
+    if let Some(h) = heads.iter().skip(1).find(|h| refuses_transaction(&h.upper)) {
         w.notes.push(format!("recent versions of the Supabase CLI run `{}` by itself, older ones fail; read as the older", h.short));
     }
 }

@@ -22,7 +22,7 @@ pub fn fold(e: &Expr, known: &Known) -> Option<Vec<String>> {
         ExprKind::Cast { expr, ty } if matches!(ty.name.name.value.as_str(), "text" | "varchar" | "regclass") && ty.modifiers.is_empty() => {
             fold(expr, known)
         }
-        ExprKind::Binary { op, left, right } if op == "||" => all(&[left.as_ref(), right.as_ref()], known, |v| Some(v.concat())),
+        ExprKind::Binary { op, left, right } if op == "||" => all(&[left.as_ref(), right.as_ref()], known, &|v: &[String]| Some(v.concat())),
         ExprKind::Column(parts) => match parts.as_slice() {
             [name] => known.get(&name.value).cloned(),
             _ => None,
@@ -53,18 +53,21 @@ pub fn elements(e: &Expr, known: &Known) -> Option<Vec<String>> {
 fn call(c: &Call, known: &Known) -> Option<Vec<String>> {
     let args: Vec<&Expr> = c.args.iter().collect();
     match (c.name.as_str(), args.as_slice()) {
-        ("format", _) => all(&args, known, |v| v.split_first().and_then(|(f, rest)| format(f, rest))),
-        ("concat", _) => all(&args, known, |v| Some(v.concat())),
-        ("quote_ident", [_]) => all(&args, known, |v| Some(quote::ident(&v[0]))),
-        ("quote_literal", [_]) => all(&args, known, |v| Some(quote::literal(&v[0]))),
-        ("lower", [_]) => all(&args, known, |v| v[0].is_ascii().then(|| v[0].to_lowercase())),
-        ("upper", [_]) => all(&args, known, |v| v[0].is_ascii().then(|| v[0].to_uppercase())),
+        ("format", _) => all(&args, known, &|v: &[String]| v.split_first().and_then(|(f, rest)| format(f, rest))),
+        ("concat", _) => all(&args, known, &|v: &[String]| Some(v.concat())),
+        ("quote_ident", [_]) => all(&args, known, &|v: &[String]| Some(quote::ident(&v[0]))),
+        ("quote_literal", [_]) => all(&args, known, &|v: &[String]| Some(quote::literal(&v[0]))),
+        ("lower", [_]) => all(&args, known, &|v: &[String]| v[0].is_ascii().then(|| v[0].to_lowercase())),
+        ("upper", [_]) => all(&args, known, &|v: &[String]| v[0].is_ascii().then(|| v[0].to_uppercase())),
         _ => None,
     }
 }
 
+/// What a function makes of the values of its arguments.
+type Glue<'f> = &'f dyn Fn(&[String]) -> Option<String>;
+
 /// The value for every combination of the arguments' values. A variable that stands in two of them has the same value in both.
-fn all(args: &[&Expr], known: &Known, f: impl Fn(&[String]) -> Option<String>) -> Option<Vec<String>> {
+fn all(args: &[&Expr], known: &Known, f: Glue<'_>) -> Option<Vec<String>> {
     let many = known.iter().find(|(name, v)| v.len() > 1 && args.iter().any(|a| names(a, name)));
     if let Some((name, values)) = many {
         let mut out = Vec::new();
@@ -75,7 +78,7 @@ fn all(args: &[&Expr], known: &Known, f: impl Fn(&[String]) -> Option<String>) -
             if each.as_ref().is_some_and(|e| e.iter().all(|v| v.len() == 1)) {
                 out.push(f(&each?.concat())?);
             } else {
-                out.extend(all(args, &one, &f)?);
+                out.extend(all(args, &one, f)?);
             }
         }
         return (out.len() <= MAX).then_some(out);

@@ -28,6 +28,8 @@ pub mod trace;
 mod values;
 
 #[cfg(test)]
+mod code_test;
+#[cfg(test)]
 mod facts_test;
 #[cfg(all(test, unix))]
 mod runner_test;
