@@ -66,7 +66,7 @@ fn names_the_unknown(e: &ApplyError) -> bool {
 
 /// What a template leaves open is not known to be missing.
 fn is_open(e: &ApplyError) -> bool {
-    ["${", "{{", "\":", " :"].iter().any(|t| e.message.contains(t))
+    ["${", "{{", "\":", " :", "%s", "%(", "<%="].iter().any(|t| e.message.contains(t))
 }
 
 /// Applies a script and judges every statement of it.

@@ -19,10 +19,14 @@ pub fn fold(e: &Expr, known: &Known) -> Option<Vec<String>> {
         ExprKind::Number(n) => Some(vec![n.clone()]),
         ExprKind::Bool(b) => Some(vec![b.to_string()]),
         // A type can change the text (`'x'::char(5)`); those that people write around SQL do not.
-        ExprKind::Cast { expr, ty } if matches!(ty.name.name.value.as_str(), "text" | "varchar" | "regclass") && ty.modifiers.is_empty() => {
+        ExprKind::Cast { expr, ty }
+            if matches!(ty.name.name.value.as_str(), "text" | "varchar" | "regclass") && ty.modifiers.is_empty() =>
+        {
             fold(expr, known)
         }
-        ExprKind::Binary { op, left, right } if op == "||" => all(&[left.as_ref(), right.as_ref()], known, &|v: &[String]| Some(v.concat())),
+        ExprKind::Binary { op, left, right } if op == "||" => {
+            all(&[left.as_ref(), right.as_ref()], known, &|v: &[String]| Some(v.concat()))
+        }
         ExprKind::Column(parts) => match parts.as_slice() {
             [name] => known.get(&name.value).cloned(),
             _ => None,
@@ -146,7 +150,11 @@ mod tests {
     #[test]
     fn strings_are_glued() {
         check("'DROP TABLE ' || quote_ident('A b') || ';'", &[], Some(&["DROP TABLE \"A b\";"]));
-        check("format('ALTER TABLE %I.%I SET (x = %L) -- %% %1$s', 's', 't', 'it''s')", &[], Some(&["ALTER TABLE \"s\".\"t\" SET (x = 'it''s') -- % s"]));
+        check(
+            "format('ALTER TABLE %I.%I SET (x = %L) -- %% %1$s', 's', 't', 'it''s')",
+            &[],
+            Some(&["ALTER TABLE \"s\".\"t\" SET (x = 'it''s') -- % s"]),
+        );
         check("format('DROP TABLE %I', t)", &[("t", &["a", "b"])], Some(&["DROP TABLE \"a\"", "DROP TABLE \"b\""]));
         check("'a' || t || t", &[("t", &["1", "2"])], Some(&["a11", "a22"]));
         check("$1 || 'x'", &[("$1", &["y"])], Some(&["yx"]));

@@ -11,21 +11,57 @@ use super::*;
 /// Scripts in which everything that runs can be known.
 const SCRIPTS: &[(&str, &str)] = &[
     ("static SQL", "DO $$ BEGIN CREATE TABLE a (x int); ALTER TABLE a ADD y int; END $$"),
-    ("a literal", "DO $$ BEGIN EXECUTE 'CREATE TABLE a (x int)'; EXECUTE $q$ALTER TABLE a ADD \"Y z\" int; CREATE INDEX i ON a (x)$q$; END $$"),
-    ("format and ||", "DO $$ DECLARE t text := 'My t'; c CONSTANT text DEFAULT 'c' || 1; BEGIN EXECUTE format('CREATE TABLE %I (%s int, d text DEFAULT %L)', t, c, 'it''s'); EXECUTE 'ALTER TABLE ' || quote_ident(t) || ' ADD e int'; END $$"),
+    (
+        "a literal",
+        "DO $$ BEGIN EXECUTE 'CREATE TABLE a (x int)'; EXECUTE $q$ALTER TABLE a ADD \"Y z\" int; CREATE INDEX i ON a (x)$q$; END $$",
+    ),
+    (
+        "format and ||",
+        "DO $$ DECLARE t text := 'My t'; c CONSTANT text DEFAULT 'c' || 1; BEGIN EXECUTE format('CREATE TABLE %I (%s int, d text DEFAULT %L)', t, c, 'it''s'); EXECUTE 'ALTER TABLE ' || quote_ident(t) || ' ADD e int'; END $$",
+    ),
     ("positions", "DO $$ BEGIN EXECUTE format('CREATE TABLE %2$I (%1$I int, %1$s_b int)', 'x', 'a'); END $$"),
-    ("a loop over an array", "CREATE TABLE a (x int); CREATE TABLE b (x int); DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['a', 'b'] LOOP EXECUTE format('ALTER TABLE %I ADD COLUMN y int', t); EXECUTE 'CREATE INDEX ' || t || '_y ON ' || t || ' (y)'; END LOOP; END $$"),
-    ("a variable that changes", "DO $$ DECLARE t text := 'a'; BEGIN EXECUTE format('CREATE TABLE %I ()', t); t := 'b'; EXECUTE format('CREATE TABLE %I ()', t); END $$"),
+    (
+        "a loop over an array",
+        "CREATE TABLE a (x int); CREATE TABLE b (x int); DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['a', 'b'] LOOP EXECUTE format('ALTER TABLE %I ADD COLUMN y int', t); EXECUTE 'CREATE INDEX ' || t || '_y ON ' || t || ' (y)'; END LOOP; END $$",
+    ),
+    (
+        "a variable that changes",
+        "DO $$ DECLARE t text := 'a'; BEGIN EXECUTE format('CREATE TABLE %I ()', t); t := 'b'; EXECUTE format('CREATE TABLE %I ()', t); END $$",
+    ),
     ("a function called", "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (x int); END $$; SELECT f()"),
     ("not called", "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (x int); END $$"),
-    ("arguments", "CREATE FUNCTION f(t text, c text DEFAULT 'x') RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('CREATE TABLE %I (%I int)', t, c); END $$; SELECT f('a'); SELECT f('b', 'y'); DO $$ BEGIN PERFORM f('c', 'z'); END $$"),
-    ("a positional argument", "CREATE FUNCTION f(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE TABLE ' || $1 || ' ()'; END $$; SELECT f('a')"),
-    ("a procedure", "CREATE PROCEDURE p(t text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('CREATE TABLE %I (x int)', t); END $$; CALL p('a')"),
-    ("a call from a call", "CREATE FUNCTION g() RETURNS void LANGUAGE sql AS $$ CREATE TABLE a (x int) $$; CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM g(); RETURN 1; END $$; DO $$ DECLARE n int; BEGIN n := f(); END $$"),
-    ("a declaration calls", "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (x int); RETURN 1; END $$; DO $$ DECLARE n int := f(); BEGIN NULL; END $$"),
-    ("a trigger does not run", "CREATE TABLE t (x int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (x int); RETURN NEW; END $$; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"),
-    ("blocks inside of blocks", "DO $$ BEGIN CREATE TABLE a (x int); BEGIN CREATE TABLE b (x int); EXCEPTION WHEN duplicate_table THEN NULL; END; <<l>> BEGIN CREATE TABLE c (x int); END l; END $$"),
-    ("its own search_path", "CREATE SCHEMA s; CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SET search_path = s AS $$ BEGIN CREATE TABLE a (x int); END $$; SELECT f(); CREATE TABLE b (x int)"),
+    (
+        "arguments",
+        "CREATE FUNCTION f(t text, c text DEFAULT 'x') RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('CREATE TABLE %I (%I int)', t, c); END $$; SELECT f('a'); SELECT f('b', 'y'); DO $$ BEGIN PERFORM f('c', 'z'); END $$",
+    ),
+    (
+        "a positional argument",
+        "CREATE FUNCTION f(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE TABLE ' || $1 || ' ()'; END $$; SELECT f('a')",
+    ),
+    (
+        "a procedure",
+        "CREATE PROCEDURE p(t text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('CREATE TABLE %I (x int)', t); END $$; CALL p('a')",
+    ),
+    (
+        "a call from a call",
+        "CREATE FUNCTION g() RETURNS void LANGUAGE sql AS $$ CREATE TABLE a (x int) $$; CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM g(); RETURN 1; END $$; DO $$ DECLARE n int; BEGIN n := f(); END $$",
+    ),
+    (
+        "a declaration calls",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (x int); RETURN 1; END $$; DO $$ DECLARE n int := f(); BEGIN NULL; END $$",
+    ),
+    (
+        "a trigger does not run",
+        "CREATE TABLE t (x int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE a (x int); RETURN NEW; END $$; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+    ),
+    (
+        "blocks inside of blocks",
+        "DO $$ BEGIN CREATE TABLE a (x int); BEGIN CREATE TABLE b (x int); EXCEPTION WHEN duplicate_table THEN NULL; END; <<l>> BEGIN CREATE TABLE c (x int); END l; END $$",
+    ),
+    (
+        "its own search_path",
+        "CREATE SCHEMA s; CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql SET search_path = s AS $$ BEGIN CREATE TABLE a (x int); END $$; SELECT f(); CREATE TABLE b (x int)",
+    ),
     ("CASE inside of SQL", "DO $$ BEGIN CREATE TABLE a AS SELECT CASE WHEN true THEN 1 END AS x; CREATE TABLE b (y int); END $$"),
     ("quotes as people write them", "DO 'BEGIN EXECUTE ''CREATE TABLE a (x text DEFAULT ''''y'''')''; END'"),
 ];
@@ -71,12 +107,18 @@ fn doubt_is_kept() {
         let ops = crate::lower::lower_text(sql).remove(0).ops;
         ops.iter().skip(1).map(|o| ((&o.kind).into(), o.conditional)).collect()
     };
-    assert_eq!(flags("DO $$ BEGIN IF x THEN DROP TABLE a; ELSE DROP TABLE b; END IF; DROP TABLE c; END $$"), [("drop", true), ("drop", true), ("drop", false)]);
+    assert_eq!(
+        flags("DO $$ BEGIN IF x THEN DROP TABLE a; ELSE DROP TABLE b; END IF; DROP TABLE c; END $$"),
+        [("drop", true), ("drop", true), ("drop", false)]
+    );
     assert_eq!(
         flags("DO $$ BEGIN DROP TABLE a; BEGIN DROP TABLE b; EXCEPTION WHEN others THEN DROP TABLE c; END; DROP TABLE d; END $$"),
         [("drop", false), ("drop", true), ("drop", true), ("drop", false)]
     );
-    assert_eq!(flags("DO $$ BEGIN CASE x WHEN 1 THEN DROP TABLE a; END CASE; WHILE y LOOP DROP TABLE b; END LOOP; END $$"), [("drop", true), ("drop", true)]);
+    assert_eq!(
+        flags("DO $$ BEGIN CASE x WHEN 1 THEN DROP TABLE a; END CASE; WHILE y LOOP DROP TABLE b; END LOOP; END $$"),
+        [("drop", true), ("drop", true)]
+    );
     // A variable that a loop or a query sets is not known.
     for sql in [
         "DO $$ DECLARE t text := 'a'; BEGIN FOR i IN 1..2 LOOP EXECUTE 'DROP TABLE ' || t; t := 'b'; END LOOP; END $$",
