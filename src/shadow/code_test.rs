@@ -130,3 +130,28 @@ fn doubt_is_kept() {
         assert!(!flags(sql).iter().any(|(k, _)| *k == "drop"), "{sql}: {:?}", flags(sql));
     }
 }
+
+/// A call takes the locks that the body of the function takes.
+#[test]
+fn a_call_has_the_effects_of_the_body() {
+    use super::trace::{differences, trace};
+    use crate::history::Script;
+    use crate::source::SourceFile;
+    let setup = "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE TABLE u (a int); CREATE TABLE w (a int);
+        CREATE FUNCTION f(c text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('ALTER TABLE t ADD %I int DEFAULT random()', c); RETURN 1; END $$;
+        CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS $$ BEGIN TRUNCATE u; PERFORM f('y'); END $$;
+        CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN LOCK TABLE w IN SHARE MODE; END $$";
+    let shadow = Shadow::start(&super::tests::options()).expect("starts");
+    let base = shadow.database().expect("database");
+    base.connect().expect("session").run(setup).expect("loads");
+    for sql in ["SELECT f('x')", "SELECT g()", "CALL p()", "INSERT INTO u SELECT f('z')"] {
+        let mut catalog = Catalog::new(shadow.pg());
+        replay::apply(&crate::lower::lower_text(setup), &Execution::new(false, Send::Statement), &mut catalog);
+        let source = SourceFile::new("x.sql", sql);
+        let execution = Execution::new(false, Send::Statement);
+        let judged = replay::judge(&source, crate::lower::lower(&source, &[source.full_span()]), &execution, &mut catalog);
+        let seen = trace(&base, &Script::whole(source, execution)).expect("traced");
+        let found = differences(&judged.statements[0].effects, &seen[0].observed);
+        assert!(found.is_empty(), "{sql}: {found:?}");
+    }
+}
