@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::compat::Undo;
 use crate::diagnostic::Severity;
+use crate::history::History;
 use crate::op::Understood;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict};
 use crate::rules::{Checked, Checker, RuleSet, Selection};
@@ -95,6 +96,12 @@ fn report(project: &Project, rules: &RuleSet, judged: &[Judged], checked: Vec<Ch
         suppressed: checked.iter().map(|c| c.suppressed).sum(),
         diagnostics,
         verdict,
-        notes: project.histories.iter().flat_map(|h| h.notes.iter().cloned()).collect(),
+        notes: project.histories.iter().flat_map(|h| h.notes.iter().cloned().chain(file_notes(h))).collect(),
     }
+}
+
+/// How the runner takes the files that were asked for, where that is not what their authors expect.
+fn file_notes(h: &History) -> impl Iterator<Item = String> {
+    let asked = h.selected.iter().filter_map(|i| h.migrations.get(*i));
+    asked.flat_map(|m| m.notes.iter().map(|n| format!("{}: {n}", m.up.source.path().display())))
 }
