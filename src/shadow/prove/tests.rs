@@ -26,7 +26,10 @@ fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
     let script = replay::judge(&direct.source, statements, &execution, &mut catalog);
     let answers: Vec<_> = answers.iter().flat_map(|a| parse_map(a).expect("an answer")).collect();
     let context = Context { migration: "2".into(), source: "2.sql".into(), source_sha256: String::new(), framework: "plain".into() };
-    let Outcome::Planned(p) = plan(&script, &answers, &PlanOptions::default(), &context) else { panic!("no plan") };
+    let p = match plan(&script, &answers, &PlanOptions::default(), &context) {
+        Outcome::Planned(p) => p,
+        other => panic!("{sql}: {other:?}"),
+    };
     let input = ProofInput { before: vec![base], direct, catalog_before, catalog_after: catalog, rows: 20, seed: 1 };
     (*p, input)
 }
