@@ -28,9 +28,13 @@ pub mod trace;
 mod values;
 
 #[cfg(test)]
+mod code_test;
+#[cfg(test)]
 mod facts_test;
 #[cfg(test)]
 mod render_test;
+#[cfg(all(test, unix))]
+mod runner_test;
 #[cfg(test)]
 mod seed_test;
 #[cfg(test)]

@@ -14,14 +14,15 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
     if source.slice(s.span).contains("{{") {
         return Outcome::default();
     }
+    let mut optional = Vec::new();
     let (theirs, ours): (Vec<String>, Vec<Op>) = match &first.kind {
         OpKind::DoBlock { language, .. } if language == "plpgsql" => {
             // Not our concern if it cannot be read: a server refuses it, too.
-            let Some(found) = plpgsql(source.slice(s.span)) else { return Outcome::default() };
+            let Some(found) = plpgsql(source.slice(s.span), &mut optional) else { return Outcome::default() };
             (found, s.ops[1..].to_vec())
         }
         OpKind::CreateFunction(f) if f.language == "plpgsql" && !f.body.is_empty() => {
-            let Some(found) = plpgsql(source.slice(s.span)) else { return Outcome::default() };
+            let Some(found) = plpgsql(source.slice(s.span), &mut optional) else { return Outcome::default() };
             (found, f.body_ops.clone())
         }
         OpKind::CreateFunction(f)
@@ -48,7 +49,8 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
     }
     let mut out = Outcome::default();
     let mut unmatched: Vec<(String, Option<Outcome>)> = Vec::new();
-    'theirs: for text in theirs {
+    let wanted = theirs.len();
+    'theirs: for (i, text) in theirs.into_iter().chain(optional).enumerate() {
         let Ok(mut parsed) = tree::parse(&text) else { continue };
         let Some(parsed) = parsed.pop() else { continue };
         if NO_EFFECT.contains(&parsed.kind.as_str()) {
@@ -67,7 +69,9 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
                 near = Some(o);
             }
         }
-        unmatched.push((text, near));
+        if i < wanted {
+            unmatched.push((text, near));
+        }
     }
     for (text, near) in unmatched {
         let words = text.split_whitespace().next().unwrap_or("").to_ascii_uppercase();
@@ -75,6 +79,10 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
         out.wrong.push((format!("code: {words} is not found"), format!("{}{near}", crate::judge::shorten(&text))));
     }
     for group in left {
+        // EXECUTE of a text that is known, though it is no literal.
+        if source.slice(group[0].span).get(..7).is_some_and(|w| w.eq_ignore_ascii_case("execute")) {
+            continue;
+        }
         let kind: &str = (&group[0].kind).into();
         let words = match write::statement(&group, source) {
             Some(Ok(sql)) => sql,
@@ -87,21 +95,28 @@ pub fn compare(source: &SourceFile, s: &Statement) -> Outcome {
 }
 
 /// Statements that the language's own parser finds: static SQL, PERFORM, CALL, EXECUTE of a literal, queries of RETURN QUERY and FOR.
-fn plpgsql(statement: &str) -> Option<Vec<String>> {
+/// `optional` gets expressions that are assigned: those that call something are followed in blocks that run.
+fn plpgsql(statement: &str, optional: &mut Vec<String>) -> Option<Vec<String>> {
     let tree = pg_query::parse_plpgsql(statement).ok()?;
     let mut out = Vec::new();
-    walk(&tree, &mut out);
+    walk(&tree, &mut out, optional);
     Some(out)
 }
 
-fn walk(v: &Value, out: &mut Vec<String>) {
+fn walk(v: &Value, out: &mut Vec<String>, optional: &mut Vec<String>) {
     let query =
         |v: Option<&Value>| v.and_then(|e| e.get("PLpgSQL_expr")).and_then(|e| e.get("query")).and_then(Value::as_str).map(str::to_string);
     match v {
-        Value::Array(list) => list.iter().for_each(|v| walk(v, out)),
+        Value::Array(list) => list.iter().for_each(|v| walk(v, out, optional)),
         Value::Object(o) => {
             for (kind, inner) in o {
                 match kind.as_str() {
+                    "PLpgSQL_stmt_assign" => {
+                        let value = query(inner.get("expr"))
+                            .and_then(|q| Some(q.split_once(":=").or_else(|| q.split_once('='))?.1.trim().to_string()));
+                        optional.extend(value.map(|v| format!("SELECT {v}")));
+                    }
+                    "PLpgSQL_var" => optional.extend(query(inner.get("default_val")).map(|v| format!("SELECT {v}"))),
                     "PLpgSQL_stmt_execsql" => out.extend(query(inner.get("sqlstmt"))),
                     "PLpgSQL_stmt_perform" | "PLpgSQL_stmt_call" => out.extend(query(inner.get("expr"))),
                     "PLpgSQL_stmt_return_query" | "PLpgSQL_stmt_fors" | "PLpgSQL_stmt_open" => {
@@ -117,7 +132,7 @@ fn walk(v: &Value, out: &mut Vec<String>) {
                     }
                     _ => {}
                 }
-                walk(inner, out);
+                walk(inner, out, optional);
             }
         }
         _ => {}
