@@ -2,9 +2,11 @@
 
 mod check;
 mod effects;
+mod fix;
 mod inspect;
 mod plan;
 mod project;
+mod settings;
 mod verify;
 
 use std::io::{self, IsTerminal, Write};
@@ -46,6 +48,8 @@ enum Color {
 enum Command {
     /// Report what blocks the running system, breaks release N-1, or cannot be undone.
     Check(check::CheckArgs),
+    /// Write today's findings into a file, so that `check` reports new ones only.
+    Baseline(check::BaselineArgs),
     /// Print what each statement locks, rewrites, scans, builds and breaks.
     Effects(effects::EffectsArgs),
     /// Turn an unsafe migration into expand, migrate and contract, each step with its undo.
@@ -130,6 +134,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let style = style(cli);
     let code = match &cli.command {
         Command::Check(args) => check::run(args, style, &mut out)?,
+        Command::Baseline(args) => check::write_baseline(args, &mut out)?,
         Command::Effects(args) => effects::run(args, &mut out)?,
         Command::Plan(args) => plan::run(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,

@@ -110,8 +110,10 @@ impl Project {
     /// The built-in rules and the user's own.
     pub fn rules(&self) -> Result<RuleSet, CliError> {
         let mut set = RuleSet::built_in().clone();
-        for (name, text) in config::rule_files(&self.config.rules.paths)? {
-            set = set.with(Rule::parse("own", &name, &text)?);
+        for (path, text) in config::rule_files(&self.config.rules.paths)? {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let said = |error| CliError::Usage(format!("{}: {error}\n  `airlock rules --check {0}` shows all of it", path.display()));
+            set = set.with(Rule::parse("own", &name, &text).map_err(said)?);
         }
         Ok(set)
     }

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, ConKind, Relation};
-use crate::compat::Broken;
+use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
 use crate::op::{
-    AlterAction, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpaqueReason, QName, Statement,
+    AlterAction, AlterTag, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpTag, OpaqueReason, QName, Statement,
     TableConstraint, Volatility,
 };
 use crate::replay::{Replayed, ReplayedScript};
 
-use super::{Facts, Value};
+use super::knowledge::old_name;
+use super::{Facts, Knowledge, Value};
 
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
-pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
+pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
     let mut out = Vec::new();
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
@@ -22,7 +23,8 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
-        let place = Place { script, r, held: &held.1 };
+        let queries = known.broken_queries(r);
+        let place = Place { script, r, held: &held.1, known, queries: &queries };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             out.extend(place.operation(i, op));
@@ -61,11 +63,13 @@ struct Place<'a> {
     script: &'a ReplayedScript,
     r: &'a Replayed,
     held: &'a [String],
+    known: &'a Knowledge,
+    queries: &'a [BrokenQuery],
 }
 
 impl Place<'_> {
     fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, object: String::new() };
+        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, ..Facts::default() };
         f.text("op", op);
         f.text("command", self.r.statement.command);
         f.set("pg", Value::Number(self.r.before.pg.0.into()));
@@ -111,6 +115,8 @@ impl Place<'_> {
         f.flag("nested", op.nested);
         self.about(&mut f, op);
         self.effects(&mut f, i);
+        f.op = Some(i);
+        self.known.sizes(&mut f);
         let mut out = vec![f];
         if let OpKind::CreateTable(t) = &op.kind {
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
@@ -132,6 +138,7 @@ impl Place<'_> {
         f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
         if let Some(r) = rel {
             f.flag("table.partitioned", r.partition_by.is_some());
+            f.tables.push(old_name(self.script, r));
         }
     }
 
@@ -167,6 +174,8 @@ impl Place<'_> {
                 if let Some(t) = self.r.before.relation(i.table) {
                     f.text("table", t.name.as_str());
                     f.flag("table.existed", is_old(self.script, t));
+                    f.flag("table.partitioned", t.partition_by.is_some());
+                    f.tables.push(old_name(self.script, t));
                 }
             }
         }
@@ -209,6 +218,7 @@ impl Place<'_> {
             f.text("referenced", fk.table.to_string());
             let rel = self.r.before.relation_by(&fk.table);
             f.flag("referenced.existed", rel.is_none_or(|r| is_old(self.script, r)));
+            f.tables.extend(rel.map(|r| old_name(self.script, r)));
         }
     }
 
@@ -415,6 +425,9 @@ impl Place<'_> {
         }
         f.set("breaks", Value::List(words));
         f.text("undo", self.r.compat.undo.to_string());
+        let queries: Vec<&BrokenQuery> =
+            self.queries.iter().filter(|q| !several || q.because.is_none() || because.is_none() || q.because == because).collect();
+        self.known.queries(f, &queries);
     }
 }
 
@@ -460,4 +473,20 @@ fn name(op: &Op) -> String {
         OpKind::Query(_) => "select".to_string(),
         k => <&str>::from(k).to_string(),
     }
+}
+
+/// Every value that the fact `op` can have.
+pub fn op_names() -> Vec<String> {
+    use strum::IntoEnumIterator;
+    let kebab = |k: ObjectKind| k.to_string().to_lowercase();
+    let mut out: Vec<String> = ["statement", "file", "insert", "update", "delete", "merge", "grant", "revoke", "select"].map(String::from).into();
+    out.extend(["check", "not-null", "unique", "primary-key", "foreign-key", "exclude"].map(|k| format!("add-{k}")));
+    out.extend(ObjectKind::iter().flat_map(|k| [format!("drop-{}", kebab(k)), format!("rename-{}", kebab(k))]));
+    out.extend(OpTag::iter().map(|t| <&str>::from(t).to_string()));
+    out.extend(AlterTag::iter().map(|t| <&str>::from(t).to_string()));
+    // These are never the name of an operation: the names above stand for them.
+    out.retain(|n| !matches!(n.as_str(), "alter" | "drop" | "rename" | "dml" | "query" | "add-constraint" | "rename-to"));
+    out.sort();
+    out.dedup();
+    out
 }

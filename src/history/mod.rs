@@ -10,6 +10,7 @@ mod read;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::source::{SourceFile, Span};
 
 pub use names::natural;
 pub use read::read_sql;
+pub use write::{write_atomically, write_sql};
 
 /// How the runner sends a script to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +151,10 @@ pub enum HistoryError {
     NotFound(PathBuf),
     #[error("{}: cannot be read: {error}", path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{}: cannot be written: {error}", path.display())]
+    Unwritable { path: PathBuf, error: std::io::Error },
+    #[error("{}: it changed while it was being checked; nothing was written, run it again", .0.display())]
+    Changed(PathBuf),
     #[error("{}:{line}: byte {offset} is not UTF-8; convert the file (`iconv -t UTF-8`)", path.display())]
     NotUtf8 { path: PathBuf, line: usize, offset: usize },
     #[error("{}: no `.sql` file here or below", .0.display())]

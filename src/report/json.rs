@@ -23,6 +23,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         },
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "suppressed": report.suppressed,
+        "known": report.known,
         "notes": report.notes,
         "verdict": {
             "code_rollback": report.verdict.code_rollback.to_string(),
@@ -42,6 +43,7 @@ fn diagnostic(d: &Diagnostic) -> Value {
         "label": d.label,
         "help": d.help,
         "object": d.object,
+        "fingerprint": d.fingerprint(),
         "statement": d.source.slice(d.statement),
         "fix": d.fix.as_ref().map(|f| fix(&d.source, f)),
         "related": d.related.iter().map(|(span, label)| {

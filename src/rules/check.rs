@@ -1,38 +1,13 @@
-//! Facts × rules → diagnostics, with suppressions.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Facts × rules → diagnostics.
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, collect};
+use crate::facts::{Facts, Value, collect};
 use crate::replay::ReplayedScript;
-use crate::source::{SuppressionScope, suppressions};
+use crate::stats::Size;
 
 use super::format::fill;
-use super::{Rule, RuleSet};
-
-/// Which rules speak, and how loudly.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// Rules, groups or tags; empty: the default ones. `all` is every rule.
-    pub select: Vec<String>,
-    pub ignore: Vec<String>,
-    pub severity: BTreeMap<String, Severity>,
-}
-
-impl Selection {
-    fn names(rule: &Rule, list: &[String]) -> bool {
-        list.iter().any(|n| n == "all" || *n == rule.name || *n == rule.group || rule.tags.contains(n))
-    }
-
-    pub fn includes(&self, rule: &Rule) -> bool {
-        let selected = if self.select.is_empty() { rule.default } else { Self::names(rule, &self.select) };
-        selected && !Self::names(rule, &self.ignore)
-    }
-
-    fn severity_of(&self, rule: &Rule) -> Severity {
-        self.severity.get(&rule.name).copied().unwrap_or(rule.severity)
-    }
-}
+use super::selection::Selection;
+use super::{Rule, RuleSet, fix, suppress};
 
 #[derive(Debug, Clone, Default)]
 pub struct Checked {
@@ -40,25 +15,44 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// Findings that a comment allows.
     pub suppressed: usize,
+    /// Findings about release N-1 that no query of a complete workload bears out.
+    pub unused: usize,
 }
 
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
-    let active: Vec<&Rule> = rules.iter().filter(|r| selection.includes(r)).collect();
-    let mut found = Vec::new();
-    for facts in collect(script) {
+    let (found, unused) = find(rules, script, selection);
+    let fixed = found.into_iter().map(|(rule, facts, mut d)| {
+        d.fix = fix::offer(rules, rule, script, &facts, selection);
+        d
+    });
+    let mut out = suppress::apply(rules, script, fixed.collect(), &selection.suppressions);
+    out.unused = unused;
+    out
+}
+
+/// What the rules find, with the facts that they found it by; comments are not looked at. Beside it: findings that a complete workload refutes.
+pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &Selection) -> (Vec<(&'r Rule, Facts, Diagnostic)>, usize) {
+    let active: Vec<&Rule> = rules.iter().filter(|r| selection.may_include(r)).collect();
+    let (mut found, mut unused) = (Vec::new(), 0);
+    for facts in collect(script, &selection.knowledge) {
         for rule in &active {
-            if rule.when.iter().any(|w| w.holds(&facts)) {
-                found.push(diagnostic(rule, script, &facts, selection.severity_of(rule)));
+            if rule.when.iter().any(|w| w.holds(&facts)) && selection.includes(rule, &facts) {
+                match diagnostic(rule, script, &facts, selection) {
+                    Some(d) => found.push((*rule, facts.clone(), d)),
+                    None => unused += 1,
+                }
             }
         }
     }
-    suppress(rules, script, found)
+    (found, unused)
 }
 
-fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
-    Diagnostic {
+/// `None`: a complete workload shows that nothing of release N-1 breaks.
+fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, selection: &Selection) -> Option<Diagnostic> {
+    let asked = selection.severity_of(rule, facts);
+    let mut d = Diagnostic {
         rule: rule.name.clone(),
-        severity,
+        severity: asked.unwrap_or(rule.severity),
         source: script.source.clone(),
         span: facts.span,
         statement: facts.statement,
@@ -68,68 +62,60 @@ fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Sev
         help: fill(&rule.help, facts),
         fix: None,
         object: facts.object.clone(),
+    };
+    if rule.scales {
+        scale(&mut d, facts, selection, asked.is_some());
     }
+    workload(&mut d, rule, facts, asked.is_some()).then_some(d)
 }
 
-fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) -> Checked {
-    let comments = suppressions(&script.source);
-    let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let mut out = Checked::default();
-    let line = |offset: u32| script.source.position(offset).line;
-    for d in found {
-        // A comment above a statement speaks of the statement, one beside a line of that line.
-        let lines = [line(d.span.start), line(d.statement.start)];
-        let mut allowed = false;
-        for (i, c) in comments.iter().enumerate() {
-            let here = match c.scope {
-                SuppressionScope::File => true,
-                SuppressionScope::Line(n) => lines.contains(&n),
-            };
-            for (j, (name, _)) in c.rules.iter().enumerate() {
-                if here && *name == d.rule {
-                    used.insert((i, j));
-                    allowed = true;
-                }
-            }
-        }
-        if allowed {
-            out.suppressed += 1;
-        } else {
-            out.diagnostics.push(d);
-        }
+/// What hurts for as long as a table is read hurts little on a small one. A severity that was asked for stays.
+fn scale(d: &mut Diagnostic, facts: &Facts, selection: &Selection, fixed: bool) {
+    let known: Vec<Size> = facts.sizes.iter().flatten().copied().collect();
+    let Some(largest) = known.iter().max_by_key(|s| (s.rows, s.bytes)) else { return };
+    let small = known.len() == facts.sizes.len() && known.iter().all(|s| s.is_small(selection.knowledge.small));
+    if small && !fixed {
+        d.severity = d.severity.min(Severity::Advice);
     }
-    // A file of several migrations (Liquibase) is checked part by part: a comment is judged where it stands.
-    let inside =
-        |at: u32| script.statements.is_empty() || script.statements.iter().any(|s| s.statement.span.end >= at) || comments.len() == 1;
-    for (i, c) in comments.iter().enumerate() {
-        for (j, (name, span)) in c.rules.iter().enumerate() {
-            let (rule, message, help) = if !rules.knows(name) {
-                let near = rules.suggest(name).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
-                ("unknown-rule", format!("no rule is called `{name}`"), format!("{near}`airlock rules` lists them"))
-            } else if !used.contains(&(i, j)) && inside(span.start) {
-                (
-                    "unused-suppression",
-                    format!("`{name}` found nothing here: the comment allows nothing"),
-                    "remove the name, or the comment".to_string(),
-                )
-            } else {
-                continue;
-            };
-            out.diagnostics.push(Diagnostic {
-                rule: rule.into(),
-                severity: Severity::Warning,
-                source: script.source.clone(),
-                span: *span,
-                statement: c.span,
-                message,
-                label: String::new(),
-                related: Vec::new(),
-                help,
-                fix: None,
-                object: name.clone(),
-            });
-        }
+    d.message.push_str(&if small { format!(" (small: {largest})") } else { format!(" ({largest})") });
+}
+
+/// Names the queries that break; `false`: there are none, and the workload is all that there is.
+fn workload(d: &mut Diagnostic, rule: &Rule, facts: &Facts, fixed: bool) -> bool {
+    let has_tag = |t: &str| rule.tags.iter().any(|x| x == t);
+    let list = |name: &str| match facts.get(name) {
+        Some(Value::List(l)) => l.as_slice(),
+        _ => &[],
+    };
+    let Some(Value::Bool(complete)) = facts.get("workload.complete") else { return true };
+    if !has_tag("rollback") {
+        return true;
     }
-    out.diagnostics.sort_by_key(|d| (d.span.start, std::cmp::Reverse(d.severity), d.rule.clone()));
-    out
+    let queries = list("breaks.queries");
+    let mut say = |words: String| {
+        if !d.help.is_empty() {
+            d.help.push('\n');
+        }
+        d.help.push_str(&words);
+    };
+    if !queries.is_empty() {
+        let more = if queries.len() > 5 { format!(" and {} more", queries.len() - 5) } else { String::new() };
+        say(format!("release N-1 runs it: {}{more}", queries[..queries.len().min(5)].join(", ")));
+        return true;
+    }
+    if list("breaks").is_empty() {
+        return true;
+    }
+    if !complete {
+        say("no query of the workload breaks, but the workload is not said to be complete".to_string());
+        return true;
+    }
+    if !has_tag("data-loss") {
+        return false;
+    }
+    say("no query of the workload breaks; what remains is that data goes".to_string());
+    if !fixed {
+        d.severity = Severity::Advice;
+    }
+    true
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::diagnostic::Severity;
 use crate::facts;
 
+use super::fix::{self, FixTemplate};
 use super::matching::When;
 use super::nearest;
 
@@ -25,6 +26,10 @@ pub struct Rule {
     pub label: String,
     pub help: String,
     pub when: Vec<When>,
+    /// What it finds hurts for as long as a table is read or written: on a small table it is advice.
+    pub scales: bool,
+    /// Text edits that mend it, best first.
+    pub fixes: Vec<FixTemplate>,
     pub examples: Vec<Example>,
 }
 
@@ -69,6 +74,10 @@ struct File {
     #[serde(default)]
     help: String,
     when: Vec<toml::Table>,
+    #[serde(default)]
+    scales: bool,
+    #[serde(default)]
+    fix: Option<fix::OneOrMany>,
     example: Vec<Example>,
 }
 
@@ -90,7 +99,11 @@ impl Rule {
         if when.is_empty() {
             return Err(invalid("`[[when]]` is missing: it would match nothing".into()));
         }
-        let mut asked: Vec<String> = when.iter().flat_map(When::facts).collect();
+        let fixes = match file.fix {
+            Some(f) => f.parse().map_err(&invalid)?,
+            None => Vec::new(),
+        };
+        let mut asked: Vec<String> = when.iter().chain(fixes.iter().flat_map(|f| &f.when)).flat_map(When::facts).collect();
         for template in [&file.message, &file.label, &file.help] {
             asked.extend(placeholders(template));
         }
@@ -116,6 +129,8 @@ impl Rule {
             label: file.label,
             help: file.help,
             when,
+            scales: file.scales,
+            fixes,
             examples: file.example,
         })
     }

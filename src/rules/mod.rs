@@ -1,17 +1,28 @@
 //! Rules: loaded from TOML, matched against facts, reported as diagnostics.
 
+mod anchors;
+mod baseline;
 mod check;
+mod fix;
+#[cfg(test)]
+mod fix_tests;
+mod foreign;
 mod format;
 mod matching;
 mod page;
+mod selection;
+mod suppress;
 #[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
 
-pub use check::{Checked, Selection, check};
+pub use baseline::{Baseline, Compared, Entry};
+pub use check::{Checked, check};
+pub use fix::{Draft, apply, mend};
 pub use format::{Example, Rule, RuleError};
 pub use page::page;
+pub use selection::{Override, Selection, SuppressionPolicy, path_globs, table_globs};
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
@@ -19,6 +30,7 @@ include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 pub const ABOUT_SUPPRESSIONS: &[(&str, &str)] = &[
     ("unused-suppression", "A comment allows a rule that found nothing there"),
     ("unknown-rule", "A comment names a rule that does not exist"),
+    ("missing-reason", "A comment allows a finding and does not say why; checked where `[suppressions] require-reason = true`"),
 ];
 
 /// Every rule that is known.

@@ -5,7 +5,7 @@ mod suppress;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use suppress::{Suppression, SuppressionScope, suppressions};
+pub use suppress::{Dialect, Suppression, SuppressionScope, comments, suppressions};
 
 /// A half-open range of bytes in one file's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
