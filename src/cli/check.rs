@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::history::HistoryError;
 use crate::op::Understood;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict, plural};
-use crate::rules::{self, Baseline, Checked};
+use crate::rules::{self, Baseline, Checked, RuleSet};
 
 use super::fix::{self, FixArgs};
 use super::project::{Judged, Project};
@@ -29,7 +29,7 @@ pub struct CheckArgs {
     rules: RuleArgs,
     #[command(flatten)]
     fix: FixArgs,
-    /// text, concise, json or github.
+    /// text, concise, json, json-lines, sarif, github, markdown, gitlab, junit or rdjson.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format, env = "AIRLOCK_OUTPUT_FORMAT")]
     output_format: Option<Format>,
     /// Write the report into a file instead of the standard output.
@@ -74,11 +74,11 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
         }
     }
     let checked: Vec<Checked> = judged.par_iter().map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path()))).collect();
-    let mut report = report(&project, &judged, checked);
+    let mut report = report(&project, &settings.rules, &judged, checked);
     report.notes.extend(settings.notes);
     report.notes.extend(notes);
     if let Some(known) = known {
-        forget(&mut report, &known, &judged);
+        forget(&mut report, &known);
     }
     // Only where human text would have been.
     let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
@@ -129,10 +129,8 @@ fn baseline(project: &Project, asked: Option<&PathBuf>) -> Result<Option<Baselin
 }
 
 /// Takes the known findings out of the report.
-fn forget(report: &mut Report, known: &Baseline, judged: &[Judged]) {
-    let checked: Vec<String> =
-        judged.iter().map(|j| j.script.source.path().to_string_lossy().replace('\\', "/")).collect::<BTreeSet<_>>().into_iter().collect();
-    let c = known.compare(std::mem::take(&mut report.diagnostics), &checked);
+fn forget(report: &mut Report, known: &Baseline) {
+    let c = known.compare(std::mem::take(&mut report.diagnostics), &report.checked);
     report.diagnostics = c.new;
     report.known = c.known;
     if !c.stale.is_empty() {
@@ -166,7 +164,7 @@ fn statistics(report: &Report, format: Format, out: &mut dyn Write) -> Result<()
     Ok(())
 }
 
-fn report(project: &Project, judged: &[Judged], checked: Vec<Checked>) -> Report {
+fn report(project: &Project, rules: &RuleSet, judged: &[Judged], checked: Vec<Checked>) -> Report {
     let mut statements = Statements::default();
     let mut verdict = Verdict { code_rollback: CodeRollback::Ok, schema_rollback: Undo::Lossless };
     for j in judged {
@@ -187,12 +185,16 @@ fn report(project: &Project, judged: &[Judged], checked: Vec<Checked>) -> Report
     if unused > 0 {
         notes.push(format!("workload: {} left out, because no query of release N-1 breaks", plural(unused, "finding")));
     }
+    let diagnostics: Vec<Diagnostic> = checked.iter().flat_map(|c| c.diagnostics.iter().cloned()).collect();
+    let found: BTreeSet<&str> = diagnostics.iter().map(|d| d.rule.as_str()).collect();
     Report {
+        rules: rules.iter().filter(|r| found.contains(r.name.as_str())).map(|r| r.info()).collect(),
+        checked: files.iter().map(|p| p.to_string_lossy().replace('\\', "/")).collect(),
         files: files.len(),
         statements,
         suppressed: checked.iter().map(|c| c.suppressed).sum(),
         known: 0,
-        diagnostics: checked.into_iter().flat_map(|c| c.diagnostics).collect(),
+        diagnostics,
         verdict,
         notes,
     }
