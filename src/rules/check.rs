@@ -8,6 +8,7 @@ use crate::replay::ReplayedScript;
 use crate::source::{SuppressionScope, suppressions};
 
 use super::format::fill;
+use super::matching::When;
 use super::{Rule, RuleSet};
 
 /// Which rules speak, and how loudly.
@@ -47,25 +48,25 @@ pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) ->
     let mut found = Vec::new();
     for facts in collect(script) {
         for rule in &active {
-            if rule.when.iter().any(|w| w.holds(&facts)) {
-                found.push(diagnostic(rule, script, &facts, selection.severity_of(rule)));
+            if let Some(when) = rule.when.iter().find(|w| w.holds(&facts)) {
+                found.push(diagnostic(rule, when, script, &facts, selection.severity_of(rule)));
             }
         }
     }
     suppress(rules, script, found)
 }
 
-fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
+fn diagnostic(rule: &Rule, when: &When, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
     Diagnostic {
         rule: rule.name.clone(),
         severity,
         source: script.source.clone(),
         span: facts.span,
         statement: facts.statement,
-        message: fill(&rule.message, facts),
-        label: fill(&rule.label, facts),
+        message: fill(when.message.as_ref().unwrap_or(&rule.message), facts),
+        label: fill(when.label.as_ref().unwrap_or(&rule.label), facts),
         related: Vec::new(),
-        help: fill(&rule.help, facts),
+        help: fill(when.help.as_ref().unwrap_or(&rule.help), facts),
         fix: None,
         object: facts.object.clone(),
     }
