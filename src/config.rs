@@ -59,6 +59,8 @@ pub struct Override {
     /// Turned off there.
     pub ignore: Vec<String>,
     pub severity: BTreeMap<String, Severity>,
+    /// By rule: values for what its file lists under `[options]`; those of `[rules.options]` hold for what is not named.
+    pub options: BTreeMap<String, toml::Table>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -107,6 +109,8 @@ pub struct Rules {
     /// Folders or files of rules in the format of the built-in ones.
     pub paths: Vec<PathBuf>,
     pub severity: BTreeMap<String, Severity>,
+    /// By rule: values for what its file lists under `[options]`.
+    pub options: BTreeMap<String, toml::Table>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

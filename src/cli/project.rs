@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::history::{self, Execution, History, Script, Send};
 use crate::op::{PgVersion, Statement};
 use crate::replay::{self, ReplayedScript};
@@ -115,7 +115,30 @@ impl Project {
             let said = |error| CliError::Usage(format!("{}: {error}\n  `airlock rules --check {0}` shows all of it", path.display()));
             set = set.with(Rule::parse("own", &name, &text).map_err(said)?);
         }
+        for (name, values) in &self.config.rules.options {
+            let rule = with_options(&set, name, values).map_err(|m| self.in_config(name, m))?;
+            set = set.with(rule);
+        }
         Ok(set)
+    }
+
+    /// An error about a name in the configuration, with file and line.
+    pub fn in_config(&self, name: &str, message: String) -> ConfigError {
+        match &self.config.origin {
+            Some(o) => o.invalid(name, message),
+            None => ConfigError::Invalid { path: config::FILE_NAME.into(), line: None, message },
+        }
+    }
+}
+
+/// A rule with other options. `Err`: what is wrong with its name or an option.
+pub fn with_options(set: &RuleSet, name: &str, values: &toml::Table) -> Result<Rule, String> {
+    match set.get(name) {
+        Some(rule) => rule.with_options(values).map_err(|e| e.to_string()),
+        None => {
+            let near = set.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            Err(format!("no rule is called `{name}`{near}"))
+        }
     }
 }
 

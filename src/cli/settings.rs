@@ -13,7 +13,7 @@ use crate::stats::{Small, Stats};
 use crate::workload::{self, Workload};
 
 use super::CliError;
-use super::project::{Judged, Project};
+use super::project::{Judged, Project, with_options};
 
 /// Which rules speak, and what they know beside the SQL.
 #[derive(Debug, Clone, Default, Args)]
@@ -50,9 +50,16 @@ impl Settings {
         for o in &config.overrides {
             let bad = |e: globset::Error| {
                 let pattern = e.glob().unwrap_or_default().to_string();
-                CliError::Config(in_config(project, pattern.trim_end_matches("/**"), format!("`{pattern}` is no glob: {}", e.kind())))
+                CliError::Config(project.in_config(pattern.trim_end_matches("/**"), format!("`{pattern}` is no glob: {}", e.kind())))
             };
+            let mut variants = std::collections::BTreeMap::new();
+            for (name, values) in &o.options {
+                let mut all = config.rules.options.get(name).cloned().unwrap_or_default();
+                all.extend(values.clone());
+                variants.insert(name.clone(), with_options(&rules, name, &all).map_err(|m| project.in_config(name, m))?);
+            }
             overrides.push(Override {
+                rules: variants,
                 paths: path_globs(&o.paths).map_err(bad)?,
                 tables: table_globs(&o.tables).map_err(bad)?,
                 // What the command line asks for stands instead of what is asked for elsewhere.
@@ -115,22 +122,15 @@ fn names_are_known(project: &Project, rules: &RuleSet, args: &RuleArgs) -> Resul
     let many = c.rules.select.iter().chain(&c.rules.ignore).chain(c.overrides.iter().flat_map(|o| o.select.iter().chain(&o.ignore)));
     for name in many {
         if !rules.knows(name) && !lists(name) {
-            return Err(in_config(project, name, unknown(name, "rule, group or tag")).into());
+            return Err(project.in_config(name, unknown(name, "rule, group or tag")).into());
         }
     }
     for name in c.rules.severity.keys().chain(c.overrides.iter().flat_map(|o| o.severity.keys())) {
         if !rules.knows(name) {
-            return Err(in_config(project, name, unknown(name, "rule")).into());
+            return Err(project.in_config(name, unknown(name, "rule")).into());
         }
     }
     Ok(())
-}
-
-fn in_config(project: &Project, name: &str, message: String) -> ConfigError {
-    match &project.config.origin {
-        Some(o) => o.invalid(name, message),
-        None => ConfigError::Invalid { path: crate::config::FILE_NAME.into(), line: None, message },
-    }
 }
 
 pub fn read(path: &Path) -> Result<String, CliError> {

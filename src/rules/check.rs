@@ -6,6 +6,7 @@ use crate::replay::ReplayedScript;
 use crate::stats::Size;
 
 use super::format::fill;
+use super::matching::When;
 use super::selection::Selection;
 use super::{Rule, RuleSet, fix, suppress};
 
@@ -31,16 +32,16 @@ pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) ->
 }
 
 /// What the rules find, with the facts that they found it by; comments are not looked at. Beside it: findings that a complete workload refutes.
-pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &Selection) -> (Vec<(&'r Rule, Facts, Diagnostic)>, usize) {
+pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &'r Selection) -> (Vec<(&'r Rule, Facts, Diagnostic)>, usize) {
     let active: Vec<&Rule> = rules.iter().filter(|r| selection.may_include(r)).collect();
     let (mut found, mut unused) = (Vec::new(), 0);
     for facts in collect(script, &selection.knowledge) {
         for rule in &active {
-            if rule.when.iter().any(|w| w.holds(&facts)) && selection.includes(rule, &facts) {
-                match diagnostic(rule, script, &facts, selection) {
-                    Some(d) => found.push((*rule, facts.clone(), d)),
-                    None => unused += 1,
-                }
+            let rule = selection.variant(rule, &facts);
+            let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| selection.includes(rule, &facts)) else { continue };
+            match diagnostic(rule, when, script, &facts, selection) {
+                Some(d) => found.push((rule, facts.clone(), d)),
+                None => unused += 1,
             }
         }
     }
@@ -48,7 +49,7 @@ pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &
 }
 
 /// `None`: a complete workload shows that nothing of release N-1 breaks.
-fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, selection: &Selection) -> Option<Diagnostic> {
+fn diagnostic(rule: &Rule, when: &When, script: &ReplayedScript, facts: &Facts, selection: &Selection) -> Option<Diagnostic> {
     let asked = selection.severity_of(rule, facts);
     let mut d = Diagnostic {
         rule: rule.name.clone(),
@@ -56,10 +57,10 @@ fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, selection: &S
         source: script.source.clone(),
         span: facts.span,
         statement: facts.statement,
-        message: fill(&rule.message, facts),
-        label: fill(&rule.label, facts),
+        message: fill(when.message.as_ref().unwrap_or(&rule.message), facts),
+        label: fill(when.label.as_ref().unwrap_or(&rule.label), facts),
         related: Vec::new(),
-        help: fill(&rule.help, facts),
+        help: fill(when.help.as_ref().unwrap_or(&rule.help), facts),
         fix: None,
         object: facts.object.clone(),
     };

@@ -1,4 +1,7 @@
 //! Rules: loaded from TOML, matched against facts, reported as diagnostics.
+//!
+//! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
+//! `message`, `label` or `help` of its own.
 
 mod anchors;
 mod baseline;
@@ -9,6 +12,7 @@ mod fix_tests;
 mod foreign;
 mod format;
 mod matching;
+mod options;
 mod page;
 mod selection;
 mod suppress;
@@ -62,8 +66,10 @@ impl RuleSet {
 
     /// Adds a user's rule; one with the name of a built-in rule takes its place.
     pub fn with(mut self, rule: Rule) -> Self {
-        self.rules.retain(|r| r.name != rule.name);
-        self.rules.push(rule);
+        match self.rules.iter_mut().find(|r| r.name == rule.name) {
+            Some(r) => *r = rule,
+            None => self.rules.push(rule),
+        }
         self
     }
 

@@ -44,6 +44,8 @@ pub struct Override {
     pub select: Vec<String>,
     pub ignore: Vec<String>,
     pub severity: BTreeMap<String, Severity>,
+    /// Rules with other options.
+    pub rules: BTreeMap<String, Rule>,
 }
 
 /// Globs over paths: `*` stays inside a folder, and a folder stands for everything below it.
@@ -91,6 +93,12 @@ impl Selection {
             on = (on || Self::names(rule, &o.select)) && !Self::names(rule, &o.ignore);
         }
         on && !Self::names(rule, &self.never)
+    }
+
+    /// The rule with the options that hold for what the facts are about.
+    pub fn variant<'r>(&'r self, rule: &'r Rule, facts: &Facts) -> &'r Rule {
+        let here = self.overrides.iter().rev().filter(|o| !o.rules.is_empty() && o.is_about(facts));
+        here.filter_map(|o| o.rules.get(&rule.name)).next().unwrap_or(rule)
     }
 
     fn base(&self, rule: &Rule) -> bool {
