@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::diagnostic::Severity;
 use crate::history::Framework;
 use crate::rules::nearest;
-use crate::source::Dialect;
+use crate::source::{Dialect, line_of, line_with};
 use crate::stats::Small;
 
 pub const FILE_NAME: &str = "airlock.toml";
@@ -159,35 +159,19 @@ impl Config {
         Ok(config)
     }
 
+    /// An error about a name in the file, with the line on which it stands.
+    pub fn invalid(&self, name: &str, message: String) -> ConfigError {
+        match &self.origin {
+            Some(o) => ConfigError::Invalid { path: o.path.clone(), line: line_with(&o.text, name), message },
+            None => ConfigError::Invalid { path: FILE_NAME.into(), line: None, message },
+        }
+    }
+
     /// The nearest `airlock.toml` in the folder or above it.
     pub fn find(start: &Path) -> Option<PathBuf> {
         let start = std::fs::canonicalize(start).ok()?;
         start.ancestors().map(|a| a.join(FILE_NAME)).find(|p| p.is_file())
     }
-}
-
-impl Origin {
-    /// An error about a name in the file, with the line on which it stands.
-    pub fn invalid(&self, name: &str, message: String) -> ConfigError {
-        ConfigError::Invalid { path: self.path.clone(), line: line_with(&self.text, name), message }
-    }
-}
-
-/// Line, counted from 1, of a byte.
-pub fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
-}
-
-/// The first line, comments aside, that holds the name as a word of its own.
-pub fn line_with(text: &str, name: &str) -> Option<usize> {
-    let part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    text.lines()
-        .position(|l| {
-            let l = l.split(" #").next().unwrap_or(l);
-            !l.trim_start().starts_with('#')
-                && l.match_indices(name).any(|(i, _)| !l[..i].ends_with(part) && !l[i + name.len()..].starts_with(part))
-        })
-        .map(|i| i + 1)
 }
 
 /// ``unknown field `x`, expected one of `a`, `b` `` of serde, as a question.

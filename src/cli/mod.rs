@@ -6,7 +6,9 @@ mod fix;
 mod inspect;
 mod plan;
 mod project;
+pub(crate) mod rules;
 mod settings;
+mod stats;
 mod verify;
 
 use std::io::{self, IsTerminal, Write};
@@ -57,25 +59,17 @@ enum Command {
     /// Prove a plan on a scratch Postgres.
     Verify(verify::VerifyArgs),
     /// Explain a rule.
-    Explain {
-        /// Its name, as a finding shows it.
-        rule: String,
-    },
-    /// List the rules.
-    Rules {
-        #[arg(long, default_value = "text")]
-        output_format: ListFormat,
-    },
+    Explain(rules::ExplainArgs),
+    /// List the rules, or validate one of your own.
+    Rules(rules::RulesArgs),
+    /// Write sizes and rates of the tables of a database into a file that `check` reads.
+    Stats(stats::StatsArgs),
+    /// Print the facts about a migration that rules can ask for.
+    Facts(inspect::FactsArgs),
     /// Print the migrations that are found, in order, and how each would be run.
     History(inspect::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
-    Text,
-    Json,
 }
 
 /// Where the schema and the settings come from.
@@ -138,8 +132,10 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Effects(args) => effects::run(args, &mut out)?,
         Command::Plan(args) => plan::run(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,
-        Command::Explain { rule } => inspect::explain(rule, &mut out)?,
-        Command::Rules { output_format } => inspect::rules(*output_format, &mut out)?,
+        Command::Explain(args) => rules::explain(args, style, &mut out)?,
+        Command::Rules(args) => rules::run(args, &mut out)?,
+        Command::Stats(args) => stats::run(args, cli.quiet, &mut out)?,
+        Command::Facts(args) => inspect::facts(args, &mut out)?,
         Command::History(args) => inspect::history(args, &mut out)?,
         Command::Schema(args) => inspect::schema(args, &mut out)?,
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config};
 use crate::history::{self, Execution, History, Script, Send};
 use crate::op::{PgVersion, Statement};
 use crate::replay::{self, ReplayedScript};
@@ -109,25 +109,21 @@ impl Project {
 
     /// The built-in rules and the user's own.
     pub fn rules(&self) -> Result<RuleSet, CliError> {
+        Self::rules_of(&self.config)
+    }
+
+    pub fn rules_of(config: &Config) -> Result<RuleSet, CliError> {
         let mut set = RuleSet::built_in().clone();
-        for (path, text) in config::rule_files(&self.config.rules.paths)? {
+        for (path, text) in config::rule_files(&config.rules.paths)? {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let said = |error| CliError::Usage(format!("{}: {error}\n  `airlock rules --check {0}` shows all of it", path.display()));
             set = set.with(Rule::parse("own", &name, &text).map_err(said)?);
         }
-        for (name, values) in &self.config.rules.options {
-            let rule = with_options(&set, name, values).map_err(|m| self.in_config(name, m))?;
+        for (name, values) in &config.rules.options {
+            let rule = with_options(&set, name, values).map_err(|m| config.invalid(name, m))?;
             set = set.with(rule);
         }
         Ok(set)
-    }
-
-    /// An error about a name in the configuration, with file and line.
-    pub fn in_config(&self, name: &str, message: String) -> ConfigError {
-        match &self.config.origin {
-            Some(o) => o.invalid(name, message),
-            None => ConfigError::Invalid { path: config::FILE_NAME.into(), line: None, message },
-        }
     }
 }
 
@@ -146,7 +142,7 @@ pub fn lower(script: &Script) -> Vec<Statement> {
     crate::lower::lower(&script.source, &script.parts)
 }
 
-fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError> {
+pub fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError> {
     if args.isolated {
         return Ok(Config::default());
     }

@@ -50,13 +50,13 @@ impl Settings {
         for o in &config.overrides {
             let bad = |e: globset::Error| {
                 let pattern = e.glob().unwrap_or_default().to_string();
-                CliError::Config(project.in_config(pattern.trim_end_matches("/**"), format!("`{pattern}` is no glob: {}", e.kind())))
+                CliError::Config(project.config.invalid(pattern.trim_end_matches("/**"), format!("`{pattern}` is no glob: {}", e.kind())))
             };
             let mut variants = std::collections::BTreeMap::new();
             for (name, values) in &o.options {
                 let mut all = config.rules.options.get(name).cloned().unwrap_or_default();
                 all.extend(values.clone());
-                variants.insert(name.clone(), with_options(&rules, name, &all).map_err(|m| project.in_config(name, m))?);
+                variants.insert(name.clone(), with_options(&rules, name, &all).map_err(|m| project.config.invalid(name, m))?);
             }
             overrides.push(Override {
                 rules: variants,
@@ -122,12 +122,12 @@ fn names_are_known(project: &Project, rules: &RuleSet, args: &RuleArgs) -> Resul
     let many = c.rules.select.iter().chain(&c.rules.ignore).chain(c.overrides.iter().flat_map(|o| o.select.iter().chain(&o.ignore)));
     for name in many {
         if !rules.knows(name) && !lists(name) {
-            return Err(project.in_config(name, unknown(name, "rule, group or tag")).into());
+            return Err(project.config.invalid(name, unknown(name, "rule, group or tag")).into());
         }
     }
     for name in c.rules.severity.keys().chain(c.overrides.iter().flat_map(|o| o.severity.keys())) {
         if !rules.knows(name) {
-            return Err(project.in_config(name, unknown(name, "rule")).into());
+            return Err(project.config.invalid(name, unknown(name, "rule")).into());
         }
     }
     Ok(())

@@ -6,16 +6,20 @@
 mod anchors;
 mod baseline;
 mod check;
+pub mod examples;
 mod fix;
 #[cfg(test)]
 mod fix_tests;
 mod foreign;
 mod format;
+mod lint;
 mod matching;
 mod options;
 mod page;
 mod selection;
 mod suppress;
+mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +29,11 @@ pub use baseline::{Baseline, Compared, Entry};
 pub use check::{Checked, check};
 pub use fix::{Draft, apply, mend};
 pub use format::{Example, Rule, RuleError};
+pub use lint::{Problem, problems};
 pub use page::page;
 pub use selection::{Override, Selection, SuppressionPolicy, path_globs, table_globs};
+pub use table::{Need, markdown, needs};
+pub use terminal::draw;
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
@@ -50,6 +57,11 @@ impl RuleSet {
             rules: BUILT_IN.iter().filter_map(|(group, name, text)| Rule::parse(group, name, text).ok()).collect(),
         });
         &SET
+    }
+
+    /// These rules and no others.
+    pub fn of(rules: Vec<Rule>) -> RuleSet {
+        RuleSet { rules }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {

@@ -97,6 +97,23 @@ impl SourceFile {
     }
 }
 
+/// Line, counted from 1, of a byte.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
+}
+
+/// The first line, comments aside, that holds the name as a word of its own.
+pub fn line_with(text: &str, name: &str) -> Option<usize> {
+    let part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.lines()
+        .position(|l| {
+            let l = l.split(" #").next().unwrap_or(l);
+            !l.trim_start().starts_with('#')
+                && l.match_indices(name).any(|(i, _)| !l[..i].ends_with(part) && !l[i + name.len()..].starts_with(part))
+        })
+        .map(|i| i + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
