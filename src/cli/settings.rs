@@ -151,7 +151,7 @@ fn queries(project: &Project, args: &RuleArgs, judged: &[Judged], notes: &mut Ve
     }
     let mut w = Workload { complete: config.complete, role: config.role.clone(), queries: Vec::new() };
     for file in workload_files(paths)? {
-        let name = file.display().to_string().replace('\\', "/");
+        let name = shown(&file);
         w.queries.extend(workload::read(&name, &read(&file)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))?);
     }
     let schemas: Vec<_> = judged.iter().map(|j| &j.script.before).collect();
@@ -173,6 +173,12 @@ fn queries(project: &Project, args: &RuleArgs, judged: &[Judged], notes: &mut Ve
         w.complete = false;
     }
     Ok(Some(w))
+}
+
+/// As people would write it here: the configuration's paths are absolute.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
 
 /// The files themselves, and in folders what looks like a workload, in order of their names.

@@ -134,8 +134,15 @@ impl FixTemplate {
             out.push(Edit { span, text: text(&e.text, place)? });
         }
         out.sort_by_key(|e| e.span);
-        // Two edits at one place would need an order between them.
-        out.windows(2).all(|w| w[0].span.end <= w[1].span.start && w[0].span != w[1].span).then_some(out)
+        // The end of an operation may be the end of its statement: what goes to one place goes there in the order of the rule.
+        let mut merged: Vec<Edit> = Vec::new();
+        for e in out {
+            match merged.last_mut().filter(|last| last.span == e.span && e.span.is_empty()) {
+                Some(last) => last.text.push_str(&e.text),
+                None => merged.push(e),
+            }
+        }
+        merged.windows(2).all(|w| w[0].span.end <= w[1].span.start && w[0].span != w[1].span).then_some(merged)
     }
 }
 

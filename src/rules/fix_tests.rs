@@ -142,7 +142,7 @@ fn cased(word: &str, lower: bool) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// However a statement is spaced, commented and cased: nothing is added but the words of the fix, and nothing is lost.
     #[test]

@@ -8,8 +8,8 @@ pub fn draw(page: &str, width: usize, color: bool) -> String {
     let mut in_code = false;
     let flush = |paragraph: &mut String, out: &mut String| {
         if !paragraph.is_empty() {
-            let (first, rest) = if paragraph.starts_with("- ") { ("", "  ") } else { ("", "") };
-            for line in wrap(paragraph, width, first.len(), rest) {
+            let indent = if paragraph.starts_with("- ") { "  " } else { "" };
+            for line in wrap(paragraph, width, indent) {
                 out.push_str(&inline(&line, color));
                 out.push('\n');
             }
@@ -47,7 +47,7 @@ pub fn draw(page: &str, width: usize, color: bool) -> String {
 }
 
 /// Words into lines. What stands between backticks stays together.
-fn wrap(text: &str, width: usize, first: usize, indent: &str) -> Vec<String> {
+fn wrap(text: &str, width: usize, indent: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut open = false;
     for w in text.split_whitespace() {
@@ -60,13 +60,13 @@ fn wrap(text: &str, width: usize, first: usize, indent: &str) -> Vec<String> {
         }
         open ^= w.matches('`').count() % 2 == 1;
     }
-    let shown = |w: &str| w.chars().filter(|c| *c != '`').count();
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), first);
+    let shown = |w: &str| w.replace("**", "").chars().filter(|c| *c != '`').count();
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
     for w in words {
         if !line.trim().is_empty() && used + 1 + shown(&w) > width {
             lines.push(std::mem::replace(&mut line, indent.to_string()));
             used = indent.len();
-        } else if !line.is_empty() {
+        } else if !line.trim().is_empty() {
             line.push(' ');
             used += 1;
         }
