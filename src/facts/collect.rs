@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, ConKind, Relation};
+use crate::catalog::{ConKind, Relation};
 use crate::compat::Broken;
 use crate::effects::{Effects, predict};
 use crate::op::{
@@ -11,21 +11,25 @@ use crate::op::{
 };
 use crate::replay::{Replayed, ReplayedScript};
 
-use super::{Facts, Value};
+use super::here::Here;
+use super::{Facts, Value, access, code, columns, data, replaced, skipped, views};
 
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
 pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
     let mut out = Vec::new();
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
-    for r in &script.statements {
+    out.push(super::down::file(script));
+    for (at, r) in script.statements.iter().enumerate() {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
-        let place = Place { script, r, held: &held.1 };
+        let place = Place { script, r, at, held: &held.1 };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
-            out.extend(place.operation(i, op));
+            for one in single(op) {
+                out.extend(place.operation(i, &one));
+            }
         }
         let strong = r.effects.locks.iter().filter(|(n, m)| **m == LockMode::AccessExclusive && existed(script, r, &n.schema, &n.name));
         for (n, _) in strong {
@@ -35,6 +39,28 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
         }
     }
     out
+}
+
+/// DROP and TRUNCATE of several objects, one by one.
+fn single(op: &Op) -> Vec<std::borrow::Cow<'_, Op>> {
+    use std::borrow::Cow;
+    match &op.kind {
+        OpKind::Drop { objects, if_exists, cascade, concurrently } if objects.len() > 1 => {
+            let one = |o: &ObjectRef| {
+                let kind = OpKind::Drop { objects: vec![o.clone()], if_exists: *if_exists, cascade: *cascade, concurrently: *concurrently };
+                Cow::Owned(Op { kind, span: o.name.span(), ..op.clone() })
+            };
+            objects.iter().map(one).collect()
+        }
+        OpKind::Truncate { tables, cascade, restart_identity } if tables.len() > 1 => {
+            let one = |t: &(QName, bool)| {
+                let kind = OpKind::Truncate { tables: vec![t.clone()], cascade: *cascade, restart_identity: *restart_identity };
+                Cow::Owned(Op { kind, span: t.0.span(), ..op.clone() })
+            };
+            tables.iter().map(one).collect()
+        }
+        _ => vec![Cow::Borrowed(op)],
+    }
 }
 
 fn is_table(r: &Replayed, n: &crate::catalog::RelName) -> bool {
@@ -48,7 +74,7 @@ fn existed(script: &ReplayedScript, r: &Replayed, schema: &str, name: &str) -> b
     found.is_none_or(|rel| is_old(script, rel))
 }
 
-fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
+pub(super) fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
     let old = |r: &Relation| script.before.relation(r.id).is_some() || r.assumed;
     match &rel.index {
         // A new index on an old table concerns an old table.
@@ -60,6 +86,7 @@ fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
 struct Place<'a> {
     script: &'a ReplayedScript,
     r: &'a Replayed,
+    at: usize,
     held: &'a [String],
 }
 
@@ -110,7 +137,22 @@ impl Place<'_> {
         f.flag("conditional", op.conditional);
         f.flag("nested", op.nested);
         self.about(&mut f, op);
-        self.effects(&mut f, i);
+        self.effects(&mut f, op);
+        let here = Here { script: self.script, r: self.r, at: self.at, i, op };
+        for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add] {
+            add(&mut f, &here);
+        }
+        if !self.r.sent.in_transaction && self.script.statements.len() > 1 {
+            if let Some(state) = skipped::again(&here) {
+                f.text("again", state);
+            }
+        }
+        if skipped::is_skipped(&self.r.before, op) {
+            // Nothing is made, dropped or changed: what remains is the lock.
+            let op = name(op);
+            f.text("op", "skipped");
+            f.text("skipped", op);
+        }
         let mut out = vec![f];
         if let OpKind::CreateTable(t) = &op.kind {
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
@@ -143,8 +185,8 @@ impl Place<'_> {
         let existed = match o.kind {
             ObjectKind::Type | ObjectKind::Domain => self.r.before.type_by(&o.name).is_none_or(|t| before.types.contains_key(&t.id)),
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => {
-                let known = |c: &Catalog| c.functions.values().any(|x| x.name == o.name.as_str());
-                known(before) || !known(&self.r.before)
+                let known = self.r.before.functions_named(&o.name);
+                known.is_empty() || known.iter().any(|id| before.functions.contains_key(id))
             }
             ObjectKind::Schema => before.schemas.contains_key(o.name.as_str()) || !self.r.before.schemas.contains_key(o.name.as_str()),
             _ => self.r.before.relation_by(&o.name).is_none_or(|r| is_old(self.script, r)),
@@ -354,11 +396,11 @@ impl Place<'_> {
     }
 
     /// What this operation alone does to relations that were there before the script.
-    fn effects(&self, f: &mut Facts, i: usize) {
+    fn effects(&self, f: &mut Facts, op: &Op) {
         let alone;
         let all = &self.r.statement;
-        let effects: &Effects = if all.ops.len() > 1 {
-            let only = Statement { ops: all.ops.get(i).cloned().into_iter().collect(), ..all.clone() };
+        let effects: &Effects = if all.ops.len() > 1 || all.ops.first() != Some(op) {
+            let only = Statement { ops: vec![op.clone()], ..all.clone() };
             alone = predict(&only, &self.r.before, self.r.sent);
             &alone
         } else {
@@ -393,7 +435,13 @@ impl Place<'_> {
             _ => None,
         };
         let several = all.ops.len() > 1;
-        let mine = |b: &&Broken| !several || b.because.is_none() || because.is_none() || b.because == because;
+        let one_of_many = all.ops.first().is_some_and(|o| o != op && o.command == op.command && std::mem::discriminant(&o.kind) == std::mem::discriminant(&op.kind));
+        let about = f.object.clone();
+        let is_drop = matches!(op.kind, OpKind::Drop { .. } | OpKind::Truncate { .. });
+        let mine = |b: &&Broken| {
+            (!several || b.because.is_none() || because.is_none() || b.because == because)
+                && !(one_of_many && is_drop && b.relation.to_string() != about && b.relation.name != about)
+        };
         let broken: Vec<&Broken> = self
             .r
             .compat

@@ -1,6 +1,15 @@
 //! Flattens operations, effects, compatibility and context into named facts: the vocabulary of rules.
 
+mod access;
+mod code;
 mod collect;
+mod columns;
+mod data;
+mod down;
+mod here;
+mod replaced;
+mod skipped;
+mod views;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -8,6 +17,7 @@ use std::collections::BTreeMap;
 use crate::source::Span;
 
 pub use collect::collect;
+pub use down::collect_down;
 pub use vocabulary::{VOCABULARY, is_known};
 
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, collect};
+use crate::facts::{Facts, collect, collect_down};
 use crate::replay::ReplayedScript;
-use crate::source::{SuppressionScope, suppressions};
+use crate::source::{SourceFile, SuppressionScope, suppressions};
 
 use super::format::fill;
 use super::{Rule, RuleSet};
@@ -44,22 +44,35 @@ pub struct Checked {
 
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
     let active: Vec<&Rule> = rules.iter().filter(|r| selection.includes(r)).collect();
-    let mut found = Vec::new();
-    for facts in collect(script) {
-        for rule in &active {
-            if rule.when.iter().any(|w| w.holds(&facts)) {
-                found.push(diagnostic(rule, script, &facts, selection.severity_of(rule)));
+    let find = |all: Vec<Facts>, source: &SourceFile| {
+        let mut found = Vec::new();
+        for facts in all {
+            for rule in active.iter().filter(|r| r.when.iter().any(|w| w.holds(&facts))) {
+                found.push(diagnostic(rule, source, &facts, selection.severity_of(rule)));
             }
         }
+        found
+    };
+    let mut found = find(collect(script), &script.source);
+    let Some(down) = script.history.down.as_deref() else { return suppress(rules, &[script], found) };
+    let of_down = find(collect_down(script), &down.source);
+    if down.source.path() == script.source.path() {
+        found.extend(of_down);
+        return suppress(rules, &[script, down], found);
     }
-    suppress(rules, script, found)
+    // The way back stands in a file of its own, with comments of its own.
+    let mut checked = suppress(rules, &[script], found);
+    let more = suppress(rules, &[down], of_down);
+    checked.suppressed += more.suppressed;
+    checked.diagnostics.extend(more.diagnostics);
+    checked
 }
 
-fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
+fn diagnostic(rule: &Rule, source: &SourceFile, facts: &Facts, severity: Severity) -> Diagnostic {
     Diagnostic {
         rule: rule.name.clone(),
         severity,
-        source: script.source.clone(),
+        source: source.clone(),
         span: facts.span,
         statement: facts.statement,
         message: fill(&rule.message, facts),
@@ -71,11 +84,13 @@ fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Sev
     }
 }
 
-fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) -> Checked {
-    let comments = suppressions(&script.source);
+/// `scripts` are the halves that stand in one file.
+fn suppress(rules: &RuleSet, scripts: &[&ReplayedScript], found: Vec<Diagnostic>) -> Checked {
+    let Some(source) = scripts.first().map(|s| &s.source) else { return Checked::default() };
+    let comments = suppressions(source);
     let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut out = Checked::default();
-    let line = |offset: u32| script.source.position(offset).line;
+    let line = |offset: u32| source.position(offset).line;
     for d in found {
         // A comment above a statement speaks of the statement, one beside a line of that line.
         let lines = [line(d.span.start), line(d.statement.start)];
@@ -99,8 +114,10 @@ fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) ->
         }
     }
     // A file of several migrations (Liquibase) is checked part by part: a comment is judged where it stands.
-    let inside =
-        |at: u32| script.statements.is_empty() || script.statements.iter().any(|s| s.statement.span.end >= at) || comments.len() == 1;
+    let mut statements = scripts.iter().flat_map(|s| &s.statements).peekable();
+    let empty = statements.peek().is_none();
+    let end = statements.map(|s| s.statement.span.end).max().unwrap_or(0);
+    let inside = |at: u32| empty || end >= at || comments.len() == 1;
     for (i, c) in comments.iter().enumerate() {
         for (j, (name, span)) in c.rules.iter().enumerate() {
             let (rule, message, help) = if !rules.knows(name) {
@@ -118,7 +135,7 @@ fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) ->
             out.diagnostics.push(Diagnostic {
                 rule: rule.into(),
                 severity: Severity::Warning,
-                source: script.source.clone(),
+                source: source.clone(),
                 span: *span,
                 statement: c.span,
                 message,

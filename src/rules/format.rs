@@ -45,6 +45,22 @@ pub struct Example {
     /// First major version that takes it.
     #[serde(default)]
     pub since: u8,
+    /// The half that takes it back.
+    pub down: Option<String>,
+    /// What the history around the file says.
+    #[serde(default)]
+    pub history: ExampleHistory,
+}
+
+/// What only the other files of a history, or git, can tell.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExampleHistory {
+    /// The other migrations have a down half.
+    pub down_expected: bool,
+    pub duplicate: Option<String>,
+    pub overtaken_by: Option<String>,
+    pub edited: bool,
 }
 
 fn yes() -> bool {

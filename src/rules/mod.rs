@@ -10,7 +10,7 @@ mod tests;
 use std::sync::LazyLock;
 
 pub use check::{Checked, Selection, check};
-pub use format::{Example, Rule, RuleError};
+pub use format::{Example, ExampleHistory, Rule, RuleError};
 pub use page::page;
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));

@@ -27,7 +27,20 @@ fn found(rule: &Rule, e: &Example, sql: &str) -> bool {
     replay::apply(&crate::lower::lower_text(&e.setup), &Execution::new(false, Send::Statement), &mut catalog);
     let source = SourceFile::new("example.sql", sql);
     let statements = crate::lower::lower(&source, &[source.full_span()]);
-    let script = replay::judge(&source, statements, &execution, &mut catalog);
+    let mut script = replay::judge(&source, statements, &execution, &mut catalog);
+    let down = e.down.as_ref().map(|sql| {
+        let source = SourceFile::new("example.down.sql", sql.as_str());
+        let statements = crate::lower::lower(&source, &[source.full_span()]);
+        Box::new(replay::judge(&source, statements, &execution, &mut catalog.clone()))
+    });
+    script.history = replay::InHistory {
+        down,
+        down_expected: e.history.down_expected,
+        duplicate: e.history.duplicate.clone(),
+        overtaken_by: e.history.overtaken_by.clone(),
+        edited: e.history.edited,
+        version: "7".into(),
+    };
     let selection = Selection { select: vec![rule.name.clone()], ..Selection::default() };
     check(RuleSet::built_in(), &script, &selection).diagnostics.iter().any(|d| d.rule == rule.name)
 }
