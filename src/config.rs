@@ -36,6 +36,8 @@ pub struct Rules {
     /// Folders or files of rules in the format of the built-in ones.
     pub paths: Vec<PathBuf>,
     pub severity: BTreeMap<String, Severity>,
+    /// By rule: values for what its file lists under `[options]`.
+    pub options: BTreeMap<String, toml::Table>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

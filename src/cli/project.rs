@@ -121,7 +121,7 @@ impl Project {
         for (name, text) in config::rule_files(&self.config.rules.paths)? {
             set = set.with(Rule::parse("own", &name, &text)?);
         }
-        Ok(set)
+        Ok(set.with_options(&self.config.rules.options)?)
     }
 }
 

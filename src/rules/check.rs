@@ -8,6 +8,7 @@ use crate::replay::ReplayedScript;
 use crate::source::{SourceFile, SuppressionScope, suppressions};
 
 use super::format::fill;
+use super::matching::When;
 use super::{Rule, RuleSet};
 
 /// Which rules speak, and how loudly.
@@ -47,8 +48,10 @@ pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) ->
     let find = |all: Vec<Facts>, source: &SourceFile| {
         let mut found = Vec::new();
         for facts in all {
-            for rule in active.iter().filter(|r| r.when.iter().any(|w| w.holds(&facts))) {
-                found.push(diagnostic(rule, source, &facts, selection.severity_of(rule)));
+            for rule in &active {
+                if let Some(when) = rule.when.iter().find(|w| w.holds(&facts)) {
+                    found.push(diagnostic(rule, when, source, &facts, selection.severity_of(rule)));
+                }
             }
         }
         found
@@ -68,17 +71,17 @@ pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) ->
     checked
 }
 
-fn diagnostic(rule: &Rule, source: &SourceFile, facts: &Facts, severity: Severity) -> Diagnostic {
+fn diagnostic(rule: &Rule, when: &When, source: &SourceFile, facts: &Facts, severity: Severity) -> Diagnostic {
     Diagnostic {
         rule: rule.name.clone(),
         severity,
         source: source.clone(),
         span: facts.span,
         statement: facts.statement,
-        message: fill(&rule.message, facts),
-        label: fill(&rule.label, facts),
+        message: fill(when.message.as_ref().unwrap_or(&rule.message), facts),
+        label: fill(when.label.as_ref().unwrap_or(&rule.label), facts),
         related: Vec::new(),
-        help: fill(&rule.help, facts),
+        help: fill(when.help.as_ref().unwrap_or(&rule.help), facts),
         fix: None,
         object: facts.object.clone(),
     }

@@ -6,7 +6,7 @@ use crate::diagnostic::Severity;
 use crate::facts;
 
 use super::matching::When;
-use super::nearest;
+use super::{nearest, options};
 
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -24,8 +24,12 @@ pub struct Rule {
     pub message: String,
     pub label: String,
     pub help: String,
+    /// Thresholds and patterns with their values, the user's where `airlock.toml` gives some.
+    pub options: toml::Table,
     pub when: Vec<When>,
     pub examples: Vec<Example>,
+    /// The file as written, to read it again with other options.
+    text: String,
 }
 
 /// A piece of SQL that shows the rule; it runs as a test.
@@ -84,6 +88,8 @@ struct File {
     label: String,
     #[serde(default)]
     help: String,
+    #[serde(default)]
+    options: toml::Table,
     when: Vec<toml::Table>,
     example: Vec<Example>,
 }
@@ -100,14 +106,32 @@ pub enum RuleError {
 
 impl Rule {
     pub fn parse(group: &str, name: &str, text: &str) -> Result<Rule, RuleError> {
+        Rule::read(group, name, text, &toml::Table::new())
+    }
+
+    /// The same rule with other values for some of its options (`[rules.options.<rule>]` in `airlock.toml`).
+    pub fn with_options(&self, values: &toml::Table) -> Result<Rule, RuleError> {
+        Rule::read(&self.group, &self.name, &self.text, values)
+    }
+
+    fn read(group: &str, name: &str, text: &str, values: &toml::Table) -> Result<Rule, RuleError> {
         let invalid = |message: String| RuleError::Invalid { rule: name.to_string(), message };
         let file: File = toml::from_str(text).map_err(|e| RuleError::Toml { rule: name.to_string(), message: e.to_string() })?;
-        let when = file.when.iter().map(When::parse).collect::<Result<Vec<_>, _>>().map_err(&invalid)?;
+        let options = options::merge(&file.options, values).map_err(&invalid)?;
+        let when = file
+            .when
+            .iter()
+            .map(|w| options::fill_conditions(w, &options).and_then(|w| When::parse(&w)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(&invalid)?;
+        let words = |template: &str| options::fill_words(template, &options);
+        let (message, label, help) = (words(&file.message), words(&file.label), words(&file.help));
         if when.is_empty() {
             return Err(invalid("`[[when]]` is missing: it would match nothing".into()));
         }
         let mut asked: Vec<String> = when.iter().flat_map(When::facts).collect();
-        for template in [&file.message, &file.label, &file.help] {
+        let own = when.iter().flat_map(|w| [&w.message, &w.label, &w.help]).flatten();
+        for template in [&message, &label, &help].into_iter().chain(own) {
             asked.extend(placeholders(template));
         }
         if let Some(fact) = asked.into_iter().find(|f| !facts::is_known(f)) {
@@ -128,11 +152,13 @@ impl Rule {
             recipe: file.recipe,
             why: file.why.trim().to_string(),
             instead: file.instead.trim().to_string(),
-            message: file.message,
-            label: file.label,
-            help: file.help,
+            message,
+            label,
+            help,
+            options,
             when,
             examples: file.example,
+            text: text.to_string(),
         })
     }
 }

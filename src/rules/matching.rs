@@ -9,6 +9,10 @@ pub struct When {
     all: Vec<(String, Test)>,
     /// None of these may hold.
     not: Vec<When>,
+    /// Said instead of the rule's own words when this one holds: the same trouble may have another way out here.
+    pub message: Option<String>,
+    pub label: Option<String>,
+    pub help: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,7 +28,7 @@ enum Test {
 
 impl When {
     pub fn parse(table: &toml::Table) -> Result<When, String> {
-        let mut when = When { all: Vec::new(), not: Vec::new() };
+        let mut when = When { all: Vec::new(), not: Vec::new(), message: None, label: None, help: None };
         when.read("", table)?;
         Ok(when)
     }
@@ -40,6 +44,16 @@ impl When {
                 for t in tables {
                     self.not.push(When::parse(t)?);
                 }
+                continue;
+            }
+            let words = match key.as_str() {
+                "message" => Some(&mut self.message),
+                "label" => Some(&mut self.label),
+                "help" => Some(&mut self.help),
+                _ => None,
+            };
+            if let (true, Some(words)) = (prefix.is_empty(), words) {
+                *words = Some(value.as_str().ok_or_else(|| format!("`{key}` is a text"))?.to_string());
                 continue;
             }
             let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };

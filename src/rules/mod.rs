@@ -1,8 +1,12 @@
 //! Rules: loaded from TOML, matched against facts, reported as diagnostics.
+//!
+//! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
+//! `message`, `label` or `help` of its own.
 
 mod check;
 mod format;
 mod matching;
+mod options;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -53,6 +57,18 @@ impl RuleSet {
         self.rules.retain(|r| r.name != rule.name);
         self.rules.push(rule);
         self
+    }
+
+    /// Sets options of rules: `[rules.options.<rule>]` of `airlock.toml`.
+    pub fn with_options(mut self, options: &std::collections::BTreeMap<String, toml::Table>) -> Result<Self, RuleError> {
+        for (name, values) in options {
+            let Some(at) = self.rules.iter().position(|r| r.name == *name) else {
+                let near = self.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+                return Err(RuleError::Invalid { rule: name.clone(), message: format!("has options, but no rule has this name{near}") });
+            };
+            self.rules[at] = self.rules[at].with_options(values)?;
+        }
+        Ok(self)
     }
 
     /// The nearest known name, if one is near.

@@ -9,6 +9,12 @@ pub fn page(rule: &Rule) -> String {
     if let Some(recipe) = &rule.recipe {
         out.push_str(&format!("\n`airlock plan` turns it into expand, migrate and contract (`{recipe}`).\n"));
     }
+    if !rule.options.is_empty() {
+        out.push_str(&format!(
+            "\n## Options\n\nDefaults; other values go into `airlock.toml`:\n\n```toml\n[rules.options.{}]\n{}```\n",
+            rule.name, rule.options
+        ));
+    }
     for e in &rule.examples {
         let (title, sql) = match (&e.flagged, &e.clean) {
             (Some(sql), _) => ("Flagged", sql),
