@@ -248,6 +248,7 @@ impl Place<'_> {
             f.flag("constraint.using_index", using_index.is_some());
         }
         if let ConstraintKind::ForeignKey(fk) = &c.kind {
+            f.text("fk.on_delete", fk.on_delete.to_string());
             f.text("referenced", fk.table.to_string());
             let rel = self.r.before.relation_by(&fk.table);
             f.flag("referenced.existed", rel.is_none_or(|r| is_old(self.script, r)));

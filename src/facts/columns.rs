@@ -36,6 +36,10 @@ fn parent_names(cat: &Catalog, rel: &Relation) -> String {
 
 fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
     use AlterAction as A;
+    if let Some(column) = of_column(action) {
+        f.text("column", column);
+        f.flag("column.existed", h.column_existed(table, column));
+    }
     let Some(rel) = h.relation(table) else { return };
     match action {
         A::AddColumn { column, .. } => {
@@ -60,32 +64,22 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
             f.set("takes.indexes", Value::List(indexes_with(&h.r.before, rel, column.as_str())));
         }
         A::SetDefault { column, expr } => {
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
             let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
             f.flag("default.changed", old.is_none_or(|o| squeeze(&o.text) != squeeze(&expr.text)));
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
         A::DropDefault { column } => {
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
             let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
             f.flag("default.changed", old.is_some() || rel.assumed);
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
-        A::SetNotNull { column } | A::DropNotNull { column } | A::SetExpression { column, .. } => {
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
-        }
-        A::AddIdentity { column, identity } => {
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
+        A::AddIdentity { identity, .. } => {
             f.flag("identity.always", identity.always);
         }
-        A::SetIdentity { column, always, .. } => {
-            f.text("column", column.as_str());
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
+        A::SetIdentity { always, .. } => {
             f.flag("identity.always", *always == Some(true));
         }
-        A::RenameColumn { from, .. } => f.flag("column.existed", h.column_existed(table, from.as_str())),
         A::SetType { column, ty, using, .. } => {
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
             let Some(old) = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())) else { return };
             let new = h.r.before.resolve_type(ty);
             let (now, later) = type_change_undo(&h.r.before, &old.ty, &new, using.as_ref(), column.as_str());
@@ -111,6 +105,26 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
     }
 }
 
+/// The column of before that the action is about.
+fn of_column(action: &AlterAction) -> Option<&str> {
+    use AlterAction as A;
+    match action {
+        A::DropColumn { column, .. }
+        | A::SetDefault { column, .. }
+        | A::DropDefault { column }
+        | A::SetNotNull { column }
+        | A::DropNotNull { column }
+        | A::SetType { column, .. }
+        | A::SetExpression { column, .. }
+        | A::DropExpression { column, .. }
+        | A::AddIdentity { column, .. }
+        | A::SetIdentity { column, .. }
+        | A::DropIdentity { column, .. } => Some(column.as_str()),
+        A::RenameColumn { from, .. } => Some(from.as_str()),
+        _ => None,
+    }
+}
+
 fn squeeze(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
@@ -132,6 +146,7 @@ fn indexes_with(cat: &Catalog, rel: &Relation, column: &str) -> Vec<String> {
 /// Does a new constraint bind what release N-1 writes, or has something like it been there all along?
 fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &TableConstraint) {
     let columns = constrained(&c.kind);
+    f.flag("constraint.not_enforced", c.not_enforced);
     f.flag("columns.existed", columns.iter().any(|n| h.column_existed(table, n)) || (columns.is_empty() && !rel.assumed));
     let Some(old) = h.script.before.relation(rel.id) else { return };
     let same_columns = |k: &ConKind| {
@@ -163,7 +178,6 @@ fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &Ta
                 }
                 f.set("fk.changes", Value::List(changes));
             }
-            f.text("fk.on_delete", fk.on_delete.to_string());
             was.is_some()
         }
         ConstraintKind::Check { expr } => old.constraints.iter().any(|o| match &o.kind {

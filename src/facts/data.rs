@@ -20,6 +20,16 @@ fn dml(f: &mut Facts, h: &Here<'_>, d: &Dml) {
     let narrow = rel.is_none_or(|r| by_key(&h.r.before, r, d.filter.as_ref()));
     f.flag("by_key", narrow);
     f.flag("saved", rel.is_some_and(|r| saved(h, r)));
+    let kept = |c: &str| !h.column_existed(&d.table, c);
+    f.flag(
+        "overwrites",
+        match &d.kind {
+            // What is NULL is nothing that could be lost.
+            DmlKind::Update { set } => set.iter().flat_map(|a| &a.columns).any(|c| !kept(c.as_str()) && !asks_for_null(d.filter.as_ref(), c.as_str())),
+            DmlKind::Delete | DmlKind::Merge { .. } => true,
+            DmlKind::Insert { .. } => false,
+        },
+    );
     f.flag("mixed", h.r.sent.in_transaction && schema_changes(h));
     f.set("assigned_twice", Value::List(twice(&d.kind)));
     if let DmlKind::Insert { columns, source, .. } = &d.kind {
@@ -79,6 +89,18 @@ fn bare(e: &Expr) -> &Expr {
         ExprKind::Cast { expr, .. } | ExprKind::Collate { expr, .. } => bare(expr),
         ExprKind::Row(items) | ExprKind::Other(items) if items.len() == 1 => bare(&items[0]),
         _ => e,
+    }
+}
+
+fn asks_for_null(filter: Option<&Expr>, column: &str) -> bool {
+    let Some(filter) = filter else { return false };
+    match &filter.kind {
+        ExprKind::IsNull { expr, negated: false } => matches!(&bare(expr).kind, ExprKind::Column(p) if p.last().is_some_and(|n| n.as_str() == column)),
+        ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("and") => {
+            asks_for_null(Some(left), column) || asks_for_null(Some(right), column)
+        }
+        ExprKind::Other(items) if items.len() == 1 => asks_for_null(Some(&items[0]), column),
+        _ => false,
     }
 }
 

@@ -46,6 +46,9 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
 }
 
 fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction, end: &Catalog) {
+    if let AlterAction::DropConstraint { .. } = action {
+        f.flag("constraint.existed", true);
+    }
     let Some(rel) = h.relation(table) else { return };
     match action {
         AlterAction::DropColumn { column, .. } => {
@@ -54,7 +57,6 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction, end: 
             if let Some(c) = again {
                 f.text("replaced", if c.generated.is_some() { "generated column" } else { "column" });
             }
-            f.flag("column.existed", h.column_existed(table, column.as_str()));
             if let Some(new) = successor_column(h, rel, column.as_str()) {
                 f.text("expanded_here", new);
             }
@@ -129,7 +131,8 @@ fn index_lost(f: &mut Facts, h: &Here<'_>, index: &QName) {
 fn kind_word(kind: RelKind) -> &'static str {
     match kind {
         RelKind::View | RelKind::MaterializedView => "view",
-        RelKind::Table | RelKind::PartitionedTable | RelKind::ForeignTable => "table",
+        RelKind::PartitionedTable => "partitioned table",
+        RelKind::Table | RelKind::ForeignTable => "table",
         RelKind::Sequence => "sequence",
         RelKind::Index | RelKind::PartitionedIndex => "index",
         RelKind::Composite => "type",

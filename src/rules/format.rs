@@ -49,6 +49,9 @@ pub struct Example {
     /// First major version that takes it.
     #[serde(default)]
     pub since: u8,
+    /// It needs more rights than those of the database's owner.
+    #[serde(default)]
+    pub admin: bool,
     /// The half that takes it back.
     pub down: Option<String>,
     /// What the history around the file says.
