@@ -36,6 +36,8 @@ pub struct ReplayedScript {
     pub statements: Vec<Replayed>,
     /// Of the whole script: N-1 before it, N after it.
     pub compat: Compat,
+    /// The schema after the last migration that is known, where later ones are.
+    pub later: Option<Catalog>,
 }
 
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
@@ -101,7 +103,15 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
     tx.finish(catalog);
     let ops: Vec<&Op> = out.iter().flat_map(|r| &r.statement.ops).collect();
     let compat = crate::compat::predict(&ops, &before, catalog, pg);
-    ReplayedScript { source: source.clone(), execution: execution.clone(), before, after: catalog.clone(), statements: out, compat }
+    ReplayedScript {
+        source: source.clone(),
+        execution: execution.clone(),
+        before,
+        after: catalog.clone(),
+        statements: out,
+        compat,
+        later: None,
+    }
 }
 
 impl ReplayedScript {

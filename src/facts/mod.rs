@@ -1,13 +1,23 @@
 //! Flattens operations, effects, compatibility and context into named facts: the vocabulary of rules.
 
 mod collect;
+mod constraints;
+mod indexes;
+mod locks;
+mod naming;
+mod needs;
+mod rewrites;
+mod runner;
+mod types;
 mod vocabulary;
+mod whole;
 
 use std::collections::BTreeMap;
 
 use crate::source::Span;
 
 pub use collect::collect;
+pub use needs::{Needs, needs};
 pub use vocabulary::{VOCABULARY, is_known};
 
 #[derive(Debug, Clone, PartialEq)]

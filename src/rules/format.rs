@@ -41,6 +41,8 @@ pub struct Example {
     pub setup: String,
     pub flagged: Option<String>,
     pub clean: Option<String>,
+    /// What a later migration does, where the rule looks at those too.
+    pub later: Option<String>,
     /// The statements run in one transaction; `false`: each by itself.
     #[serde(default = "yes")]
     pub transaction: bool,

@@ -27,7 +27,11 @@ fn found(rule: &Rule, e: &Example, sql: &str) -> bool {
     replay::apply(&crate::lower::lower_text(&e.setup), &Execution::new(false, Send::Statement), &mut catalog);
     let source = SourceFile::new("example.sql", sql);
     let statements = crate::lower::lower(&source, &[source.full_span()]);
-    let script = replay::judge(&source, statements, &execution, &mut catalog);
+    let mut script = replay::judge(&source, statements, &execution, &mut catalog);
+    if let Some(later) = &e.later {
+        replay::apply(&crate::lower::lower_text(later), &Execution::new(false, Send::Statement), &mut catalog);
+        script.later = Some(catalog);
+    }
     let selection = Selection { select: vec![rule.name.clone()], ..Selection::default() };
     check(RuleSet::built_in(), &script, &selection).diagnostics.iter().any(|d| d.rule == rule.name)
 }
@@ -74,6 +78,12 @@ fn live_postgres_accepts_every_example() {
                     failed = Some(error);
                     break;
                 }
+            }
+            if let (Some(later), None) = (&e.later, &failed) {
+                if e.transaction {
+                    session.run("COMMIT").expect("commits");
+                }
+                failed = session.simple(later).err();
             }
             let state = failed.as_ref().map(|e| e.sqlstate.clone());
             if state != e.fails {
