@@ -116,6 +116,7 @@ impl Place<'_> {
             f.text("opaque.message", message);
         }
         super::locks::statement(self, &mut f);
+        super::constraints::statement(self, &mut f);
         super::runner::statement(self, &mut f);
         f
     }

@@ -8,6 +8,17 @@ use super::collect::{Place, constraint_kind, is_old};
 use super::whole::foreign_keys_of;
 use super::{Facts, Value};
 
+/// Facts of the statement as a whole.
+pub fn statement(place: &Place<'_>, f: &mut Facts) {
+    let using_index = place.r.statement.ops.iter().any(|o| match &o.kind {
+        OpKind::Alter { action: AlterAction::AddConstraint(c), .. } => {
+            matches!(c.kind, ConstraintKind::Unique { using_index: Some(_), .. } | ConstraintKind::PrimaryKey { using_index: Some(_), .. })
+        }
+        _ => false,
+    });
+    f.flag("constraint.using_index", using_index);
+}
+
 pub fn about(place: &Place<'_>, f: &mut Facts, i: usize, op: &Op) {
     refusal(place, f, i);
     match &op.kind {

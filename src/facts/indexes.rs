@@ -13,6 +13,14 @@ pub fn about(place: &Place<'_>, f: &mut Facts, op: &Op) {
             f.text("index.method", c.method.as_deref().unwrap_or("btree"));
             f.set("index.columns", Value::Number(c.elements.len() as i64));
             f.flag("index.only", c.only);
+            if let Some(n) = &c.name {
+                let same = |o: &crate::op::ObjectRef| o.kind == ObjectKind::Index && o.name.as_str() == n.as_str();
+                let earlier = place.script.statements.iter().take(place.at).flat_map(|s| &s.statement.ops);
+                f.flag(
+                    "index.dropped_before",
+                    earlier.into_iter().any(|o| matches!(&o.kind, OpKind::Drop { objects, .. } if objects.iter().any(same))),
+                );
+            }
             let Some(table) = place.r.before.relation_by(&c.table) else { return };
             f.set("table.indexes", Value::Number(place.r.after.indexes_of(table.id).len() as i64));
             let new = place.r.after.indexes_of(table.id).into_iter().find(|r| !place.r.before.relations.contains_key(&r.id));

@@ -40,6 +40,7 @@ pub fn needs(fact: &str) -> Needs {
         "constraint.same_transaction",
         "foreign_keys.tables",
         "index.gap_until",
+        "index.dropped_before",
         "table.commented",
         "table.primary_key",
         "lock.first_unbounded",

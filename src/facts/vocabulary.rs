@@ -120,6 +120,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("index.columns", "number of keys"),
     ("index.only", "ON ONLY: the partitions' indexes are not built"),
     ("index.existed", "IF NOT EXISTS, and there is one of this name"),
+    ("index.dropped_before", "an index of this name is dropped earlier in the file"),
     ("index.same_as", "an index that has the same keys, condition and method"),
     ("index.prefix_of", "an index that begins with the same keys"),
     ("index.repeats", "a key that stands in it twice"),

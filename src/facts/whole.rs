@@ -134,7 +134,6 @@ impl Whole {
     }
 
     fn fresh_labels(&mut self, script: &ReplayedScript) {
-        // A label is safe to use when its type is as new as itself, or when it was committed.
         let mut fresh: Vec<(u32, Id, String)> = Vec::new();
         for (at, r) in script.statements.iter().enumerate() {
             let mine: Vec<&(u32, Id, String)> = fresh.iter().filter(|(t, ..)| *t == r.transaction && r.sent.in_transaction).collect();
@@ -145,7 +144,8 @@ impl Whole {
             for op in &r.statement.ops {
                 if let OpKind::AddEnumValue { name, value, .. } = &op.kind
                     && let Some(t) = r.before.type_by(name)
-                    && t.origin.transaction != r.transaction
+                    // From 17 on a label may be used when its type is as new.
+                    && (r.before.pg.0 < 17 || t.origin.transaction != r.transaction)
                     && !label_known(t, value)
                 {
                     fresh.push((r.transaction, t.id, value.clone()));

@@ -48,6 +48,8 @@ pub struct Example {
     pub transaction: bool,
     /// SQLSTATE with which Postgres refuses the statement, where that is the point.
     pub fails: Option<String>,
+    /// The only major version that it is about.
+    pub only: Option<u8>,
     /// First major version that takes it.
     #[serde(default)]
     pub since: u8,
