@@ -36,6 +36,8 @@ pub struct ReplayedScript {
     pub statements: Vec<Replayed>,
     /// Of the whole script: N-1 before it, N after it.
     pub compat: Compat,
+    /// The schema after the last migration that is known, where later ones are.
+    pub later: Option<Catalog>,
     pub history: InHistory,
 }
 
@@ -119,7 +121,16 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
     tx.finish(catalog);
     let ops: Vec<&Op> = out.iter().flat_map(|r| &r.statement.ops).collect();
     let compat = crate::compat::predict(&ops, &before, catalog, pg);
-    ReplayedScript { source: source.clone(), execution: execution.clone(), before, after: catalog.clone(), statements: out, compat, history: InHistory::default() }
+    ReplayedScript {
+        source: source.clone(),
+        execution: execution.clone(),
+        before,
+        after: catalog.clone(),
+        statements: out,
+        compat,
+        later: None,
+        history: InHistory::default(),
+    }
 }
 
 impl ReplayedScript {

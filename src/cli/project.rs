@@ -91,6 +91,12 @@ impl Project {
                         catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);
                     }
                 }
+                // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
+                let end = out.len().saturating_sub(1);
+                for earlier in &mut out[..end] {
+                    let earlier: &mut Judged = earlier;
+                    earlier.script.later = Some(catalog.clone());
+                }
                 out
             })
             .collect()

@@ -12,6 +12,7 @@ use crate::op::{
 use crate::replay::{Replayed, ReplayedScript};
 
 use super::here::Here;
+use super::whole::Whole;
 use super::{Facts, Value, access, code, columns, data, replaced, skipped, views};
 
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
@@ -19,12 +20,15 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
     let mut out = Vec::new();
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
-    out.push(super::down::file(script));
+    let whole = Whole::read(script);
+    let mut file = super::runner::file(script, &whole);
+    super::down::about_file(&mut file, script);
+    out.push(file);
     for (at, r) in script.statements.iter().enumerate() {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
-        let place = Place { script, r, at, held: &held.1 };
+        let place = Place { script, r, at, held: &held.1, whole: &whole };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
@@ -38,6 +42,7 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
             }
         }
     }
+    super::locks::mark_first_unbounded(&mut out);
     out
 }
 
@@ -69,7 +74,7 @@ fn is_table(r: &Replayed, n: &crate::catalog::RelName) -> bool {
 }
 
 /// The relation was there before the script, under whatever name. One that nobody knows was there.
-fn existed(script: &ReplayedScript, r: &Replayed, schema: &str, name: &str) -> bool {
+pub(super) fn existed(script: &ReplayedScript, r: &Replayed, schema: &str, name: &str) -> bool {
     let found = r.after.relation_named(schema, name).or_else(|| r.before.relation_named(schema, name));
     found.is_none_or(|rel| is_old(script, rel))
 }
@@ -83,23 +88,31 @@ pub(super) fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
     }
 }
 
-struct Place<'a> {
-    script: &'a ReplayedScript,
-    r: &'a Replayed,
-    at: usize,
-    held: &'a [String],
+/// Where an operation stands.
+pub(super) struct Place<'a> {
+    pub script: &'a ReplayedScript,
+    pub r: &'a Replayed,
+    /// Number of the statement in the script.
+    pub at: usize,
+    /// Relations that earlier statements of the transaction hold ACCESS EXCLUSIVE.
+    pub held: &'a [String],
+    /// What is only seen from the whole script.
+    pub whole: &'a Whole,
 }
 
 impl Place<'_> {
-    fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
+    /// The relation as it was before the statement, or as the statement made it.
+    pub fn relation(&self, name: &QName) -> Option<&Relation> {
+        self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name))
+    }
+
+    pub fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
         let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, object: String::new() };
         f.text("op", op);
         f.text("command", self.r.statement.command);
         f.set("pg", Value::Number(self.r.before.pg.0.into()));
         f.flag("in_transaction", self.r.sent.in_transaction);
-        let timeout = self.r.before.settings.get("lock_timeout").map(|s| s.value.as_str());
-        let runner = self.script.execution.settings.iter().any(|(n, v)| n == "lock_timeout" && v != "0");
-        f.flag("lock_timeout", runner || timeout.is_some_and(|v| !matches!(v.trim_matches('\'').trim(), "" | "0" | "0s" | "0ms")));
+        super::locks::bounds(self, &mut f);
         f
     }
 
@@ -129,6 +142,9 @@ impl Place<'_> {
             f.text("opaque", kind);
             f.text("opaque.message", message);
         }
+        super::locks::statement(self, &mut f);
+        super::constraints::statement(self, &mut f);
+        super::runner::statement(self, &mut f);
         f
     }
 
@@ -138,6 +154,12 @@ impl Place<'_> {
         f.flag("nested", op.nested);
         self.about(&mut f, op);
         self.effects(&mut f, op);
+        super::locks::about(self, &mut f, i, op);
+        super::rewrites::about(self, &mut f, op);
+        super::constraints::about(self, &mut f, i, op);
+        super::indexes::about(self, &mut f, op);
+        super::types::about(self, &mut f, op);
+        super::runner::about(self, &mut f, i, op);
         let here = Here { script: self.script, r: self.r, at: self.at, i, op };
         for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add] {
             add(&mut f, &here);
@@ -154,12 +176,16 @@ impl Place<'_> {
             f.text("skipped", op);
         }
         let mut out = vec![f];
+        out.extend(super::constraints::inline(self, op));
+        out.extend(super::types::columns(self, op));
+        out.extend(super::naming::names(self, op));
         if let OpKind::CreateTable(t) = &op.kind {
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
                 if let ConstraintKind::ForeignKey(_) = &c.kind {
                     let mut f = self.facts("create-foreign-key", c.span);
                     self.table(&mut f, &t.name);
                     self.constraint(&mut f, c);
+                    super::constraints::foreign_key(self, &mut f, &t.name, c);
                     out.push(f);
                 }
             }
@@ -167,7 +193,7 @@ impl Place<'_> {
         out
     }
 
-    fn table(&self, f: &mut Facts, name: &QName) {
+    pub fn table(&self, f: &mut Facts, name: &QName) {
         let rel = self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name));
         f.object = rel.map_or_else(|| name.to_string(), |r| r.rel_name().to_string());
         f.text("table", name.to_string());
@@ -177,7 +203,7 @@ impl Place<'_> {
         }
     }
 
-    fn object(&self, f: &mut Facts, o: &ObjectRef) {
+    pub fn object(&self, f: &mut Facts, o: &ObjectRef) {
         f.object = o.on.as_ref().map_or_else(|| o.name.to_string(), |t| format!("{t}.{}", o.name));
         f.text("object", o.name.to_string());
         f.text("object.kind", o.kind.to_string().replace('-', " "));
@@ -214,7 +240,7 @@ impl Place<'_> {
         }
     }
 
-    fn column(&self, f: &mut Facts, c: &ColumnDef) {
+    pub fn column(&self, f: &mut Facts, c: &ColumnDef) {
         f.text("column", c.name.as_str());
         let serial = c.ty.name.schema.is_none() && c.ty.name.as_str().ends_with("serial");
         let null = c.default.as_ref().is_some_and(|d| matches!(d.kind, crate::op::ExprKind::Null));
@@ -239,7 +265,7 @@ impl Place<'_> {
         f.text("default.volatility", v.to_string());
     }
 
-    fn constraint(&self, f: &mut Facts, c: &TableConstraint) {
+    pub fn constraint(&self, f: &mut Facts, c: &TableConstraint) {
         let kind = constraint_kind(&c.kind);
         f.text("constraint.kind", kind);
         f.text("constraint", c.name.as_ref().map_or_else(|| kind.replace('-', " "), |n| n.value.clone()));
@@ -397,7 +423,7 @@ impl Place<'_> {
     }
 
     /// What this operation alone does to relations that were there before the script.
-    fn effects(&self, f: &mut Facts, op: &Op) {
+    pub fn effects(&self, f: &mut Facts, op: &Op) {
         let alone;
         let all = &self.r.statement;
         let effects: &Effects = if all.ops.len() > 1 || all.ops.first() != Some(op) {
@@ -467,7 +493,7 @@ impl Place<'_> {
     }
 }
 
-fn constraint_kind(k: &ConstraintKind) -> &'static str {
+pub(super) fn constraint_kind(k: &ConstraintKind) -> &'static str {
     match k {
         ConstraintKind::Check { .. } => "check",
         ConstraintKind::NotNull { .. } => "not-null",

@@ -10,12 +10,9 @@ use crate::source::Span;
 use super::collect::is_old;
 use super::{Facts, Value};
 
-/// Facts of the file as a whole.
-pub(super) fn file(script: &ReplayedScript) -> Facts {
-    let span = script.statements.first().map_or(Span::default(), |s| s.statement.span);
-    let mut f = Facts { values: BTreeMap::new(), span, statement: span, object: String::new() };
+/// What the history says about the file as a whole.
+pub(super) fn about_file(f: &mut Facts, script: &ReplayedScript) {
     let history = &script.history;
-    f.text("op", "file");
     f.text("version", history.version.clone());
     let down = history.down.as_deref();
     let does_nothing = |d: &ReplayedScript| d.statements.iter().all(|s| s.statement.understood == Understood::NoEffect);
@@ -29,7 +26,6 @@ pub(super) fn file(script: &ReplayedScript) -> Facts {
         f.text("version.overtaken", other.clone());
     }
     f.flag("edited", history.edited);
-    f
 }
 
 fn changes(kind: &OpKind) -> bool {

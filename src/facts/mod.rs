@@ -10,7 +10,16 @@ mod here;
 mod replaced;
 mod skipped;
 mod views;
+mod constraints;
+mod indexes;
+mod locks;
+mod naming;
+mod needs;
+mod rewrites;
+mod runner;
+mod types;
 mod vocabulary;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +27,7 @@ use crate::source::Span;
 
 pub use collect::collect;
 pub use down::collect_down;
+pub use needs::{Needs, needs};
 pub use vocabulary::{VOCABULARY, is_known};
 
 #[derive(Debug, Clone, PartialEq)]

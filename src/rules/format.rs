@@ -41,11 +41,15 @@ pub struct Example {
     pub setup: String,
     pub flagged: Option<String>,
     pub clean: Option<String>,
+    /// What a later migration does, where the rule looks at those too.
+    pub later: Option<String>,
     /// The statements run in one transaction; `false`: each by itself.
     #[serde(default = "yes")]
     pub transaction: bool,
     /// SQLSTATE with which Postgres refuses the statement, where that is the point.
     pub fails: Option<String>,
+    /// The only major version that it is about.
+    pub only: Option<u8>,
     /// First major version that takes it.
     #[serde(default)]
     pub since: u8,
