@@ -36,6 +36,26 @@ pub struct ReplayedScript {
     pub statements: Vec<Replayed>,
     /// Of the whole script: N-1 before it, N after it.
     pub compat: Compat,
+    /// The schema after the last migration that is known, where later ones are.
+    pub later: Option<Catalog>,
+    pub history: InHistory,
+}
+
+/// What the history around a file tells about it.
+#[derive(Debug, Clone, Default)]
+pub struct InHistory {
+    /// The other half: what takes the script back, replayed on the schema that the script leaves.
+    pub down: Option<Box<ReplayedScript>>,
+    /// Most migrations of this history have one.
+    pub down_expected: bool,
+    /// Another migration with the same version.
+    pub duplicate: Option<String>,
+    /// Version of the migration.
+    pub version: String,
+    /// A migration that is not new and comes after this one, which is new (needs git).
+    pub overtaken_by: Option<String>,
+    /// The file was committed before and its SQL is another now (needs git).
+    pub edited: bool,
 }
 
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
@@ -101,7 +121,16 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
     tx.finish(catalog);
     let ops: Vec<&Op> = out.iter().flat_map(|r| &r.statement.ops).collect();
     let compat = crate::compat::predict(&ops, &before, catalog, pg);
-    ReplayedScript { source: source.clone(), execution: execution.clone(), before, after: catalog.clone(), statements: out, compat }
+    ReplayedScript {
+        source: source.clone(),
+        execution: execution.clone(),
+        before,
+        after: catalog.clone(),
+        statements: out,
+        compat,
+        later: None,
+        history: InHistory::default(),
+    }
 }
 
 impl ReplayedScript {

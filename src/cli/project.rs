@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::history::{self, Execution, History, Script, Send};
 use crate::op::{PgVersion, Statement};
-use crate::replay::{self, ReplayedScript};
+use crate::replay::{self, InHistory, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
 use crate::source::SourceFile;
 
@@ -76,12 +76,26 @@ impl Project {
                     let m = &h.migrations[i];
                     catalog.now.migration = i as u32 + 1;
                     if h.selected.contains(&i) {
-                        let script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        let mut script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        script.history = InHistory {
+                            // The way back starts where the way forward ends, and leads nowhere else.
+                            down: m.down.as_ref().map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog.clone()))),
+                            down_expected: h.undoes_most(),
+                            duplicate: h.same_version(i).map(|other| other.name.clone()),
+                            version: m.version.clone(),
+                            ..InHistory::default()
+                        };
                         catalog.complete &= script.is_complete();
                         out.push(Judged { script });
                     } else {
                         catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);
                     }
+                }
+                // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
+                let end = out.len().saturating_sub(1);
+                for earlier in &mut out[..end] {
+                    let earlier: &mut Judged = earlier;
+                    earlier.script.later = Some(catalog.clone());
                 }
                 out
             })

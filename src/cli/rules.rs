@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::op::PgVersion;
 use crate::report::{Style, plural};
-use crate::rules::{self, ABOUT_SUPPRESSIONS, Rule, RuleSet, page};
-use crate::shadow::{Shadow, ShadowOptions};
+use crate::rules::{self, ABOUT_SUPPRESSIONS, Example, Rule, RuleSet, page};
+use crate::shadow::{Database, Shadow, ShadowOptions, SqlError};
 use crate::source::SourceFile;
 
 use super::project::Project;
@@ -118,7 +118,7 @@ fn check(path: &Path, args: &RulesArgs, out: &mut dyn Write) -> Result<u8, CliEr
         let pg = args.source.pg_version.or(config.pg_version.map(PgVersion)).unwrap_or_default();
         let shadow = Shadow::start(&ShadowOptions { pg, url: config.shadow.url.clone(), ..ShadowOptions::default() })?;
         on = format!("offline and on {}", shadow.describe());
-        wrong.extend(live(&rule, &shadow)?);
+        wrong.extend(live(&rule, &shadow.database()?)?);
     }
     for w in &wrong {
         writeln!(out, "{}: example: {w}", path.display())?;
@@ -129,21 +129,13 @@ fn check(path: &Path, args: &RulesArgs, out: &mut dyn Write) -> Result<u8, CliEr
     Ok(u8::from(!wrong.is_empty()))
 }
 
-/// Runs the examples of a rule on a server: each must be taken, or refused with the SQLSTATE that it names.
-pub fn live(rule: &Rule, shadow: &Shadow) -> Result<Vec<String>, CliError> {
+/// Runs the examples of a rule on a server: each must be taken, or refused with the SQLSTATE that it names. The database is emptied before each.
+pub fn live(rule: &Rule, db: &Database) -> Result<Vec<String>, CliError> {
+    let pg = db.shadow().pg().0;
     let mut wrong = Vec::new();
-    for e in rule.examples.iter().filter(|e| shadow.pg().0 >= e.since) {
+    for e in rule.examples.iter().filter(|e| pg >= e.since && e.only.is_none_or(|v| v == pg)) {
         let Some(sql) = e.flagged.as_ref().or(e.clean.as_ref()) else { continue };
-        let db = shadow.database()?;
-        let mut session = db.connect()?;
-        if let Err(error) = session.simple(&e.setup) {
-            wrong.push(format!("its setup fails: {error}"));
-            continue;
-        }
-        let source = SourceFile::new("example.sql", sql.as_str());
-        let begun = if e.transaction { session.run("BEGIN").map(|_| ()) } else { Ok(()) };
-        let pieces = crate::sql::split::split(&source, &[source.full_span()]);
-        let run = begun.and_then(|()| pieces.iter().try_for_each(|p| session.simple(source.slice(p.span())).map(|_| ())));
+        let run = if e.admin { as_admin(db, e, sql)? } else { as_owner(db, e, sql)? };
         let state = run.as_ref().err().map(|e| e.sqlstate.clone());
         if state != e.fails {
             let said = run.err().map_or_else(|| "Postgres takes it".to_string(), |e| e.to_string());
@@ -152,4 +144,40 @@ pub fn live(rule: &Rule, shadow: &Shadow) -> Result<Vec<String>, CliError> {
         }
     }
     Ok(wrong)
+}
+
+fn as_owner(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError>, CliError> {
+    let mut session = db.connect()?;
+    let mut run = || {
+        for clear in ["DROP OWNED BY CURRENT_USER CASCADE", "CREATE SCHEMA IF NOT EXISTS public"] {
+            session.run(clear)?;
+        }
+        session.simple(&e.setup)?;
+        if e.transaction {
+            session.run("BEGIN")?;
+        }
+        let source = SourceFile::new("example.sql", sql);
+        for piece in crate::sql::split::split(&source, &[source.full_span()]) {
+            session.simple(source.slice(piece.span()))?;
+        }
+        if let Some(later) = &e.later {
+            if e.transaction {
+                session.run("COMMIT")?;
+            }
+            session.simple(later)?;
+        }
+        Ok(())
+    };
+    Ok(run())
+}
+
+/// Roles belong to the whole cluster, so nothing of it is committed.
+fn as_admin(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError>, CliError> {
+    let mut session = db.helper()?;
+    let mut run = || {
+        session.run("BEGIN")?;
+        session.simple(&e.setup)?;
+        session.simple(sql).map(|_| ())
+    };
+    Ok(run())
 }

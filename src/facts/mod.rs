@@ -1,8 +1,26 @@
 //! Flattens operations, effects, compatibility and context into named facts: the vocabulary of rules.
 
+mod access;
+mod code;
 mod collect;
+mod columns;
+mod constraints;
+mod data;
+mod down;
+mod here;
+mod indexes;
 mod knowledge;
+mod locks;
+mod naming;
+mod needs;
+mod replaced;
+mod rewrites;
+mod runner;
+mod skipped;
+mod types;
+mod views;
 mod vocabulary;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +29,9 @@ use crate::source::Span;
 use crate::stats::Size;
 
 pub use collect::{collect, op_names};
+pub use down::collect_down;
 pub use knowledge::Knowledge;
+pub use needs::{Needs, needs};
 pub use vocabulary::{VOCABULARY, is_known};
 
 #[derive(Debug, Clone, PartialEq)]

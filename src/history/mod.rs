@@ -244,6 +244,25 @@ impl History {
         self.migrations.iter().take(index).map(|m| &m.up)
     }
 
+    /// More than half of the migrations, and at least two, can be taken back.
+    pub fn undoes_most(&self) -> bool {
+        let with = self.migrations.iter().filter(|m| m.down.is_some()).count();
+        with >= 2 && with * 2 > self.migrations.len()
+    }
+
+    /// Another migration with the version of this one, where the runner keeps versions apart by nothing else.
+    pub fn same_version(&self, index: usize) -> Option<&Migration> {
+        use Framework as F;
+        let by_version = matches!(
+            self.framework,
+            F::Dbmate | F::Diesel | F::Flyway | F::GolangMigrate | F::Goose | F::Pop | F::Rambler | F::Refinery | F::Sqlx | F::Tern
+        );
+        let version = &self.migrations.get(index)?.version;
+        // Repeatable migrations have none.
+        let same = |(i, m): &(usize, &Migration)| *i != index && m.version == *version;
+        self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())
+    }
+
     /// The migration whose forward half stands in the file.
     pub fn find(&self, path: &Path) -> Option<usize> {
         self.migrations.iter().position(|m| same(m.up.source.path(), path))

@@ -1,8 +1,9 @@
 //! Facts × rules → diagnostics.
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, Value, collect};
+use crate::facts::{Facts, Value, collect, collect_down};
 use crate::replay::ReplayedScript;
+use crate::source::SourceFile;
 use crate::stats::Size;
 
 use super::format::fill;
@@ -21,25 +22,50 @@ pub struct Checked {
 }
 
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
-    let (found, unused) = find(rules, script, selection);
-    let fixed = found.into_iter().map(|(rule, facts, mut d)| {
-        d.fix = fix::offer(rules, rule, script, &facts, selection);
-        d
-    });
-    let mut out = suppress::apply(rules, script, fixed.collect(), &selection.suppressions);
+    let (mut found, unused) = find(rules, script, selection);
+    for (rule, facts, d) in &mut found {
+        d.fix = fix::offer(rules, rule, script, facts, selection);
+    }
+    let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
+    let mut found = diagnostics(found);
+    let policy = &selection.suppressions;
+    let mut out = match script.history.down.as_deref() {
+        None => suppress::apply(rules, &[script], found, policy),
+        Some(down) => {
+            let (of_down, _) = speak(rules, collect_down(script), &down.source, selection);
+            if down.source.path() == script.source.path() {
+                found.extend(diagnostics(of_down));
+                suppress::apply(rules, &[script, down], found, policy)
+            } else {
+                // The way back stands in a file of its own, with comments of its own.
+                let mut checked = suppress::apply(rules, &[script], found, policy);
+                let more = suppress::apply(rules, &[down], diagnostics(of_down), policy);
+                checked.suppressed += more.suppressed;
+                checked.diagnostics.extend(more.diagnostics);
+                checked
+            }
+        }
+    };
     out.unused = unused;
     out
 }
 
-/// What the rules find, with the facts that they found it by; comments are not looked at. Beside it: findings that a complete workload refutes.
-pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &'r Selection) -> (Vec<(&'r Rule, Facts, Diagnostic)>, usize) {
+/// A finding, with the rule and the facts that it was found by.
+pub(super) type Found<'r> = (&'r Rule, Facts, Diagnostic);
+
+/// What the rules find in a script; comments are not looked at. Beside it: how many findings a complete workload refutes.
+pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &'r Selection) -> (Vec<Found<'r>>, usize) {
+    speak(rules, collect(script, &selection.knowledge), &script.source, selection)
+}
+
+fn speak<'r>(rules: &'r RuleSet, all: Vec<Facts>, source: &SourceFile, selection: &'r Selection) -> (Vec<Found<'r>>, usize) {
     let active: Vec<&Rule> = rules.iter().filter(|r| selection.may_include(r)).collect();
     let (mut found, mut unused) = (Vec::new(), 0);
-    for facts in collect(script, &selection.knowledge) {
+    for facts in all {
         for rule in &active {
             let rule = selection.variant(rule, &facts);
             let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| selection.includes(rule, &facts)) else { continue };
-            match diagnostic(rule, when, script, &facts, selection) {
+            match diagnostic(rule, when, source, &facts, selection) {
                 Some(d) => found.push((rule, facts.clone(), d)),
                 None => unused += 1,
             }
@@ -49,12 +75,12 @@ pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &
 }
 
 /// `None`: a complete workload shows that nothing of release N-1 breaks.
-fn diagnostic(rule: &Rule, when: &When, script: &ReplayedScript, facts: &Facts, selection: &Selection) -> Option<Diagnostic> {
+fn diagnostic(rule: &Rule, when: &When, source: &SourceFile, facts: &Facts, selection: &Selection) -> Option<Diagnostic> {
     let asked = selection.severity_of(rule, facts);
     let mut d = Diagnostic {
         rule: rule.name.clone(),
         severity: asked.unwrap_or(rule.severity),
-        source: script.source.clone(),
+        source: source.clone(),
         span: facts.span,
         statement: facts.statement,
         message: fill(when.message.as_ref().unwrap_or(&rule.message), facts),

@@ -10,12 +10,30 @@ use super::{Example, Rule, RuleSet, Selection, check};
 
 /// The example's SQL on the schema of its setup.
 pub fn replayed(e: &Example, sql: &str) -> ReplayedScript {
-    let mut catalog = Catalog::new(PgVersion(e.since.max(PgVersion::default().0)));
+    let mut catalog = Catalog::new(PgVersion(e.only.unwrap_or(e.since.max(PgVersion::default().0))));
     catalog.complete = true;
-    replay::apply(&crate::lower::lower_text(&e.setup), &Execution::new(false, Send::Statement), &mut catalog);
-    let source = SourceFile::new("example.sql", sql);
-    let statements = crate::lower::lower(&source, &[source.full_span()]);
-    replay::judge(&source, statements, &Execution::new(e.transaction, Send::Statement), &mut catalog)
+    let single = Execution::new(false, Send::Statement);
+    let execution = Execution::new(e.transaction, Send::Statement);
+    replay::apply(&crate::lower::lower_text(&e.setup), &single, &mut catalog);
+    let judge = |name: &str, sql: &str, catalog: &mut Catalog| {
+        let source = SourceFile::new(name, sql);
+        let statements = crate::lower::lower(&source, &[source.full_span()]);
+        replay::judge(&source, statements, &execution, catalog)
+    };
+    let mut script = judge("example.sql", sql, &mut catalog);
+    script.history = replay::InHistory {
+        down: e.down.as_ref().map(|sql| Box::new(judge("example.down.sql", sql, &mut catalog.clone()))),
+        down_expected: e.history.down_expected,
+        duplicate: e.history.duplicate.clone(),
+        overtaken_by: e.history.overtaken_by.clone(),
+        edited: e.history.edited,
+        version: "7".into(),
+    };
+    if let Some(later) = &e.later {
+        replay::apply(&crate::lower::lower_text(later), &single, &mut catalog);
+        script.later = Some(catalog);
+    }
+    script
 }
 
 /// The rule speaks about the SQL.

@@ -320,5 +320,8 @@ fn again(script: &ReplayedScript, source: &SourceFile, edits: &[Edit]) -> Replay
     };
     let parts: Vec<Span> = script.statements.iter().map(|s| moved(s.statement.span)).collect();
     let mut catalog = script.before.clone();
-    replay::judge(source, crate::lower::lower(source, &parts), &script.execution, &mut catalog)
+    let mut next = replay::judge(source, crate::lower::lower(source, &parts), &script.execution, &mut catalog);
+    next.history = script.history.clone();
+    next.later = script.later.clone();
+    next
 }

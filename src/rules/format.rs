@@ -46,14 +46,37 @@ pub struct Example {
     pub setup: String,
     pub flagged: Option<String>,
     pub clean: Option<String>,
+    /// What a later migration does, where the rule looks at those too.
+    pub later: Option<String>,
     /// The statements run in one transaction; `false`: each by itself.
     #[serde(default = "yes")]
     pub transaction: bool,
     /// SQLSTATE with which Postgres refuses the statement, where that is the point.
     pub fails: Option<String>,
+    /// The only major version that it is about.
+    pub only: Option<u8>,
     /// First major version that takes it.
     #[serde(default)]
     pub since: u8,
+    /// It needs more rights than those of the database's owner.
+    #[serde(default)]
+    pub admin: bool,
+    /// The half that takes it back.
+    pub down: Option<String>,
+    /// What the history around the file says.
+    #[serde(default)]
+    pub history: ExampleHistory,
+}
+
+/// What only the other files of a history, or git, can tell.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExampleHistory {
+    /// The other migrations have a down half.
+    pub down_expected: bool,
+    pub duplicate: Option<String>,
+    pub overtaken_by: Option<String>,
+    pub edited: bool,
 }
 
 fn yes() -> bool {

@@ -28,11 +28,11 @@ use std::sync::LazyLock;
 pub use baseline::{Baseline, Compared, Entry};
 pub use check::{Checked, check};
 pub use fix::{Draft, apply, mend};
-pub use format::{Example, Rule, RuleError};
+pub use format::{Example, ExampleHistory, Rule, RuleError};
 pub use lint::{Problem, problems};
 pub use page::page;
 pub use selection::{Override, Selection, SuppressionPolicy, path_globs, table_globs};
-pub use table::{Need, markdown, needs};
+pub use table::{markdown, needs};
 pub use terminal::draw;
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));

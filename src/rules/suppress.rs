@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::replay::ReplayedScript;
-use crate::source::{Dialect, Suppression, SuppressionScope, comments, suppressions};
+use crate::source::{Dialect, SourceFile, Suppression, SuppressionScope, comments, suppressions};
 
 use super::selection::SuppressionPolicy;
 use super::{Checked, RuleSet, foreign};
 
-/// Takes away what comments allow, and adds findings about the comments.
-pub fn apply(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>, policy: &SuppressionPolicy) -> Checked {
-    let own = suppressions(&script.source);
-    let others: Vec<Suppression> = policy.compat.iter().flat_map(|d| comments(&script.source, *d)).collect();
+/// Takes away what comments allow, and adds findings about the comments. `scripts` are the halves that stand in one file.
+pub fn apply(rules: &RuleSet, scripts: &[&ReplayedScript], found: Vec<Diagnostic>, policy: &SuppressionPolicy) -> Checked {
+    let Some(source) = scripts.first().map(|s| &s.source) else { return Checked::default() };
+    let own = suppressions(source);
+    let others: Vec<Suppression> = policy.compat.iter().flat_map(|d| comments(source, *d)).collect();
     let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut out = Checked::default();
-    let line = |offset: u32| script.source.position(offset).line;
+    let line = |offset: u32| source.position(offset).line;
     for d in found {
         // A comment above a statement speaks of the statement, one beside a line of that line.
         let lines = [line(d.span.start), line(d.statement.start)];
@@ -39,7 +40,8 @@ pub fn apply(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>, p
         }
     }
     // A file of several migrations (Liquibase) is checked part by part: a comment is judged where it stands.
-    let inside = |at: u32| script.statements.is_empty() || script.statements.iter().any(|s| s.statement.span.end >= at) || own.len() == 1;
+    let end = scripts.iter().flat_map(|s| &s.statements).map(|s| s.statement.span.end).max();
+    let inside = |at: u32| end.is_none_or(|end| end >= at) || own.len() == 1;
     for (i, c) in own.iter().enumerate() {
         for (j, (name, span)) in c.rules.iter().enumerate() {
             let (rule, message, help) = if !rules.knows(name) {
@@ -54,19 +56,19 @@ pub fn apply(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>, p
             } else {
                 continue;
             };
-            out.diagnostics.push(about(script, c, *span, rule, message, help, name));
+            out.diagnostics.push(about(source, c, *span, rule, message, help, name));
         }
         if policy.require_reason && c.reason.is_none() && inside(c.span.start) {
             let message = "the comment does not say why the finding is allowed".to_string();
             let help = "add the reason behind two dashes: `-- airlock: allow … -- why`".to_string();
-            out.diagnostics.push(about(script, c, c.span, "missing-reason", message, help, ""));
+            out.diagnostics.push(about(source, c, c.span, "missing-reason", message, help, ""));
         }
     }
     for c in &others {
         for (name, span) in c.rules.iter().filter(|(n, _)| !foreign::knows(c.dialect, n)) {
             let message = format!("{} has no rule `{name}` that Airlock knows: the comment allows nothing here", capital(c.dialect));
             let help = "write `-- airlock: allow RULE` for what Airlock finds".to_string();
-            out.diagnostics.push(about(script, c, *span, "unknown-rule", message, help, name));
+            out.diagnostics.push(about(source, c, *span, "unknown-rule", message, help, name));
         }
     }
     out.diagnostics.sort_by_key(|d| (d.span.start, std::cmp::Reverse(d.severity), d.rule.clone()));
@@ -74,7 +76,7 @@ pub fn apply(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>, p
 }
 
 fn about(
-    script: &ReplayedScript,
+    source: &SourceFile,
     c: &Suppression,
     span: crate::source::Span,
     rule: &str,
@@ -85,7 +87,7 @@ fn about(
     Diagnostic {
         rule: rule.into(),
         severity: Severity::Warning,
-        source: script.source.clone(),
+        source: source.clone(),
         span,
         statement: c.span,
         message,
