@@ -196,7 +196,8 @@ impl Stats {
                 }
             }
         }
-        self.window_seconds = Some(seconds);
+        // Milliseconds: what the file says is what was meant.
+        self.window_seconds = Some((seconds * 1000.0).round() / 1000.0);
         self
     }
 }

@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_file() {
-        let q = read("q.sql", "-- name: GetOrder :one\nSELECT a FROM t WHERE id = @id AND b = sqlc.narg('b');\n\nSELECT 2;").expect("reads");
+        let q =
+            read("q.sql", "-- name: GetOrder :one\nSELECT a FROM t WHERE id = @id AND b = sqlc.narg('b');\n\nSELECT 2;").expect("reads");
         assert_eq!(names(&q), ["q.sql:2 (GetOrder)", "q.sql:4"]);
         assert_eq!(q[0].sql, "SELECT a FROM t WHERE id = $1 AND b = $1");
         // Without sqlc's marks an `@` is an operator.

@@ -47,7 +47,8 @@ fn found(dir: &Path, args: &[&str]) -> (Vec<String>, Value) {
     (list.iter().map(words).collect(), v)
 }
 
-const BASE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total int, note text);\nCREATE TABLE audit_log (id bigint PRIMARY KEY, note text);\n";
+const BASE: &str =
+    "CREATE TABLE orders (id bigint PRIMARY KEY, total int, note text);\nCREATE TABLE audit_log (id bigint PRIMARY KEY, note text);\n";
 
 #[test]
 fn a_baseline_holds_what_is_known_and_says_what_is_gone() {
@@ -92,7 +93,10 @@ fn settings_differ_by_path_and_by_table() {
     assert_eq!(o.status.code(), Some(0), "{}{}", out(&o), err(&o));
     assert_eq!(found(dir.path(), &["new/3.sql", "--ignore", "missing-lock-timeout"]).0, ["drop-column advice"]);
     for (toml, says) in [
-        ("[rules]\nignore = [\n'drop-colum']\n", "airlock.toml:3: no rule, group or tag is called `drop-colum`; did you mean `drop-column`?"),
+        (
+            "[rules]\nignore = [\n'drop-colum']\n",
+            "airlock.toml:3: no rule, group or tag is called `drop-colum`; did you mean `drop-column`?",
+        ),
         ("[rules.severity]\ndrop-tabel = 'error'\n", "airlock.toml:2: no rule is called `drop-tabel`; did you mean `drop-table`?"),
         ("[[overrides]]\npath = ['x']\n", "airlock.toml:2: unknown key `path`; did you mean `paths`?"),
         ("[[overrides]]\npaths = ['[']\n", "airlock.toml:2: `[` is no glob"),
@@ -113,7 +117,13 @@ fn options_differ_by_path() {
                 flagged = 'ALTER TABLE t ADD b int;'\n[[example]]\nsetup = 'CREATE TABLE t (a int);'\nclean = 'ALTER TABLE t ADD c_b int;'\n";
     let toml = "[rules]\npaths = ['own']\n[[overrides]]\npaths = ['m/3.sql']\n[overrides.options.column-prefix]\npattern = '/^d_/'\n";
     let add = "ALTER TABLE orders ADD COLUMN d_x int;\n";
-    let dir = project(&[("airlock.toml", toml), ("own/column-prefix.toml", rule), ("m/1.sql", BASE), ("m/2.sql", add), ("m/3.sql", &add.replace("d_x", "d_y"))]);
+    let dir = project(&[
+        ("airlock.toml", toml),
+        ("own/column-prefix.toml", rule),
+        ("m/1.sql", BASE),
+        ("m/2.sql", add),
+        ("m/3.sql", &add.replace("d_x", "d_y")),
+    ]);
     let (rules, v) = found(dir.path(), &["m"]);
     assert_eq!(rules, ["column-prefix warning"], "{v:#}");
     assert_eq!(v["diagnostics"][0]["path"], "m/2.sql");
@@ -165,7 +175,11 @@ fn statistics(rows: u64, bytes: u64) -> String {
 
 #[test]
 fn severity_follows_the_size_of_the_table() {
-    let dir = project(&[("m/1.sql", BASE), ("m/2.sql", "CREATE INDEX i ON orders (total);\n"), ("m/3.sql", "ALTER TABLE orders DROP COLUMN note;\n")]);
+    let dir = project(&[
+        ("m/1.sql", BASE),
+        ("m/2.sql", "CREATE INDEX i ON orders (total);\n"),
+        ("m/3.sql", "ALTER TABLE orders DROP COLUMN note;\n"),
+    ]);
     write(dir.path(), "small.json", &statistics(200, 8192));
     write(dir.path(), "large.json", &statistics(3_456_789, 1 << 30));
     let (rules, v) = found(dir.path(), &["m", "--statistics-file", "small.json"]);
@@ -194,7 +208,10 @@ fn live_statistics_are_read_and_written() {
     use airlock::shadow::{Shadow, ShadowOptions};
     let shadow = Shadow::start(&ShadowOptions::default()).expect("a server");
     let db = shadow.database().expect("a database");
-    db.connect().expect("a session").simple(&format!("{BASE} INSERT INTO orders SELECT i FROM generate_series(1, 50) i; ANALYZE;")).expect("rows");
+    db.connect()
+        .expect("a session")
+        .simple(&format!("{BASE} INSERT INTO orders SELECT i FROM generate_series(1, 50) i; ANALYZE;"))
+        .expect("rows");
     let dir = project(&[("m/1.sql", BASE), ("m/2.sql", "CREATE INDEX i ON orders (total);\n")]);
     let url = db.url().expect("a socket");
     let o = airlock(dir.path(), &["stats", "--database-url", &url, "-o", "stats.json"]);
@@ -205,7 +222,10 @@ fn live_statistics_are_read_and_written() {
     let o = airlock(dir.path(), &["stats", "--database-url", "postgres://me:secret@127.0.0.1:1/x"]);
     assert_eq!(o.status.code(), Some(2));
     assert!(!err(&o).contains("secret") && err(&o).contains("me@127.0.0.1/x"), "{}", err(&o));
-    let o = Command::new(env!("CARGO_BIN_EXE_airlock")).args(["stats", "--help"]).env("AIRLOCK_DATABASE_URL", "postgres://me:secret@h/x").output();
+    let o = Command::new(env!("CARGO_BIN_EXE_airlock"))
+        .args(["stats", "--help"])
+        .env("AIRLOCK_DATABASE_URL", "postgres://me:secret@h/x")
+        .output();
     assert!(!out(&o.expect("runs")).contains("secret"));
 }
 
@@ -237,14 +257,21 @@ fn the_queries_of_the_old_release_decide() {
     let (rules, v) = found(dir.path(), &["m/2.sql", "m/3.sql"]);
     assert_eq!(rules.len(), 2, "{v:#}");
     let notes = v["notes"].to_string();
-    assert!(notes.contains("nothing is concluded from 2 of 6 queries: broken (fails on the schema before the change with 42703"), "{notes}");
+    assert!(
+        notes.contains("nothing is concluded from 2 of 6 queries: broken (fails on the schema before the change with 42703"),
+        "{notes}"
+    );
     let o = airlock(dir.path(), &["facts", "m/2.sql"]);
     assert!(out(&o).contains("breaks.query = \"q/.sqlx/query-1.json (42703)\""), "{}", out(&o));
     // Data that goes is worth a word even when nobody reads it.
     write(dir.path(), "q/more.json", "{}");
     write(dir.path(), "m/4.sql", "ALTER TABLE audit_log DROP COLUMN remark;\n");
     let (rules, v) = found(dir.path(), &["m/4.sql"]);
-    assert!(rules == ["drop-column advice"] && v["diagnostics"][0]["help"].as_str().is_some_and(|h| h.contains("what remains is that data goes")), "{v:#}");
+    assert!(
+        rules == ["drop-column advice"]
+            && v["diagnostics"][0]["help"].as_str().is_some_and(|h| h.contains("what remains is that data goes")),
+        "{v:#}"
+    );
 }
 
 #[test]
@@ -256,10 +283,18 @@ fn fixes_are_shown_made_and_made_once() {
     let read = |p: &str| std::fs::read_to_string(dir.path().join(p)).expect("reads");
     let (_, v) = found(dir.path(), &["m/00002_b.sql"]);
     let fix = &v["diagnostics"][0]["fix"];
-    assert_eq!((&fix["safe"], &fix["edits"][0]["text"], &fix["edits"][0]["line"]), (&Value::from(true), &Value::from(" concurrently"), &Value::from(3)), "{v:#}");
+    assert_eq!(
+        (&fix["safe"], &fix["edits"][0]["text"], &fix["edits"][0]["line"]),
+        (&Value::from(true), &Value::from(" concurrently"), &Value::from(3)),
+        "{v:#}"
+    );
     let o = airlock(dir.path(), &["check", "m", "--diff"]);
     assert_eq!(o.status.code(), Some(1));
-    assert!(out(&o).contains("-create index i on orders (total);") && out(&o).contains("+create index concurrently i on orders (total);"), "{}", out(&o));
+    assert!(
+        out(&o).contains("-create index i on orders (total);") && out(&o).contains("+create index concurrently i on orders (total);"),
+        "{}",
+        out(&o)
+    );
     assert!(!out(&o).contains("NOT VALID") && read("m/00002_b.sql") == index, "a diff writes nothing, and unsafe fixes are asked for");
     let o = airlock(dir.path(), &["check", "m", "--fix"]);
     assert!(out(&o).contains("1 finding in 1 file fixed"), "{}{}", out(&o), err(&o));
@@ -274,7 +309,11 @@ fn fixes_are_shown_made_and_made_once() {
 #[test]
 fn known_findings_are_not_fixed() {
     let dir = project(&[("m/1.sql", BASE), ("m/2.sql", "REFRESH MATERIALIZED VIEW v;\n")]);
-    write(dir.path(), "m/1.sql", &format!("{BASE}CREATE MATERIALIZED VIEW v AS SELECT id FROM orders;\nCREATE UNIQUE INDEX i ON v (id);\n"));
+    write(
+        dir.path(),
+        "m/1.sql",
+        &format!("{BASE}CREATE MATERIALIZED VIEW v AS SELECT id FROM orders;\nCREATE UNIQUE INDEX i ON v (id);\n"),
+    );
     assert!(airlock(dir.path(), &["baseline", "m"]).status.success());
     let o = airlock(dir.path(), &["check", "m", "--diff", "--baseline", "airlock-baseline.json"]);
     assert!(o.status.success(), "{}", out(&o));

@@ -73,7 +73,8 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
             judged = project.judge();
         }
     }
-    let checked: Vec<Checked> = judged.par_iter().map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path()))).collect();
+    let checked: Vec<Checked> =
+        judged.par_iter().map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path()))).collect();
     let mut report = report(&project, &settings.rules, &judged, checked);
     report.notes.extend(settings.notes);
     report.notes.extend(notes);
@@ -137,7 +138,9 @@ fn forget(report: &mut Report, known: &Baseline) {
         let words: Vec<String> = c.stale.iter().take(5).map(|e| format!("{} in {}", e.rule, e.path)).collect();
         let more = if c.stale.len() > 5 { format!(" and {} more", c.stale.len() - 5) } else { String::new() };
         let entries = if c.stale.len() == 1 { "1 entry matches".to_string() } else { format!("{} entries match", c.stale.len()) };
-        report.notes.push(format!("baseline: {entries} nothing any more ({}{more}); write it anew with `airlock baseline`", words.join(", ")));
+        report
+            .notes
+            .push(format!("baseline: {entries} nothing any more ({}{more}); write it anew with `airlock baseline`", words.join(", ")));
     }
 }
 
@@ -218,8 +221,10 @@ pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, Cl
     let project = Project::open(&args.paths, &args.source)?;
     let judged = project.judge();
     let settings = Settings::new(&project, &args.rules, &judged)?;
-    let found: Vec<Diagnostic> =
-        judged.par_iter().flat_map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path())).diagnostics).collect();
+    let found: Vec<Diagnostic> = judged
+        .par_iter()
+        .flat_map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path())).diagnostics)
+        .collect();
     let path = args.output_file.clone().or(project.config.baseline.clone()).unwrap_or_else(|| PathBuf::from("airlock-baseline.json"));
     crate::history::write_atomically(&path, Baseline::of(&found).to_json().as_bytes())?;
     writeln!(out, "{}: {}", path.display(), plural(found.len(), "finding"))?;

@@ -191,7 +191,9 @@ fn workload_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
         }
         let files = walkdir::WalkDir::new(path).sort_by_file_name().into_iter().flatten().map(walkdir::DirEntry::into_path);
         let before = out.len();
-        out.extend(files.filter(|p| p.is_file() && p.extension().is_some_and(|e| ["sql", "json", "csv", "tsv"].iter().any(|x| e.eq_ignore_ascii_case(x)))));
+        out.extend(files.filter(|p| {
+            p.is_file() && p.extension().is_some_and(|e| ["sql", "json", "csv", "tsv"].iter().any(|x| e.eq_ignore_ascii_case(x)))
+        }));
         if out.len() == before {
             return Err(CliError::Usage(format!("{}: no workload here; expected .sql, .json or .csv files", path.display())));
         }

@@ -28,7 +28,11 @@ pub struct StatsArgs {
 pub fn run(args: &StatsArgs, quiet: bool, out: &mut dyn Write) -> Result<u8, CliError> {
     let source = Source::new(&args.database_url)?;
     if !quiet {
-        let _ = writeln!(std::io::stderr(), "Reading sizes and counters of {} in a read-only session; no row of a table is read.", source.describe());
+        let _ = writeln!(
+            std::io::stderr(),
+            "Reading sizes and counters of {} in a read-only session; no row of a table is read.",
+            source.describe()
+        );
     }
     let stats = source.read(args.sample.map(Duration::from_secs))?;
     let configured = || -> Result<Option<PathBuf>, CliError> {

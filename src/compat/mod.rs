@@ -33,8 +33,8 @@ use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 
 use judge::Judge;
-pub use undo::type_change as type_change_undo;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
+pub use undo::type_change as type_change_undo;
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).
 #[derive(

@@ -6,8 +6,8 @@ use crate::catalog::{ConKind, Relation};
 use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
 use crate::op::{
-    AlterAction, AlterTag, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpTag, OpaqueReason, QName, Statement,
-    TableConstraint, Volatility,
+    AlterAction, AlterTag, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpTag, OpaqueReason, QName,
+    Statement, TableConstraint, Volatility,
 };
 use crate::replay::{Replayed, ReplayedScript};
 
@@ -159,8 +159,6 @@ impl Place<'_> {
         f.flag("nested", op.nested);
         self.about(&mut f, op);
         self.effects(&mut f, op);
-        f.op = Some(i);
-        self.known.sizes(&mut f);
         super::locks::about(self, &mut f, i, op);
         super::rewrites::about(self, &mut f, op);
         super::constraints::about(self, &mut f, i, op);
@@ -196,6 +194,10 @@ impl Place<'_> {
                     out.push(f);
                 }
             }
+        }
+        for f in &mut out {
+            f.op = Some(i);
+            self.known.sizes(f);
         }
         out
     }
@@ -473,7 +475,10 @@ impl Place<'_> {
             _ => None,
         };
         let several = all.ops.len() > 1;
-        let one_of_many = all.ops.first().is_some_and(|o| o != op && o.command == op.command && std::mem::discriminant(&o.kind) == std::mem::discriminant(&op.kind));
+        let one_of_many = all
+            .ops
+            .first()
+            .is_some_and(|o| o != op && o.command == op.command && std::mem::discriminant(&o.kind) == std::mem::discriminant(&op.kind));
         let about = f.object.clone();
         let is_drop = matches!(op.kind, OpKind::Drop { .. } | OpKind::Truncate { .. });
         let mine = |b: &&Broken| {
@@ -555,8 +560,12 @@ fn name(op: &Op) -> String {
 pub fn op_names() -> Vec<String> {
     use strum::IntoEnumIterator;
     let kebab = |k: ObjectKind| k.to_string().to_lowercase();
-    let mut out: Vec<String> = ["statement", "file", "insert", "update", "delete", "merge", "grant", "revoke", "select"].map(String::from).into();
+    let mut out: Vec<String> =
+        ["statement", "file", "insert", "update", "delete", "merge", "grant", "revoke", "select"].map(String::from).into();
     out.extend(["check", "not-null", "unique", "primary-key", "foreign-key", "exclude"].map(|k| format!("add-{k}")));
+    // Parts of an operation, and what is no operation.
+    out.extend(["check", "unique", "primary-key", "foreign-key"].map(|k| format!("inline-{k}")));
+    out.extend(["create-foreign-key", "column", "name", "skipped", "down", "down-statement", "down-operation"].map(String::from));
     out.extend(ObjectKind::iter().flat_map(|k| [format!("drop-{}", kebab(k)), format!("rename-{}", kebab(k))]));
     out.extend(OpTag::iter().map(|t| <&str>::from(t).to_string()));
     out.extend(AlterTag::iter().map(|t| <&str>::from(t).to_string()));

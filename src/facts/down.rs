@@ -31,7 +31,12 @@ pub(super) fn about_file(f: &mut Facts, script: &ReplayedScript) {
 fn changes(kind: &OpKind) -> bool {
     !matches!(
         kind,
-        OpKind::Query(_) | OpKind::SetVar { .. } | OpKind::ResetVar { .. } | OpKind::Begin { .. } | OpKind::Commit { .. } | OpKind::SetRole { .. }
+        OpKind::Query(_)
+            | OpKind::SetVar { .. }
+            | OpKind::ResetVar { .. }
+            | OpKind::Begin { .. }
+            | OpKind::Commit { .. }
+            | OpKind::SetRole { .. }
     )
 }
 
@@ -102,7 +107,9 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
             let was = script.before.relation(rel.id)?.columns.iter().any(|o| o.attnum == c.attnum);
             was.then(|| format!("column `{}` of `{}`", c.name, rel.name))
         }
-        OpKind::Dml(d) if matches!(d.kind, DmlKind::Delete) && d.filter.is_none() => old(&d.table).map(|t| format!("all rows of `{}`", t.name)),
+        OpKind::Dml(d) if matches!(d.kind, DmlKind::Delete) && d.filter.is_none() => {
+            old(&d.table).map(|t| format!("all rows of `{}`", t.name))
+        }
         _ => None,
     }
 }

@@ -95,8 +95,7 @@ fn shim(f: &mut Facts, h: &Here<'_>, rel: &Relation, end: &Catalog) {
     if !matches!(now.kind, RelKind::View) {
         return;
     }
-    let broken: Vec<&Broken> =
-        h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared).collect();
+    let broken: Vec<&Broken> = h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared).collect();
     f.set("shim.breaks", Value::List(words(broken.iter().copied())));
     // COPY and TRUNCATE never work on a view, and ON CONSTRAINT has none to name: few applications use them, and a shim can do no more.
     let ordinary = |b: &&&Broken| !(matches!(b.sqlstate.as_str(), "42809" | "42704" | "22P04"));
@@ -202,7 +201,8 @@ fn dropped_later(f: &mut Facts, h: &Here<'_>, name: &QName) {
         }
         _ => false,
     };
-    let gone = h.later().any(|(s, o)| !o.conditional && named(o) && s.before.relation(made.id).is_some() && s.after.relation(made.id).is_none());
+    let gone =
+        h.later().any(|(s, o)| !o.conditional && named(o) && s.before.relation(made.id).is_some() && s.after.relation(made.id).is_none());
     // Scratch tables are meant to go.
     let scratch = made.persistence == crate::op::Persistence::Temporary || h.later().any(|(_, o)| reads(o, &made.name));
     f.flag("dropped_later", gone && !scratch);

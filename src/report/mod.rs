@@ -174,7 +174,8 @@ fn summary(report: &Report) -> String {
         .collect::<Vec<_>>();
     out.push_str(&if found.is_empty() { "no findings".to_string() } else { found.join(", ") });
     let fixable = report.diagnostics.iter().filter(|d| d.fix.as_ref().is_some_and(|f| f.safe)).count();
-    let more = [(report.suppressed, "allowed by comments"), (report.known, "known from the baseline"), (fixable, "can be fixed with --fix")];
+    let more =
+        [(report.suppressed, "allowed by comments"), (report.known, "known from the baseline"), (fixable, "can be fixed with --fix")];
     let more: Vec<String> = more.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
     if !more.is_empty() {
         out.push_str(&format!(" ({})", more.join(", ")));

@@ -64,7 +64,12 @@ impl<'a> Place<'a> {
                 OpKind::Dml(d) => Some(d.table.span()),
                 _ => None,
             },
-            "column-name" => self.column().map(|c| c.name.span),
+            "column-name" => match &self.op.kind {
+                OpKind::Alter { action: AlterAction::DropColumn { column, .. } | AlterAction::SetNotNull { column }, .. } => {
+                    Some(column.span)
+                }
+                _ => self.column().map(|c| c.name.span),
+            },
             "constraint-name" => match &self.op.kind {
                 OpKind::Alter { action: AlterAction::AddConstraint(c), .. } => Some(c.name.as_ref()?.span),
                 OpKind::Alter { action: AlterAction::ValidateConstraint { name } | AlterAction::DropConstraint { name, .. }, .. } => {

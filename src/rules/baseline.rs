@@ -87,7 +87,8 @@ impl Baseline {
             }
         }
         let missed: Vec<&Entry> = left.into_values().flatten().collect();
-        out.stale = self.findings.iter().filter(|e| missed.iter().any(|m| std::ptr::eq(*m, *e)) && checked.contains(&e.path)).cloned().collect();
+        out.stale =
+            self.findings.iter().filter(|e| missed.iter().any(|m| std::ptr::eq(*m, *e)) && checked.contains(&e.path)).cloned().collect();
         out
     }
 }

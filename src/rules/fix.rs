@@ -220,26 +220,47 @@ fn holds(
     // More statements than before are one transaction for a runner that sends the whole file at once.
     let whole = matches!(script.execution.send, Send::Whole | Send::Pipeline) && new.1.len() > old.1.len();
     let judge = |(source, statements): (SourceFile, Vec<Statement>)| {
-        let execution = Execution { settings: script.execution.settings.clone(), ..Execution::new(r.sent.in_transaction || whole, Send::Statement) };
+        let execution =
+            Execution { settings: script.execution.settings.clone(), ..Execution::new(r.sent.in_transaction || whole, Send::Statement) };
         let mut catalog = r.before.clone();
         let mut judged = replay::judge(&source, statements, &execution, &mut catalog);
         judged.before = script.before.clone();
         judged
     };
     let (old, new) = (judge(old), judge(new));
-    if new.statements.is_empty() || new.statements.iter().any(|s| s.effects.fails.is_some() || s.statement.understood == Understood::Opaque) {
+    if new.statements.is_empty() || new.statements.iter().any(|s| s.effects.fails.is_some() || s.statement.understood == Understood::Opaque)
+    {
         return false;
     }
-    let count = |s: &ReplayedScript| {
-        find(rules, s, selection).0.into_iter().fold(BTreeMap::new(), |mut m: BTreeMap<(String, String), usize>, (_, _, d)| {
-            *m.entry((d.rule, d.object)).or_default() += 1;
-            m
-        })
-    };
-    let (was, is) = (count(&old), count(&new));
-    let of = |m: &BTreeMap<(String, String), usize>, k: &(String, String)| m.get(k).copied().unwrap_or(0);
     let this = (rule.name.clone(), facts.object.clone());
-    of(&is, &this) < of(&was, &this) && is.iter().all(|(k, n)| *n <= of(&was, k))
+    let better = |old: &ReplayedScript, new: &ReplayedScript| {
+        let (was, is) = (count(rules, old, selection), count(rules, new, selection));
+        let of = |m: &Counts, k: &(String, String)| m.get(k).copied().unwrap_or(0);
+        (of(&was, &this) > 0).then(|| of(&is, &this) < of(&was, &this) && is.iter().all(|(k, n)| *n <= of(&was, k)))
+    };
+    better(&old, &new).unwrap_or_else(|| {
+        // What is found only in the company of other statements is judged in it. That costs the whole file for each fix.
+        if script.statements.len() > 200 {
+            return false;
+        }
+        let source = SourceFile::new(script.source.path(), apply(script.source.text(), edits));
+        let whole = again(script, &source, edits);
+        failing(std::slice::from_ref(&whole)) <= failing(std::slice::from_ref(script)) && better(script, &whole).unwrap_or(false)
+    })
+}
+
+type Counts = BTreeMap<(String, String), usize>;
+
+/// Findings by rule and object.
+fn count(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Counts {
+    find(rules, script, selection).0.into_iter().fold(Counts::new(), |mut m, (_, _, d)| {
+        *m.entry((d.rule, d.object)).or_default() += 1;
+        m
+    })
+}
+
+fn failing(scripts: &[ReplayedScript]) -> usize {
+    scripts.iter().flat_map(|s| &s.statements).filter(|s| s.effects.fails.is_some()).count()
 }
 
 /// The text after edits that do not overlap, in their order.
@@ -293,7 +314,6 @@ pub fn mend(
         let text = apply(&draft.text, &edits);
         let source = SourceFile::new(draft.source.path(), text.clone());
         let next: Vec<ReplayedScript> = now.iter().map(|s| again(s, &source, &edits)).collect();
-        let failing = |l: &[ReplayedScript]| l.iter().flat_map(|s| &s.statements).filter(|s| s.effects.fails.is_some()).count();
         if failing(&next) > failing(&now) {
             break;
         }

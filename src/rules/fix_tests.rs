@@ -40,10 +40,21 @@ const ORDERS: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total int); CR
 
 #[test]
 fn each_way_of_running_gets_the_fix_that_works_there() {
-    let (tx, single, whole) = (Execution::new(true, Send::Statement), Execution::new(false, Send::Statement), Execution::new(false, Send::Whole));
+    let (tx, single, whole) =
+        (Execution::new(true, Send::Statement), Execution::new(false, Send::Statement), Execution::new(false, Send::Whole));
     for (rule, execution, sql, expected) in [
-        ("create-index-blocking", &single, "create unique index x on orders (total);", Some("create unique index concurrently x on orders (total);")),
-        ("create-index-blocking", &single, "CREATE /* INDEX */ INDEX x ON orders (total)", Some("CREATE /* INDEX */ INDEX CONCURRENTLY x ON orders (total)")),
+        (
+            "create-index-blocking",
+            &single,
+            "create unique index x on orders (total);",
+            Some("create unique index concurrently x on orders (total);"),
+        ),
+        (
+            "create-index-blocking",
+            &single,
+            "CREATE /* INDEX */ INDEX x ON orders (total)",
+            Some("CREATE /* INDEX */ INDEX CONCURRENTLY x ON orders (total)"),
+        ),
         ("create-index-blocking", &tx, "CREATE INDEX x ON orders (total);", None),
         ("create-index-blocking", &single, "CREATE INDEX x ON p (o);", None),
         ("create-index-blocking", &whole, "CREATE INDEX x ON orders (total);", Some("CREATE INDEX CONCURRENTLY x ON orders (total);")),
@@ -57,15 +68,47 @@ fn each_way_of_running_gets_the_fix_that_works_there() {
             "check-not-valid",
             &single,
             "\u{feff}  alter table orders add constraint k check (total > 0) ;\r\n",
-            Some("\u{feff}  alter table orders add constraint k check (total > 0) not valid;\r\n  alter table orders validate constraint k ;\r\n"),
+            Some(
+                "\u{feff}  alter table orders add constraint k check (total > 0) not valid;\r\n  alter table orders validate constraint k ;\r\n",
+            ),
         ),
-        ("check-not-valid", &single, "ALTER TABLE orders ADD CHECK (total > 0);", Some("ALTER TABLE orders ADD CHECK (total > 0) NOT VALID;")),
-        ("check-not-valid", &tx, "ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0), ADD x int;", Some("ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0) NOT VALID, ADD x int;")),
+        (
+            "check-not-valid",
+            &single,
+            "ALTER TABLE orders ADD CHECK (total > 0);",
+            Some("ALTER TABLE orders ADD CHECK (total > 0) NOT VALID;"),
+        ),
+        (
+            "check-not-valid",
+            &tx,
+            "ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0), ADD x int;",
+            Some("ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0) NOT VALID, ADD x int;"),
+        ),
         // With two statements the runner's one query is a transaction: they would hold the strong lock together.
-        ("check-not-valid", &whole, "ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0);", Some("ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0) NOT VALID;")),
-        ("foreign-key-not-valid", &tx, "ALTER TABLE c ADD FOREIGN KEY (o) REFERENCES orders;", Some("ALTER TABLE c ADD FOREIGN KEY (o) REFERENCES orders NOT VALID;")),
-        ("missing-lock-timeout", &tx, "\tALTER TABLE orders ADD a int;", Some("\tSET LOCAL lock_timeout = '2s';\n\tALTER TABLE orders ADD a int;")),
-        ("missing-lock-timeout", &single, "ALTER TABLE orders ADD a int; ALTER TABLE c ADD a int;", Some("SET lock_timeout = '2s';\nALTER TABLE orders ADD a int; ALTER TABLE c ADD a int;")),
+        (
+            "check-not-valid",
+            &whole,
+            "ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0);",
+            Some("ALTER TABLE orders ADD CONSTRAINT k CHECK (total > 0) NOT VALID;"),
+        ),
+        (
+            "foreign-key-not-valid",
+            &tx,
+            "ALTER TABLE c ADD FOREIGN KEY (o) REFERENCES orders;",
+            Some("ALTER TABLE c ADD FOREIGN KEY (o) REFERENCES orders NOT VALID;"),
+        ),
+        (
+            "missing-lock-timeout",
+            &tx,
+            "\tALTER TABLE orders ADD a int;",
+            Some("\tSET LOCAL lock_timeout = '2s';\n\tALTER TABLE orders ADD a int;"),
+        ),
+        (
+            "missing-lock-timeout",
+            &single,
+            "ALTER TABLE orders ADD a int; ALTER TABLE c ADD a int;",
+            Some("SET lock_timeout = '2s';\nALTER TABLE orders ADD a int; ALTER TABLE c ADD a int;"),
+        ),
         // What lies in a DO block is text inside of a string.
         ("create-index-blocking", &single, "DO $$ BEGIN CREATE INDEX x ON orders (total); END $$;", None),
     ] {
@@ -133,8 +176,11 @@ fn live_mended_examples_are_clean_and_accepted() {
 
 /// Blanks and comments between the words of a statement.
 fn gap() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop_oneof![Just(" "), Just("\t"), Just("\n"), Just("\r\n"), Just(" /* INDEX ; */ "), Just(" -- ON kind\n")], 1..3)
-        .prop_map(|v| format!(" {}", v.concat()))
+    prop::collection::vec(
+        prop_oneof![Just(" "), Just("\t"), Just("\n"), Just("\r\n"), Just(" /* INDEX ; */ "), Just(" -- ON kind\n")],
+        1..3,
+    )
+    .prop_map(|v| format!(" {}", v.concat()))
 }
 
 fn cased(word: &str, lower: bool) -> String {

@@ -19,7 +19,8 @@ pub struct Problem {
 }
 
 const KEYS: &[&str] = &[
-    "summary", "severity", "default", "tags", "recipe", "why", "instead", "message", "label", "help", "scales", "options", "when", "fix", "example",
+    "summary", "severity", "default", "tags", "recipe", "why", "instead", "message", "label", "help", "scales", "options", "when", "fix",
+    "example",
 ];
 const REQUIRED: &[&str] = &["summary", "severity", "why", "instead", "message", "when", "example"];
 const FIX: &[&str] = &["title", "safe", "when", "edits"];
@@ -64,7 +65,8 @@ impl Lint<'_> {
 
     fn keys(&mut self, table: &Table, known: &[&str], of: &str) {
         for key in table.keys().filter(|k| !known.contains(&k.as_str())) {
-            let near = nearest(key, known).map_or_else(|| format!("; known here: {}", known.join(", ")), |n| format!("; did you mean `{n}`?"));
+            let near =
+                nearest(key, known).map_or_else(|| format!("; known here: {}", known.join(", ")), |n| format!("; did you mean `{n}`?"));
             self.say(Some(key), format!("{of} has no key `{key}`{near}"));
         }
     }
@@ -109,7 +111,8 @@ impl Lint<'_> {
             return;
         }
         let names: Vec<&str> = facts::VOCABULARY.iter().map(|(n, _)| *n).collect();
-        let near = nearest(name, &names).map_or_else(|| "; `airlock facts FILE` shows some".to_string(), |n| format!("; did you mean `{n}`?"));
+        let near =
+            nearest(name, &names).map_or_else(|| "; `airlock facts FILE` shows some".to_string(), |n| format!("; did you mean `{n}`?"));
         // The name may be written in one piece, or its last part under a table's head.
         let last = name.rsplit('.').next().unwrap_or(name);
         let at = if line_with(self.text, name).is_some() { name } else { last };
@@ -172,7 +175,8 @@ impl Lint<'_> {
             for anchor in named.chain(inside) {
                 if !is_anchor(&anchor) {
                     let names: Vec<&str> = ANCHORS.iter().map(|(n, _)| *n).collect();
-                    let near = nearest(&anchor, &names).map_or_else(|| format!("; known: {}", names.join(", ")), |n| format!("; did you mean `{n}`?"));
+                    let near = nearest(&anchor, &names)
+                        .map_or_else(|| format!("; known: {}", names.join(", ")), |n| format!("; did you mean `{n}`?"));
                     self.say(Some(&anchor), format!("no anchor is called `{anchor}`{near}"));
                 }
             }
@@ -211,8 +215,10 @@ mod tests {
     fn every_problem_is_said_with_its_line() {
         let text = "sumary = 'x'\nseverity = 'fatal'\nwhy = 'x'\ninstead = 'x'\nmessage = '{tabel}'\n\n[[when]]\nop = ['drop-colum', '/(/']\n\
                     table.existd = true\n[fix]\ntitle = 'x'\nsafe = true\nedits = [{ after = 'knd', text = 'x' }]\n[[example]]\nflagged = 'x'\n";
-        let found: Vec<String> =
-            problems("my-rule", text).into_iter().map(|p| format!("{}: {}", p.line.map_or("-".into(), |l| l.to_string()), p.message)).collect();
+        let found: Vec<String> = problems("my-rule", text)
+            .into_iter()
+            .map(|p| format!("{}: {}", p.line.map_or("-".into(), |l| l.to_string()), p.message))
+            .collect();
         assert_eq!(
             found,
             [

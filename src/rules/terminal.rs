@@ -109,10 +109,17 @@ mod tests {
     #[test]
     fn every_page_fits_and_shows_no_marks() {
         for rule in super::super::RuleSet::built_in().iter() {
-            let text = draw(&super::super::page(rule), 60, false);
+            let page = super::super::page(rule);
+            let text = draw(&page, 60, false);
+            // Code stays in one piece, however long it is.
+            let long: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|c| c.len() > 40).collect();
             for line in text.lines().filter(|l| !l.starts_with("    ")) {
                 assert!(!line.contains("```") && !line.starts_with('#') && !line.contains('`'), "{}: {line}", rule.name);
-                assert!(line.chars().count() <= 60 || !line.contains(' ') || line.contains("airlock"), "{}: {line}", rule.name);
+                assert!(
+                    line.chars().count() <= 60 || !line.contains(' ') || long.iter().any(|c| line.contains(c)),
+                    "{}: {line}",
+                    rule.name
+                );
             }
         }
     }

@@ -77,7 +77,11 @@ fn look(session: &mut Session) -> Result<(Stats, f64), ShadowError> {
                 indexes: indexes
                     .iter()
                     .filter(|i| i.first() == r.first() && i.get(1) == r.get(1))
-                    .map(|i| IndexStats { name: text(i.get(2)), bytes: number(i.get(3)).unwrap_or(0), scans: number(i.get(4)).unwrap_or(0) })
+                    .map(|i| IndexStats {
+                        name: text(i.get(2)),
+                        bytes: number(i.get(3)).unwrap_or(0),
+                        scans: number(i.get(4)).unwrap_or(0),
+                    })
                     .collect(),
             }
         })
@@ -87,7 +91,7 @@ fn look(session: &mut Session) -> Result<(Stats, f64), ShadowError> {
         postgres: text(head.first()).split_whitespace().next().unwrap_or_default().to_string(),
         taken_at: text(head.get(1)),
         stats_reset: head.get(2).cloned().flatten(),
-        window_seconds: seconds(3),
+        window_seconds: seconds(3).map(f64::round),
         relations,
     };
     Ok((stats, seconds(4).unwrap_or(0.0)))
