@@ -41,6 +41,10 @@ impl Workload {
 /// The queries of one file, by its name. `Err`: line and what is wrong there.
 pub fn read(path: &str, text: &str) -> Result<Vec<KnownQuery>, String> {
     let text = text.trim_start_matches('\u{feff}');
+    // SQL begins with neither: a file without an ending, or with a wrong one, is told by its first character.
+    if text.trim_start().starts_with(['{', '[']) {
+        return json(path, text);
+    }
     match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
         Some("json") => json(path, text),
         Some("csv" | "tsv") => csv(path, text),

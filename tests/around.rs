@@ -265,8 +265,8 @@ fn the_queries_of_the_old_release_decide() {
     assert!(out(&o).contains("breaks.query = \"q/.sqlx/query-1.json (42703)\""), "{}", out(&o));
     // Data that goes is worth a word even when nobody reads it.
     write(dir.path(), "q/more.json", "{}");
-    write(dir.path(), "m/4.sql", "ALTER TABLE audit_log DROP COLUMN remark;\n");
-    let (rules, v) = found(dir.path(), &["m/4.sql"]);
+    write(dir.path(), "m/2.sql", "ALTER TABLE audit_log DROP COLUMN note;\n");
+    let (rules, v) = found(dir.path(), &["m/2.sql"]);
     assert!(
         rules == ["drop-column advice"]
             && v["diagnostics"][0]["help"].as_str().is_some_and(|h| h.contains("what remains is that data goes")),

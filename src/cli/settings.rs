@@ -50,7 +50,12 @@ impl Settings {
         for o in &config.overrides {
             let bad = |e: globset::Error| {
                 let pattern = e.glob().unwrap_or_default().to_string();
-                CliError::Config(project.config.invalid(pattern.trim_end_matches("/**"), format!("`{pattern}` is no glob: {}", e.kind())))
+                // In quotes of either kind, because a bare `[` stands on many a line.
+                let pattern = pattern.trim_end_matches("/**");
+                let quoted = [format!("\"{pattern}\""), format!("'{pattern}'")];
+                let written = quoted.iter().find(|q| config.origin.as_ref().is_some_and(|o| o.text.contains(q.as_str())));
+                let name = written.map_or(pattern, String::as_str);
+                CliError::Config(project.config.invalid(name, format!("`{pattern}` is no glob: {}", e.kind())))
             };
             let mut variants = std::collections::BTreeMap::new();
             for (name, values) in &o.options {

@@ -130,6 +130,13 @@ impl Lint<'_> {
             let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
             match value {
                 Value::Table(t) => self.when(&name, t),
+                v if name.ends_with(".lacks") => {
+                    self.fact(name.trim_end_matches(".lacks"));
+                    let texts = |v: &Value| v.as_array().is_some_and(|a| a.iter().all(Value::is_str)) || v.is_str();
+                    if !texts(v) {
+                        self.say(Some(&name), format!("`{name}` takes a list of texts"));
+                    }
+                }
                 v => {
                     let bare = name.strip_suffix(".name").or_else(|| name.strip_suffix(".shapes")).filter(|n| facts::is_known(n));
                     let fact = bare.unwrap_or(&name).to_string();
