@@ -33,7 +33,7 @@ use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, PgVersion};
 
 use judge::Judge;
-pub use undo::type_change as type_change_undo;
+pub use undo::{casts_the_column, type_change as type_change_undo};
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).

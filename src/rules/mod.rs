@@ -9,6 +9,8 @@ mod matching;
 mod options;
 mod page;
 #[cfg(test)]
+mod situations_test;
+#[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
