@@ -68,6 +68,7 @@ impl Project {
                 let mut out = Vec::new();
                 let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
                 let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
+                let git = history::git::changes(&h.root);
                 let last = h.selected.last().copied().unwrap_or(0);
                 for (i, statements) in needed.into_iter().zip(lowered) {
                     if i > last {
@@ -83,7 +84,8 @@ impl Project {
                             down_expected: h.undoes_most(),
                             duplicate: h.same_version(i).map(|other| other.name.clone()),
                             version: m.version.clone(),
-                            ..InHistory::default()
+                            overtaken_by: git.as_ref().and_then(|g| h.overtaken_by(i, g)).map(|other| other.name.clone()),
+                            edited: git.as_ref().is_some_and(|g| h.was_edited(i, g)),
                         };
                         catalog.complete &= script.is_complete();
                         out.push(Judged { script });

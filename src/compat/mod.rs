@@ -34,7 +34,7 @@ use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 
 use judge::Judge;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
-pub use undo::type_change as type_change_undo;
+pub use undo::{casts_the_column, type_change as type_change_undo};
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).
 #[derive(

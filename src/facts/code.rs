@@ -25,6 +25,11 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
                     f.text("trigger.timing", t.timing.clone());
                 }
             }
+            if matches!(o.kind, ObjectKind::Function | ObjectKind::Routine) {
+                let known = h.r.before.functions_named(&o.name);
+                let triggers = known.iter().filter_map(|id| h.r.before.functions.get(id)).filter(|x| x.returns == "trigger").count();
+                f.flag("function.trigger", triggers > 0 && triggers == known.len());
+            }
             if matches!(o.kind, ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView)
                 && let Some(rel) = h.r.before.relation_by(&o.name)
             {
@@ -51,13 +56,17 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
                 let copied = set.iter().find_map(|a| {
                     let name = a.columns.first()?.as_str();
                     let new = old.column(name).is_none() && now.column(name).is_some_and(|c| c.generated.is_none());
-                    let mut reads = false;
-                    a.value.walk(&mut |e| {
-                        if let ExprKind::Column(p) = &e.kind {
-                            reads |= p.last().is_some_and(|n| old.column(n.as_str()).is_some());
+                    let (mut reads, mut elsewhere) = (false, false);
+                    a.value.walk(&mut |e| match &e.kind {
+                        ExprKind::Column(p) => {
+                            let own = p.len() == 1
+                                || p.len() == 2 && (p[0].as_str() == d.table.as_str() || d.alias.as_ref().is_some_and(|x| x.value == p[0].value));
+                            reads |= own && p.last().is_some_and(|n| old.column(n.as_str()).is_some());
                         }
+                        ExprKind::Subquery(_) => elsewhere = true,
+                        _ => {}
                     });
-                    (new && reads).then(|| name.to_string())
+                    (new && reads && !elsewhere).then(|| name.to_string())
                 });
                 if let Some(name) = copied {
                     f.flag("synced", kept_by_trigger(&h.script.after, rel.id, &name));

@@ -1,7 +1,7 @@
 //! What a change of a column or constraint takes along, and whether it really changes anything.
 
 use crate::catalog::{Catalog, ConKind, Relation, TypeKind};
-use crate::compat::{Undo, type_change_undo};
+use crate::compat::{Undo, casts_the_column, type_change_undo};
 use crate::op::{AlterAction, ConstraintKind, Expr, ExprKind, FkAction, OpKind, QName, TableConstraint};
 
 use super::here::Here;
@@ -83,7 +83,9 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
             let Some(old) = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())) else { return };
             let new = h.r.before.resolve_type(ty);
             let (now, later) = type_change_undo(&h.r.before, &old.ty, &new, using.as_ref(), column.as_str());
-            f.flag("type.loses", now >= Undo::LosesData);
+            // What another expression makes of the values is its own affair.
+            let plain = using.as_ref().is_none_or(|e| casts_the_column(e, column.as_str()));
+            f.flag("type.loses", plain && now >= Undo::LosesData && rel.kind.is_table());
             f.text("type.undo", later.to_string());
             let labels = |id: Option<crate::catalog::Id>| match id.and_then(|id| h.r.before.types.get(&id)).map(|t| &t.kind) {
                 Some(TypeKind::Enum { labels }) => Some(labels.iter().map(|l| l.value.clone()).collect::<Vec<_>>()),

@@ -117,7 +117,7 @@ fn asks_for_null(filter: Option<&Expr>, column: &str) -> bool {
 }
 
 /// The script put the rows aside before.
-fn saved(h: &Here<'_>, rel: &Relation) -> bool {
+pub(super) fn saved(h: &Here<'_>, rel: &Relation) -> bool {
     h.earlier().any(|(s, o)| {
         let is = |q: &&crate::op::QName| s.before.relation_by(q).map(|r| r.id) == Some(rel.id);
         match &o.kind {

@@ -1,7 +1,7 @@
 //! What takes the place of something that a script drops or renames, and what it drops again of its own.
 
 use crate::catalog::{Catalog, ConKind, RelKind, Relation};
-use crate::compat::Broken;
+use crate::compat::{Broken, Shape};
 use crate::op::{AlterAction, ObjectKind, ObjectRef, Op, OpKind, QName};
 
 use super::here::Here;
@@ -13,6 +13,9 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
         OpKind::Drop { objects, .. } => {
             if let Some(kind) = objects.first().and_then(|o| successor(h, o, end)) {
                 f.text("replaced", kind);
+            }
+            if let Some(rel) = objects.first().and_then(|o| h.r.before.relation_by(&o.name)).filter(|r| r.kind.is_table()) {
+                f.flag("saved", super::data::saved(h, rel));
             }
             if let Some(o) = objects.first().filter(|o| o.kind == ObjectKind::Index) {
                 index_lost(f, h, &o.name);
@@ -115,16 +118,26 @@ fn words<'b>(broken: impl Iterator<Item = &'b Broken>) -> Vec<String> {
 
 /// Statements on the table that fail once the whole file has run.
 fn breaks_of_file(f: &mut Facts, h: &Here<'_>, table: &QName) {
-    let Some(old) = h.original(table) else { return };
-    let mine = h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared);
-    f.set("breaks.file", Value::List(words(mine)));
+    if let Some(old) = h.original(table) {
+        set_breaks(f, h, old);
+    }
+}
+
+fn set_breaks(f: &mut Facts, h: &Here<'_>, old: &Relation) {
+    let mine = || h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared);
+    f.set("breaks.file", Value::List(words(mine())));
+    let arbiter = |b: &&Broken| {
+        matches!(b.shape, Shape::UpsertColumns | Shape::UpsertPrimaryKey | Shape::UpsertConstraint)
+            && matches!(b.sqlstate.as_str(), "42P10" | "55000" | "42704")
+    };
+    f.set("arbiter.lost", Value::List(words(mine().filter(arbiter))));
 }
 
 fn index_lost(f: &mut Facts, h: &Here<'_>, index: &QName) {
     let table = h.relation(index).and_then(|r| r.index.as_ref()).and_then(|i| h.script.before.relation(i.table));
-    let Some(old) = table else { return };
-    let mine = h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared);
-    f.set("breaks.file", Value::List(words(mine)));
+    if let Some(old) = table {
+        set_breaks(f, h, old);
+    }
 }
 
 fn kind_word(kind: RelKind) -> &'static str {
@@ -145,11 +158,14 @@ fn successor(h: &Here<'_>, o: &ObjectRef, end: &Catalog) -> Option<&'static str>
     match o.kind {
         K::Table | K::View | K::MaterializedView | K::Sequence | K::ForeignTable | K::Index => {
             let old = before.relation_by(&o.name)?;
+            // Under the name that release N-1 knows.
+            let old = h.script.before.relation(old.id).unwrap_or(old);
             let new = end.relation_named(&old.schema, &old.name).filter(|n| n.id != old.id)?;
             Some(kind_word(new.kind))
         }
         K::Type | K::Domain => {
             let old = before.type_by(&o.name)?;
+            let old = h.script.before.types.get(&old.id).map_or(old, |t| t);
             let id = end.type_names.get(&(old.schema.clone(), old.name.clone()))?;
             (*id != old.id).then_some("type")
         }

@@ -79,6 +79,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("shim.breaks", "statements of release N-1 that the view under the old name does not serve"),
     ("shim.complete", "the view under the old name serves all but COPY, TRUNCATE and ON CONSTRAINT"),
     ("breaks.file", "kinds of statements on the table that fail once the whole file has run"),
+    ("arbiter.lost", "upserts that find no unique key once the whole file has run, with their SQLSTATE"),
     ("dropped_later", "the script drops again what it made, and never read it"),
     ("default.dropped_later", "the new column's default is dropped later in the file"),
     ("default.old", "the default before"),

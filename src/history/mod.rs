@@ -4,6 +4,7 @@
 
 mod detect;
 mod folders;
+pub mod git;
 mod liquibase;
 mod names;
 mod read;
@@ -257,10 +258,30 @@ impl History {
             self.framework,
             F::Dbmate | F::Diesel | F::Flyway | F::GolangMigrate | F::Goose | F::Pop | F::Rambler | F::Refinery | F::Sqlx | F::Tern
         );
-        let version = &self.migrations.get(index)?.version;
-        // Repeatable migrations have none.
-        let same = |(i, m): &(usize, &Migration)| *i != index && m.version == *version;
+        // Diesel leaves the dashes of a date out, and what stands before them is no version.
+        let key = |m: &Migration| match self.framework {
+            F::Diesel => m.name.split('_').next().unwrap_or_default().replace('-', ""),
+            _ => m.version.clone(),
+        };
+        let version = key(self.migrations.get(index)?);
+        let same = |(i, m): &(usize, &Migration)| *i != index && key(m) == version;
+        // Repeatable migrations have no version.
         self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())
+    }
+
+    /// A migration that the base has and that comes after this one, which it has not.
+    pub fn overtaken_by(&self, index: usize, changes: &git::Changes) -> Option<&Migration> {
+        let is_new = |m: &Migration| std::fs::canonicalize(m.up.source.path()).is_ok_and(|p| changes.new.contains(&p));
+        let this = self.migrations.get(index).filter(|m| is_new(m))?;
+        // Repeatable migrations come last and have no version.
+        self.migrations[index + 1..].iter().find(|m| !m.version.is_empty() && m.version != this.version && !is_new(m))
+    }
+
+    /// The base has the migration with other SQL.
+    pub fn was_edited(&self, index: usize, changes: &git::Changes) -> bool {
+        let path = self.migrations.get(index).and_then(|m| std::fs::canonicalize(m.up.source.path()).ok());
+        // Repeatable migrations are meant to be edited.
+        path.is_some_and(|p| changes.edited.contains(&p)) && self.migrations.get(index).is_some_and(|m| !m.version.is_empty())
     }
 
     /// The migration whose forward half stands in the file.

@@ -684,6 +684,15 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
         if c.eat("ORDER BY") {
             call.args.extend(query::sort_keys(c)?);
         }
+        // The field of `extract(epoch FROM x)` is a word and no column.
+        if call.name.as_str() == "extract"
+            && call.args.len() == 2
+            && let Some(field) = call.args.first_mut()
+            && let ExprKind::Column(parts) = &field.kind
+            && let [word] = parts.as_slice()
+        {
+            field.kind = ExprKind::String(word.value.clone());
+        }
     }
     c.expect_punct(b')')?;
     if c.eat("WITHIN GROUP") {
@@ -844,7 +853,7 @@ mod tests {
         check("INTERVAL '1' DAY", "'1'::interval");
         check("now() - INTERVAL '1 day'", "(now() - '1 day'::interval)");
         check("CURRENT_TIMESTAMP(3)", "CURRENT_TIMESTAMP");
-        check("extract(epoch FROM a.b)", "extract(epoch a.b)");
+        check("extract(epoch FROM a.b)", "extract('epoch' a.b)");
         check("substring(a FROM 1 FOR 2)", "substring(a 1 2)");
         check("trim(BOTH ' ' FROM x)", "trim(' ' x)");
         check("count(*) FILTER (WHERE a > 1)", "count(*(a > 1))");

@@ -21,6 +21,8 @@ mod suppress;
 mod table;
 mod terminal;
 #[cfg(test)]
+mod situations_test;
+#[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
