@@ -18,6 +18,7 @@ pub const FILE_NAME: &str = "airlock.toml";
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
     /// The migration runner, where recognising it is not enough.
+    #[serde(deserialize_with = "framework")]
     pub framework: Option<Framework>,
     /// Major version of Postgres, 14 to 18.
     pub pg_version: Option<u8>,
@@ -135,6 +136,11 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, error: std::io::Error },
     #[error("{}{}: {message}", path.display(), line.map(|l| format!(":{l}")).unwrap_or_default())]
     Invalid { path: PathBuf, line: Option<usize>, message: String },
+}
+
+fn framework<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Framework>, D::Error> {
+    let name = String::deserialize(d)?;
+    Framework::named(&name).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Config {

@@ -5,14 +5,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use rayon::prelude::*;
 
 use crate::compat::Undo;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::history::HistoryError;
+use crate::history::{History, HistoryError};
 use crate::op::Understood;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict, plural};
-use crate::rules::{self, Baseline, Checked, RuleSet};
+use crate::rules::{Baseline, Checked, RuleSet};
 
 use super::fix::{self, FixArgs};
 use super::project::{Judged, Project};
@@ -73,8 +72,7 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
             judged = project.judge();
         }
     }
-    let checked: Vec<Checked> =
-        judged.par_iter().map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path()))).collect();
+    let checked = settings.check(&judged);
     let mut report = report(&project, &settings.rules, &judged, checked);
     report.notes.extend(settings.notes);
     report.notes.extend(notes);
@@ -183,7 +181,7 @@ fn report(project: &Project, rules: &RuleSet, judged: &[Judged], checked: Vec<Ch
         verdict.schema_rollback = verdict.schema_rollback.max(s.compat.undo);
     }
     let files: BTreeSet<_> = judged.iter().map(|j| j.script.source.path().to_path_buf()).collect();
-    let mut notes: Vec<String> = project.histories.iter().flat_map(|h| h.notes.iter().cloned()).collect();
+    let mut notes: Vec<String> = project.histories.iter().flat_map(|h| h.notes.iter().cloned().chain(file_notes(h))).collect();
     let unused: usize = checked.iter().map(|c| c.unused).sum();
     if unused > 0 {
         notes.push(format!("workload: {} left out, because no query of release N-1 breaks", plural(unused, "finding")));
@@ -221,10 +219,7 @@ pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, Cl
     let project = Project::open(&args.paths, &args.source)?;
     let judged = project.judge();
     let settings = Settings::new(&project, &args.rules, &judged)?;
-    let found: Vec<Diagnostic> = judged
-        .par_iter()
-        .flat_map(|j| rules::check(&settings.rules, &j.script, &settings.at(j.script.source.path())).diagnostics)
-        .collect();
+    let found: Vec<Diagnostic> = settings.check(&judged).into_iter().flat_map(|c| c.diagnostics).collect();
     let path = args.output_file.clone().or(project.config.baseline.clone()).unwrap_or_else(|| PathBuf::from("airlock-baseline.json"));
     crate::history::write_atomically(&path, Baseline::of(&found).to_json().as_bytes())?;
     writeln!(out, "{}: {}", path.display(), plural(found.len(), "finding"))?;
@@ -232,4 +227,10 @@ pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, Cl
         writeln!(out, "Use it with `--baseline {0}`, or with `baseline = \"{0}\"` in airlock.toml.", path.display())?;
     }
     Ok(0)
+}
+
+/// How the runner takes the files that were asked for, where that is not what their authors expect.
+fn file_notes(h: &History) -> impl Iterator<Item = String> {
+    let asked = h.selected.iter().filter_map(|i| h.migrations.get(*i));
+    asked.flat_map(|m| m.notes.iter().map(|n| format!("{}: {n}", m.up.source.path().display())))
 }

@@ -3,6 +3,7 @@
 mod check;
 mod effects;
 mod fix;
+mod history;
 mod inspect;
 mod plan;
 mod project;
@@ -67,9 +68,15 @@ enum Command {
     /// Print the facts about a migration that rules can ask for.
     Facts(inspect::FactsArgs),
     /// Print the migrations that are found, in order, and how each would be run.
-    History(inspect::HistoryArgs),
+    History(history::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    Text,
+    Json,
 }
 
 /// Where the schema and the settings come from.
@@ -84,6 +91,9 @@ pub struct SourceArgs {
     /// Migration runner, instead of recognising it (`plain`: a folder of `.sql` files in natural order).
     #[arg(long, value_name = "NAME", env = "AIRLOCK_FRAMEWORK")]
     framework: Option<String>,
+    /// What the SQL on standard input (the path `-`) is called; the migrations around that file are read for the schema.
+    #[arg(long, value_name = "FILE")]
+    stdin_filename: Option<PathBuf>,
     /// The schema before the migration: a `pg_dump --schema-only` or any SQL, instead of the migrations around the file.
     #[arg(long, value_name = "FILE", env = "AIRLOCK_SCHEMA")]
     schema: Option<PathBuf>,
@@ -136,7 +146,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Rules(args) => rules::run(args, &mut out)?,
         Command::Stats(args) => stats::run(args, cli.quiet, &mut out)?,
         Command::Facts(args) => inspect::facts(args, &mut out)?,
-        Command::History(args) => inspect::history(args, &mut out)?,
+        Command::History(args) => history::run(args, &mut out)?,
         Command::Schema(args) => inspect::schema(args, &mut out)?,
     };
     out.flush()?;

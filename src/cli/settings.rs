@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use rayon::prelude::*;
 
 use crate::config::ConfigError;
 use crate::facts::Knowledge;
-use crate::rules::{Override, RuleSet, Selection, SuppressionPolicy, path_globs, table_globs};
+use crate::rules::{Checked, Checker, Override, RuleSet, Selection, SuppressionPolicy, path_globs, table_globs};
 use crate::stats::{Small, Stats};
 use crate::workload::{self, Workload};
 
@@ -93,6 +94,16 @@ impl Settings {
         };
         let folder = config.origin.as_ref().and_then(|o| o.path.parent()).unwrap_or(Path::new("")).to_path_buf();
         Ok(Settings { rules, selection, notes, folder })
+    }
+
+    /// What the rules find in each, in order.
+    pub fn check(&self, judged: &[Judged]) -> Vec<Checked> {
+        if self.selection.overrides.is_empty() {
+            let checker = Checker::new(&self.rules, &self.selection);
+            return judged.par_iter().map(|j| checker.check(&j.script)).collect();
+        }
+        let one = |j: &Judged| Checker::new(&self.rules, &self.at(j.script.source.path())).check(&j.script);
+        judged.par_iter().map(one).collect()
     }
 
     /// What holds for one file.

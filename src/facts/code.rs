@@ -60,7 +60,8 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
                     a.value.walk(&mut |e| match &e.kind {
                         ExprKind::Column(p) => {
                             let own = p.len() == 1
-                                || p.len() == 2 && (p[0].as_str() == d.table.as_str() || d.alias.as_ref().is_some_and(|x| x.value == p[0].value));
+                                || p.len() == 2
+                                    && (p[0].as_str() == d.table.as_str() || d.alias.as_ref().is_some_and(|x| x.value == p[0].value));
                             reads |= own && p.last().is_some_and(|n| old.column(n.as_str()).is_some());
                         }
                         ExprKind::Subquery(_) => elsewhere = true,

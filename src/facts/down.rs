@@ -153,7 +153,8 @@ fn blocked(script: &ReplayedScript, down: &ReplayedScript, r: &crate::replay::Re
             let to = r.before.resolve_type(ty);
             let (loss, _) = crate::compat::type_change_undo(&r.before, &now.ty, &to, None, column.as_str());
             (loss > crate::compat::Undo::Lossless).then(|| {
-                let state = if matches!(to.name.as_str(), "smallint" | "integer" | "bigint" | "numeric" | "real") { "22003" } else { "22001" };
+                let state =
+                    if matches!(to.name.as_str(), "smallint" | "integer" | "bigint" | "numeric" | "real") { "22003" } else { "22001" };
                 (format!("every `{}` to fit {to}", column.as_str()), state)
             })
         }

@@ -1,5 +1,8 @@
 //! Facts × rules → diagnostics.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::facts::{Facts, Value, collect, collect_down};
 use crate::replay::ReplayedScript;
@@ -21,57 +24,91 @@ pub struct Checked {
     pub unused: usize,
 }
 
+/// Checks one script; several are cheaper with one `Checker`.
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
-    let (mut found, unused) = find(rules, script, selection);
-    for (rule, facts, d) in &mut found {
-        d.fix = fix::offer(rules, rule, script, facts, selection);
-    }
-    let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
-    let mut found = diagnostics(found);
-    let policy = &selection.suppressions;
-    let mut out = match script.history.down.as_deref() {
-        None => suppress::apply(rules, &[script], found, policy),
-        Some(down) => {
-            let (of_down, _) = speak(rules, collect_down(script), &down.source, selection);
-            if down.source.path() == script.source.path() {
-                found.extend(diagnostics(of_down));
-                suppress::apply(rules, &[script, down], found, policy)
-            } else {
-                // The way back stands in a file of its own, with comments of its own.
-                let mut checked = suppress::apply(rules, &[script], found, policy);
-                let more = suppress::apply(rules, &[down], diagnostics(of_down), policy);
-                checked.suppressed += more.suppressed;
-                checked.diagnostics.extend(more.diagnostics);
-                checked
-            }
-        }
-    };
-    out.unused = unused;
-    out
+    Checker::new(rules, selection).check(script)
+}
+
+/// The rules that speak, found by operation: most rules are about one or two operations, and most operations concern few rules.
+pub struct Checker<'r> {
+    rules: &'r RuleSet,
+    selection: &'r Selection,
+    active: Vec<&'r Rule>,
+    /// Places in `active`, by the value of the fact `op`; filled as operations come.
+    by_op: RwLock<HashMap<String, Arc<[usize]>>>,
 }
 
 /// A finding, with the rule and the facts that it was found by.
 pub(super) type Found<'r> = (&'r Rule, Facts, Diagnostic);
 
-/// What the rules find in a script; comments are not looked at. Beside it: how many findings a complete workload refutes.
-pub(super) fn find<'r>(rules: &'r RuleSet, script: &ReplayedScript, selection: &'r Selection) -> (Vec<Found<'r>>, usize) {
-    speak(rules, collect(script, &selection.knowledge), &script.source, selection)
-}
+impl<'r> Checker<'r> {
+    pub fn new(rules: &'r RuleSet, selection: &'r Selection) -> Self {
+        Checker { rules, selection, active: rules.iter().filter(|r| selection.may_include(r)).collect(), by_op: RwLock::default() }
+    }
 
-fn speak<'r>(rules: &'r RuleSet, all: Vec<Facts>, source: &SourceFile, selection: &'r Selection) -> (Vec<Found<'r>>, usize) {
-    let active: Vec<&Rule> = rules.iter().filter(|r| selection.may_include(r)).collect();
-    let (mut found, mut unused) = (Vec::new(), 0);
-    for facts in all {
-        for rule in &active {
-            let rule = selection.variant(rule, &facts);
-            let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| selection.includes(rule, &facts)) else { continue };
-            match diagnostic(rule, when, source, &facts, selection) {
-                Some(d) => found.push((rule, facts.clone(), d)),
-                None => unused += 1,
+    pub fn check(&self, script: &ReplayedScript) -> Checked {
+        let (mut found, unused) = self.find(script);
+        for (rule, facts, d) in &mut found {
+            d.fix = fix::offer(self, rule, script, facts);
+        }
+        let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
+        let mut found = diagnostics(found);
+        let (rules, policy) = (self.rules, &self.selection.suppressions);
+        let mut out = match script.history.down.as_deref() {
+            None => suppress::apply(rules, &[script], found, policy),
+            Some(down) => {
+                let (of_down, _) = self.speak(collect_down(script), &down.source);
+                if down.source.path() == script.source.path() {
+                    found.extend(diagnostics(of_down));
+                    suppress::apply(rules, &[script, down], found, policy)
+                } else {
+                    // The way back stands in a file of its own, with comments of its own.
+                    let mut checked = suppress::apply(rules, &[script], found, policy);
+                    let more = suppress::apply(rules, &[down], diagnostics(of_down), policy);
+                    checked.suppressed += more.suppressed;
+                    checked.diagnostics.extend(more.diagnostics);
+                    checked
+                }
+            }
+        };
+        out.unused = unused;
+        out
+    }
+
+    /// What the rules find in a script; comments are not looked at. Beside it: how many findings a complete workload refutes.
+    pub(super) fn find(&self, script: &ReplayedScript) -> (Vec<Found<'r>>, usize) {
+        self.speak(collect(script, &self.selection.knowledge), &script.source)
+    }
+
+    fn speak(&self, all: Vec<Facts>, source: &SourceFile) -> (Vec<Found<'r>>, usize) {
+        let (mut found, mut unused) = (Vec::new(), 0);
+        for facts in all {
+            for i in self.concerned(&facts).iter() {
+                let rule = self.selection.variant(self.active[*i], &facts);
+                let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| self.selection.includes(rule, &facts)) else {
+                    continue;
+                };
+                match diagnostic(rule, when, source, &facts, self.selection) {
+                    Some(d) => found.push((rule, facts.clone(), d)),
+                    None => unused += 1,
+                }
             }
         }
+        (found, unused)
     }
-    (found, unused)
+
+    fn concerned(&self, facts: &Facts) -> Arc<[usize]> {
+        let all = || (0..self.active.len()).collect();
+        let Some(op @ Value::Text(name)) = facts.get("op") else { return all() };
+        // A thread that panicked while it held the lock has left the map whole: entries are only ever added.
+        if let Some(known) = self.by_op.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return known.clone();
+        }
+        let may = |r: &Rule| self.selection.variants(r).any(|v| v.when.iter().any(|w| w.may_concern(op)));
+        let new: Arc<[usize]> = (0..self.active.len()).filter(|i| may(self.active[*i])).collect();
+        self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
+        new
+    }
 }
 
 /// `None`: a complete workload shows that nothing of release N-1 breaks.

@@ -13,7 +13,7 @@ use crate::replay::{self, Replayed, ReplayedScript};
 use crate::source::{SourceFile, Span};
 
 use super::anchors::{ANCHORS, Place, is_anchor};
-use super::check::{check, find};
+use super::check::Checker;
 use super::format::placeholders;
 use super::matching::When;
 use super::selection::Selection;
@@ -177,7 +177,7 @@ fn text(template: &str, place: &Place<'_>) -> Option<String> {
 }
 
 /// The first way to mend the finding that holds when it is judged again.
-pub fn offer(rules: &RuleSet, rule: &Rule, script: &ReplayedScript, facts: &Facts, selection: &Selection) -> Option<Fix> {
+pub fn offer(checker: &Checker<'_>, rule: &Rule, script: &ReplayedScript, facts: &Facts) -> Option<Fix> {
     if rule.fixes.is_empty() {
         return None;
     }
@@ -187,20 +187,12 @@ pub fn offer(rules: &RuleSet, rule: &Rule, script: &ReplayedScript, facts: &Fact
     let fitting = rule.fixes.iter().filter(|f| f.when.is_empty() || f.when.iter().any(|w| w.holds(facts)));
     fitting
         .filter_map(|f| Some((f, f.edits(&place)?)))
-        .find(|(_, edits)| holds(rules, rule, script, r, facts, edits, selection))
+        .find(|(_, edits)| holds(checker, rule, script, r, facts, edits))
         .map(|(f, edits)| Fix { title: f.title.clone(), safe: f.safe, edits })
 }
 
 /// Judges the statement as it is and as it would be, both by themselves on the schema before it.
-fn holds(
-    rules: &RuleSet,
-    rule: &Rule,
-    script: &ReplayedScript,
-    r: &Replayed,
-    facts: &Facts,
-    edits: &[Edit],
-    selection: &Selection,
-) -> bool {
+fn holds(checker: &Checker<'_>, rule: &Rule, script: &ReplayedScript, r: &Replayed, facts: &Facts, edits: &[Edit]) -> bool {
     let span = r.statement.span;
     if r.effects.fails.is_some() || edits.iter().any(|e| e.span.start < span.start || e.span.end > span.end) {
         return false;
@@ -234,7 +226,7 @@ fn holds(
     }
     let this = (rule.name.clone(), facts.object.clone());
     let better = |old: &ReplayedScript, new: &ReplayedScript| {
-        let (was, is) = (count(rules, old, selection), count(rules, new, selection));
+        let (was, is) = (count(checker, old), count(checker, new));
         let of = |m: &Counts, k: &(String, String)| m.get(k).copied().unwrap_or(0);
         (of(&was, &this) > 0).then(|| of(&is, &this) < of(&was, &this) && is.iter().all(|(k, n)| *n <= of(&was, k)))
     };
@@ -252,8 +244,8 @@ fn holds(
 type Counts = BTreeMap<(String, String), usize>;
 
 /// Findings by rule and object.
-fn count(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Counts {
-    find(rules, script, selection).0.into_iter().fold(Counts::new(), |mut m, (_, _, d)| {
+fn count(checker: &Checker<'_>, script: &ReplayedScript) -> Counts {
+    checker.find(script).0.into_iter().fold(Counts::new(), |mut m, (_, _, d)| {
         *m.entry((d.rule, d.object)).or_default() += 1;
         m
     })
@@ -294,13 +286,14 @@ pub fn mend(
     wanted: &dyn Fn(&Diagnostic) -> bool,
 ) -> Option<Draft> {
     let source = scripts.first()?.source.clone();
+    let checker = Checker::new(rules, selection);
     let mut draft = Draft { text: source.text().to_string(), source, applied: Vec::new() };
     let mut now: Vec<ReplayedScript> = scripts.iter().map(|s| (*s).clone()).collect();
     // Each round mends at least one finding; a file has no more rounds than statements with several findings at one place.
     for _ in 0..20 {
         let mut edits: Vec<Edit> = Vec::new();
         let mut applied = Vec::new();
-        for d in now.iter().flat_map(|s| check(rules, s, selection).diagnostics).filter(|d| wanted(d)) {
+        for d in now.iter().flat_map(|s| checker.check(s).diagnostics).filter(|d| wanted(d)) {
             let Some(fix) = d.fix.filter(|f| f.safe || with_unsafe) else { continue };
             if fix.edits.iter().all(|e| edits.iter().all(|x| apart(x.span, e.span))) {
                 edits.extend(fix.edits);

@@ -17,18 +17,18 @@ mod matching;
 mod options;
 mod page;
 mod selection;
+#[cfg(test)]
+mod situations_test;
 mod suppress;
 mod table;
 mod terminal;
 #[cfg(test)]
-mod situations_test;
-#[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 pub use baseline::{Baseline, Compared, Entry};
-pub use check::{Checked, check};
+pub use check::{Checked, Checker, check};
 pub use fix::{Draft, apply, mend};
 pub use format::{Example, ExampleHistory, Rule, RuleError};
 pub use lint::{Problem, problems};
@@ -49,29 +49,33 @@ pub const ABOUT_SUPPRESSIONS: &[(&str, &str)] = &[
 /// Every rule that is known.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
 }
 
 impl RuleSet {
     /// The rules in the binary. That they load is a test's business.
     pub fn built_in() -> &'static RuleSet {
         static SET: LazyLock<RuleSet> = LazyLock::new(|| RuleSet {
-            rules: BUILT_IN.iter().filter_map(|(group, name, text)| Rule::parse(group, name, text).ok()).collect(),
+            rules: BUILT_IN
+                .iter()
+                .zip(COMPACT)
+                .filter_map(|((group, name, text), compact)| Rule::built_in(group, name, text, compact).ok().map(Arc::new))
+                .collect(),
         });
         &SET
     }
 
     /// These rules and no others.
     pub fn of(rules: Vec<Rule>) -> RuleSet {
-        RuleSet { rules }
+        RuleSet { rules: rules.into_iter().map(Arc::new).collect() }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.rules.iter().map(Arc::as_ref)
     }
 
     pub fn get(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|r| r.name == name)
+        self.iter().find(|r| r.name == name)
     }
 
     pub fn knows(&self, name: &str) -> bool {
@@ -81,8 +85,8 @@ impl RuleSet {
     /// Adds a user's rule; one with the name of a built-in rule takes its place.
     pub fn with(mut self, rule: Rule) -> Self {
         match self.rules.iter_mut().find(|r| r.name == rule.name) {
-            Some(r) => *r = rule,
-            None => self.rules.push(rule),
+            Some(r) => *r = Arc::new(rule),
+            None => self.rules.push(Arc::new(rule)),
         }
         self
     }

@@ -101,6 +101,11 @@ impl Selection {
         here.filter_map(|o| o.rules.get(&rule.name)).next().unwrap_or(rule)
     }
 
+    /// The rule, and what overrides make of it.
+    pub fn variants<'r>(&'r self, rule: &'r Rule) -> impl Iterator<Item = &'r Rule> {
+        std::iter::once(rule).chain(self.overrides.iter().filter_map(|o| o.rules.get(&rule.name)))
+    }
+
     fn base(&self, rule: &Rule) -> bool {
         let selected = if self.select.is_empty() { rule.default } else { Self::names(rule, &self.select) };
         selected && !Self::names(rule, &self.ignore)

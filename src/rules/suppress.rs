@@ -16,7 +16,7 @@ pub fn apply(rules: &RuleSet, scripts: &[&ReplayedScript], found: Vec<Diagnostic
     let others: Vec<Suppression> = policy.compat.iter().flat_map(|d| comments(source, *d)).collect();
     let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut out = Checked::default();
-    let line = |offset: u32| source.position(offset).line;
+    let line = |offset: u32| source.line_of(offset);
     for d in found {
         // A comment above a statement speaks of the statement, one beside a line of that line.
         let lines = [line(d.span.start), line(d.statement.start)];

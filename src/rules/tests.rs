@@ -21,6 +21,15 @@ fn every_rule_file_loads_and_is_a_page() {
 }
 
 #[test]
+fn what_the_binary_loads_is_what_the_rule_files_say() {
+    for ((group, name, text), compact) in BUILT_IN.iter().zip(COMPACT) {
+        let read = Rule::parse(group, name, text).unwrap_or_else(|e| panic!("{e}"));
+        let built_in = Rule::built_in(group, name, text, compact).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(format!("{read:?}"), format!("{built_in:?}"));
+    }
+}
+
+#[test]
 fn examples_are_flagged_and_clean_ones_are_not() {
     let wrong: Vec<String> =
         RuleSet::built_in().iter().flat_map(|r| examples::failures(r).into_iter().map(|w| format!("{}: {w}", r.name))).collect();

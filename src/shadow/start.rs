@@ -215,14 +215,6 @@ impl Database {
         None
     }
 
-    /// How a session of Airlock itself connects.
-    #[cfg(test)]
-    pub(super) fn config(&self) -> Config {
-        let mut config = self.shadow.0.config.clone();
-        config.dbname(&self.name);
-        config
-    }
-
     fn session(&self, role: Option<&str>, talkative: bool) -> Result<Session, ShadowError> {
         let mut config = self.shadow.0.config.clone();
         config.dbname(&self.name);
@@ -233,6 +225,16 @@ impl Database {
             config.options("-c client_min_messages=debug1");
         }
         Session::connect(&config, self.shadow.0.limit).map_err(ShadowError::connect)
+    }
+}
+
+#[cfg(all(test, unix))]
+impl Database {
+    /// For tests that speak the protocol themselves: as the role that owns the database.
+    pub(super) fn config(&self) -> Config {
+        let mut config = self.shadow.0.config.clone();
+        config.dbname(&self.name).user(OWNER);
+        config
     }
 }
 
