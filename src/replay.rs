@@ -38,6 +38,26 @@ pub struct ReplayedScript {
     pub compat: Compat,
     /// A transaction that a BEGIN of the file opened and nothing ends: it is rolled back when the runner disconnects.
     pub left_open: Option<u32>,
+    /// The schema after the last migration that is known, where later ones are.
+    pub later: Option<Catalog>,
+    pub history: InHistory,
+}
+
+/// What the history around a file tells about it.
+#[derive(Debug, Clone, Default)]
+pub struct InHistory {
+    /// The other half: what takes the script back, replayed on the schema that the script leaves.
+    pub down: Option<Box<ReplayedScript>>,
+    /// Most migrations of this history have one.
+    pub down_expected: bool,
+    /// Another migration with the same version.
+    pub duplicate: Option<String>,
+    /// Version of the migration.
+    pub version: String,
+    /// A migration that is not new and comes after this one, which is new (needs git).
+    pub overtaken_by: Option<String>,
+    /// The file was committed before and its SQL is another now (needs git).
+    pub edited: bool,
 }
 
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
@@ -117,6 +137,8 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         after: catalog.clone(),
         statements: out,
         compat,
+        later: None,
+        history: InHistory::default(),
         left_open,
     }
 }

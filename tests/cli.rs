@@ -48,7 +48,7 @@ fn check_reports_in_the_shape_of_the_contract() {
 fn each_of_the_four_changes_is_found() {
     for (file, rule) in [
         ("002_shipping_method", "add-required-column"),
-        ("003_total_bigint", "table-rewrite"),
+        ("003_total_bigint", "type-rewrite"),
         ("004_rename_note", "rename-column"),
         ("005_drop_remark", "drop-column"),
     ] {

@@ -15,13 +15,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("effects", &["catalog", "source"]),
     ("compat", &["catalog", "source", "lower"]),
     ("replay", &["catalog", "compat", "effects", "history", "lower", "source"]),
-    ("facts", &["catalog", "compat", "effects", "history", "replay", "source"]),
-    ("diagnostic", &["source"]),
-    ("rules", &["facts", "diagnostic", "replay", "source"]),
+    ("stats", &[]),
+    ("workload", &["catalog", "compat", "lower", "source", "sql"]),
+    ("facts", &["catalog", "compat", "effects", "history", "replay", "source", "stats", "workload"]),
+    ("diagnostic", &["source", "sql"]),
+    ("rules", &["catalog", "facts", "diagnostic", "history", "lower", "replay", "source", "sql", "stats"]),
     ("plan", &["catalog", "compat", "effects", "history", "lower", "replay", "source"]),
-    ("shadow", &["catalog", "compat", "effects", "history", "lower", "plan", "replay", "source"]),
+    ("shadow", &["catalog", "compat", "effects", "history", "lower", "plan", "replay", "source", "stats"]),
     ("report", &["compat", "diagnostic", "effects", "plan", "replay", "shadow", "source"]),
-    ("config", &["diagnostic", "history", "plan"]),
+    ("config", &["diagnostic", "history", "plan", "rules", "source", "stats"]),
 ];
 
 const EVERYWHERE: &[&str] = &["op", "quote"];

@@ -79,10 +79,9 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
         (_, "character varying") if citext(&old) && new.modifiers.is_empty() => TypeChange::Reindex,
         ("timestamp without time zone", "timestamp with time zone") | ("timestamp with time zone", "timestamp without time zone") => {
             // Since 12, while the session's time zone is UTC.
-            let utc = catalog
-                .settings
-                .get("timezone")
-                .is_some_and(|s| matches!(s.value.to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "utc0" | "0"));
+            let utc = catalog.settings.get("timezone").is_some_and(|s| {
+                matches!(s.value.trim_matches('\'').to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "utc0" | "0")
+            });
             if utc && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
         }
         _ => TypeChange::Rewrite,

@@ -163,9 +163,14 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             s.in_transaction = detail.to_lowercase().replace(' ', "").contains("create_slot=false")
                 || detail.to_lowercase().replace(' ', "").contains("connect=false");
         }
-        OpKind::Drop { objects, concurrently, .. } => {
+        OpKind::Drop { objects, concurrently, cascade, .. } => {
             if *concurrently {
                 s.in_transaction = false;
+                if objects.len() > 1 {
+                    s.fails = Some(("0A000", "DROP INDEX CONCURRENTLY does not support dropping multiple objects".into()));
+                } else if *cascade {
+                    s.fails = Some(("0A000", "DROP INDEX CONCURRENTLY does not support CASCADE".into()));
+                }
             }
             for o in objects {
                 match (o.kind, &o.on) {

@@ -4,6 +4,7 @@
 
 mod detect;
 mod folders;
+pub mod git;
 mod liquibase;
 mod names;
 mod ordered;
@@ -13,6 +14,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 mod ways;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use crate::source::{SourceFile, Span};
 
 pub use names::natural;
 pub use read::{decode, read_sql};
+pub use write::{write_atomically, write_sql};
 
 /// How the runner sends a script to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,6 +208,10 @@ pub enum HistoryError {
     NotFound(PathBuf),
     #[error("{}: cannot be read: {error}", path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{}: cannot be written: {error}", path.display())]
+    Unwritable { path: PathBuf, error: std::io::Error },
+    #[error("{}: it changed while it was being checked; nothing was written, run it again", .0.display())]
+    Changed(PathBuf),
     #[error("{}:{line}: byte {offset} is not UTF-8; convert the file (`iconv -t UTF-8`)", path.display())]
     NotUtf8 { path: PathBuf, line: usize, offset: usize },
     #[error("{}: no `.sql` file here or below", .0.display())]
@@ -352,6 +359,45 @@ impl History {
     /// What runs before the migration, oldest first.
     pub fn before(&self, index: usize) -> impl Iterator<Item = &Script> {
         self.migrations.iter().take(index).map(|m| &m.up)
+    }
+
+    /// More than half of the migrations, and at least two, can be taken back.
+    pub fn undoes_most(&self) -> bool {
+        let with = self.migrations.iter().filter(|m| m.down.is_some()).count();
+        with >= 2 && with * 2 > self.migrations.len()
+    }
+
+    /// Another migration with the version of this one, where the runner keeps versions apart by nothing else.
+    pub fn same_version(&self, index: usize) -> Option<&Migration> {
+        use Framework as F;
+        let by_version = matches!(
+            self.framework,
+            F::Dbmate | F::Diesel | F::Flyway | F::GolangMigrate | F::Goose | F::Pop | F::Rambler | F::Refinery | F::Sqlx | F::Tern
+        );
+        // Diesel leaves the dashes of a date out, and what stands before them is no version.
+        let key = |m: &Migration| match self.framework {
+            F::Diesel => m.name.split('_').next().unwrap_or_default().replace('-', ""),
+            _ => m.version.clone(),
+        };
+        let version = key(self.migrations.get(index)?);
+        let same = |(i, m): &(usize, &Migration)| *i != index && key(m) == version;
+        // Repeatable migrations have no version.
+        self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())
+    }
+
+    /// A migration that the base has and that comes after this one, which it has not.
+    pub fn overtaken_by(&self, index: usize, changes: &git::Changes) -> Option<&Migration> {
+        let is_new = |m: &Migration| std::fs::canonicalize(m.up.source.path()).is_ok_and(|p| changes.new.contains(&p));
+        let this = self.migrations.get(index).filter(|m| is_new(m))?;
+        // Repeatable migrations come last and have no version.
+        self.migrations[index + 1..].iter().find(|m| !m.version.is_empty() && m.version != this.version && !is_new(m))
+    }
+
+    /// The base has the migration with other SQL.
+    pub fn was_edited(&self, index: usize, changes: &git::Changes) -> bool {
+        let path = self.migrations.get(index).and_then(|m| std::fs::canonicalize(m.up.source.path()).ok());
+        // Repeatable migrations are meant to be edited.
+        path.is_some_and(|p| changes.edited.contains(&p)) && self.migrations.get(index).is_some_and(|m| !m.version.is_empty())
     }
 
     /// The migration whose forward half stands in the file.

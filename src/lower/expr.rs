@@ -720,6 +720,15 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
         if c.eat("ORDER BY") {
             call.args.extend(query::sort_keys(c)?);
         }
+        // The field of `extract(epoch FROM x)` is a word and no column.
+        if call.name.as_str() == "extract"
+            && call.args.len() == 2
+            && let Some(field) = call.args.first_mut()
+            && let ExprKind::Column(parts) = &field.kind
+            && let [word] = parts.as_slice()
+        {
+            field.kind = ExprKind::String(word.value.clone());
+        }
     }
     c.expect_punct(b')')?;
     if c.eat("WITHIN GROUP") {

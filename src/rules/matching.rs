@@ -23,6 +23,8 @@ enum Test {
     Equals(String),
     Matches(Pattern),
     Compare(&'static str, i64),
+    /// `fact.lacks = [a, b]`: some of these are not in the list.
+    Lacks(Vec<String>),
     /// `"?"`: it is known, and a list is not empty.
     Known,
     Any(Vec<Test>),
@@ -62,6 +64,11 @@ impl When {
             match value {
                 toml::Value::Table(t) => self.read(&name, t)?,
                 // TOML cannot have `table` and `table.existed` side by side, so the first may be written `table.name`.
+                v if name.ends_with(".lacks") => {
+                    let all: Option<Vec<String>> = v.as_array().map(|a| a.iter().filter_map(|v| v.as_str().map(str::to_string)).collect());
+                    let all = all.ok_or_else(|| format!("`{name}` takes a list of texts"))?;
+                    self.all.push((name.trim_end_matches(".lacks").to_string(), Test::Lacks(all)));
+                }
                 v => {
                     let bare = name.strip_suffix(".name").or_else(|| name.strip_suffix(".shapes")).filter(|n| crate::facts::is_known(n));
                     self.all.push((bare.map_or_else(|| name.clone(), str::to_string), test(v)?));
@@ -141,6 +148,7 @@ impl Test {
             (Test::Is(b), None) => !b,
             (_, None) => false,
             (Test::Is(b), Some(Value::Bool(v))) => b == v,
+            (Test::Lacks(all), Some(Value::List(l))) => all.iter().any(|x| !l.contains(x)),
             (Test::Known, Some(Value::List(l))) => !l.is_empty(),
             (Test::Known, Some(_)) => true,
             (Test::Equals(s), Some(Value::Text(v))) => s == v,

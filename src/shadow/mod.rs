@@ -10,6 +10,7 @@ pub mod load;
 #[cfg(unix)]
 mod local;
 pub mod observe;
+mod pgpass;
 mod programs;
 pub mod prove;
 mod remote;
@@ -18,6 +19,7 @@ pub mod seed;
 mod session;
 pub mod snapshot;
 mod start;
+pub mod statistics;
 
 pub use error::ShadowError;
 pub use programs::{Programs, find as find_programs};
