@@ -3,6 +3,8 @@
 //! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
 //! `message`, `label` or `help` of its own.
 
+#[cfg(test)]
+mod availability_test;
 mod check;
 mod format;
 mod matching;
