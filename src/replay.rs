@@ -102,7 +102,7 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
             }
         }
         let ops: Vec<&Op> = statement.ops.iter().collect();
-        let compat = crate::compat::predict(&ops, &here, catalog, pg);
+        let compat = crate::compat::predict_since(&ops, &before, &here, catalog, pg);
         let transaction = tx.number;
         let explicit_transaction = tx.explicit;
         tx.leave(&statement, catalog);

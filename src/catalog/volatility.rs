@@ -90,7 +90,8 @@ impl Catalog {
 /// The one expression of a SQL function that Postgres writes in the place of the call (`inline_function`). A strict one needs more than can be
 /// told here, so it is left alone.
 fn simple_body(f: &crate::op::CreateFunction) -> Option<&Expr> {
-    let plain = f.language == "sql" && !f.strict && !f.security_definer && f.settings.is_empty() && f.returns.as_ref().is_some_and(|t| !t.setof);
+    let plain =
+        f.language == "sql" && !f.strict && !f.security_definer && f.settings.is_empty() && f.returns.as_ref().is_some_and(|t| !t.setof);
     let [op] = f.body_ops.as_slice() else { return None };
     let crate::op::OpKind::Query(q) = &op.kind else { return None };
     let crate::op::QueryBody::Select(s) = &q.body else { return None };

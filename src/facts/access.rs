@@ -73,7 +73,9 @@ fn grant(f: &mut Facts, h: &Here<'_>, g: &Grant) {
             f.text("object", objects.iter().map(|o| o.name.to_string()).collect::<Vec<_>>().join(", "));
             let Some(o) = objects.first() else { return };
             f.text("object.kind", o.kind.to_string().replace('-', " "));
-            if let Some(rel) = h.r.before.relation_by(&o.name).filter(|_| matches!(o.kind, ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence)) {
+            if let Some(rel) =
+                h.r.before.relation_by(&o.name).filter(|_| matches!(o.kind, ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence))
+            {
                 f.text("table", rel.name.clone());
                 f.flag("object.existed", h.script.before.relation(rel.id).is_some());
             } else {
@@ -81,7 +83,10 @@ fn grant(f: &mut Facts, h: &Here<'_>, g: &Grant) {
             }
         }
         GrantOn::AllIn { kind, schemas } => {
-            f.text("object", format!("all {kind}s in {}", schemas.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")).to_lowercase());
+            f.text(
+                "object",
+                format!("all {kind}s in {}", schemas.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ")).to_lowercase(),
+            );
             f.text("object.kind", kind.to_string());
             f.flag("object.existed", true);
         }
@@ -106,6 +111,9 @@ fn made_here(h: &Here<'_>, kind: ObjectKind, name: &QName) -> bool {
 
 /// What a new table or view lacks: the grants of the one that it replaces, or those that most of its siblings have.
 fn new_relation(f: &mut Facts, h: &Here<'_>, name: &QName) {
+    if !h.look.grants {
+        return;
+    }
     let Some(new) = h.r.after.relation_by(name).filter(|r| h.script.before.relation(r.id).is_none()) else { return };
     let Some(end) = h.script.after.relation(new.id) else { return };
     // A partition is reached through its parent.

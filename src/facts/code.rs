@@ -60,7 +60,8 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
                     a.value.walk(&mut |e| match &e.kind {
                         ExprKind::Column(p) => {
                             let own = p.len() == 1
-                                || p.len() == 2 && (p[0].as_str() == d.table.as_str() || d.alias.as_ref().is_some_and(|x| x.value == p[0].value));
+                                || p.len() == 2
+                                    && (p[0].as_str() == d.table.as_str() || d.alias.as_ref().is_some_and(|x| x.value == p[0].value));
                             reads |= own && p.last().is_some_and(|n| old.column(n.as_str()).is_some());
                         }
                         ExprKind::Subquery(_) => elsewhere = true,
@@ -89,8 +90,7 @@ fn kept_by_trigger(cat: &Catalog, table: crate::catalog::Id, column: &str) -> bo
 
 /// `NEW.a := expression` in a body: (column, expression).
 fn assignments(body: &str) -> Vec<(String, String)> {
-    static NEW: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"(?is)\bnew\s*\.\s*"?(\w+)"?\s*:?=\s*([^;]+);"#).expect("a valid pattern"));
+    static NEW: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"(?is)\bnew\s*\.\s*"?(\w+)"?\s*:?=\s*([^;]+);"#).expect("a valid pattern"));
     NEW.captures_iter(body).map(|c| (c[1].to_lowercase(), c[2].trim().to_lowercase())).collect()
 }
 
@@ -102,15 +102,9 @@ fn function(f: &mut Facts, h: &Here<'_>, c: &CreateFunction) {
     f.flag("function.concatenates", c.dynamic_sql && c.concatenated_sql);
     f.flag("function.trigger", c.returns.as_ref().is_some_and(|t| t.name.as_str() == "trigger"));
     let made = h.r.after.functions_named(&c.name).into_iter().filter_map(|id| h.r.after.functions.get(&id));
-    let Some(made) = made.filter(|x| h.r.before.functions.get(&x.id).is_none_or(|o| !std::sync::Arc::ptr_eq(o, x))).last() else { return };
-    let old: Vec<&Function> = h
-        .script
-        .before
-        .functions
-        .values()
-        .map(|x| &**x)
-        .filter(|x| x.schema == made.schema && x.name == made.name)
-        .collect();
+    let Some(made) = made.rev().find(|x| h.r.before.functions.get(&x.id).is_none_or(|o| !std::sync::Arc::ptr_eq(o, x))) else { return };
+    let old: Vec<&Function> =
+        h.script.before.functions.values().map(|x| &**x).filter(|x| x.schema == made.schema && x.name == made.name).collect();
     f.flag("object.existed", !old.is_empty());
     let end = h.commit();
     // Old versions that are gone when the transaction commits.
@@ -176,7 +170,8 @@ fn returns_null(body: &str) -> bool {
 /// A column that is kept as a plain copy of another one, which is never written back.
 fn one_way(sets: &[(String, String)], rel: Option<&Relation>, was: Option<&Relation>) -> Option<(String, String)> {
     static PLAIN: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"^(?:coalesce\s*\(\s*new\s*\.\s*"?\w+"?\s*,\s*)?new\s*\.\s*"?(\w+)"?\s*(?:::\s*[\w ]+(?:\(\d+\))?)?\s*\)?$"#).expect("a valid pattern")
+        Regex::new(r#"^(?:coalesce\s*\(\s*new\s*\.\s*"?\w+"?\s*,\s*)?new\s*\.\s*"?(\w+)"?\s*(?:::\s*[\w ]+(?:\(\d+\))?)?\s*\)?$"#)
+            .expect("a valid pattern")
     });
     let (rel, was) = (rel?, was?);
     sets.iter().find_map(|(to, value)| {
@@ -232,6 +227,8 @@ fn word(text: &str, name: &str) -> bool {
 fn row_field(text: &str, column: &str) -> bool {
     let lower = text.to_lowercase();
     ["new.", "old."].iter().any(|p| {
-        lower.match_indices(&format!("{p}{column}")).any(|(i, m)| !lower[i + m.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        lower
+            .match_indices(&format!("{p}{column}"))
+            .any(|(i, m)| !lower[i + m.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
     })
 }

@@ -11,7 +11,7 @@ use crate::op::{
 };
 use crate::replay::{Replayed, ReplayedScript};
 
-use super::here::Here;
+use super::here::{Here, Look};
 use super::whole::Whole;
 use super::{Facts, Value, access, code, columns, data, replaced, skipped, views};
 
@@ -21,6 +21,7 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
     let whole = Whole::read(script);
+    let look = Look::at(script);
     let mut file = super::runner::file(script, &whole);
     super::down::about_file(&mut file, script);
     out.push(file);
@@ -28,7 +29,7 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
-        let place = Place { script, r, at, held: &held.1, whole: &whole };
+        let place = Place { script, r, at, held: &held.1, whole: &whole, look: &look };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
@@ -98,6 +99,7 @@ pub(super) struct Place<'a> {
     pub held: &'a [String],
     /// What is only seen from the whole script.
     pub whole: &'a Whole,
+    pub look: &'a Look,
 }
 
 impl Place<'_> {
@@ -160,14 +162,15 @@ impl Place<'_> {
         super::indexes::about(self, &mut f, op);
         super::types::about(self, &mut f, op);
         super::runner::about(self, &mut f, i, op);
-        let here = Here { script: self.script, r: self.r, at: self.at, i, op };
+        let here = Here { script: self.script, r: self.r, at: self.at, i, op, look: self.look };
         for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add] {
             add(&mut f, &here);
         }
-        if !self.r.sent.in_transaction && self.script.statements.len() > 1 {
-            if let Some(state) = skipped::again(&here) {
-                f.text("again", state);
-            }
+        if !self.r.sent.in_transaction
+            && self.script.statements.len() > 1
+            && let Some(state) = skipped::again(&here)
+        {
+            f.text("again", state);
         }
         if skipped::is_skipped(&self.r.before, op) {
             // Nothing is made, dropped or changed: what remains is the lock.
@@ -462,7 +465,10 @@ impl Place<'_> {
             _ => None,
         };
         let several = all.ops.len() > 1;
-        let one_of_many = all.ops.first().is_some_and(|o| o != op && o.command == op.command && std::mem::discriminant(&o.kind) == std::mem::discriminant(&op.kind));
+        let one_of_many = all
+            .ops
+            .first()
+            .is_some_and(|o| o != op && o.command == op.command && std::mem::discriminant(&o.kind) == std::mem::discriminant(&op.kind));
         let about = f.object.clone();
         let is_drop = matches!(op.kind, OpKind::Drop { .. } | OpKind::Truncate { .. });
         let mine = |b: &&Broken| {

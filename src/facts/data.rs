@@ -1,7 +1,9 @@
 //! Data statements: how many rows one touches, and whether there is a way back.
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, RelName, Relation};
 use crate::op::{Assignment, Dml, DmlKind, Expr, ExprKind, InsertSource, LockMode, Op, OpKind, QueryBody};
+
+use crate::replay::{Replayed, ReplayedScript};
 
 use super::here::Here;
 use super::{Facts, Value};
@@ -25,12 +27,14 @@ fn dml(f: &mut Facts, h: &Here<'_>, d: &Dml) {
         "overwrites",
         match &d.kind {
             // What is NULL is nothing that could be lost.
-            DmlKind::Update { set } => set.iter().flat_map(|a| &a.columns).any(|c| !kept(c.as_str()) && !asks_for_null(d.filter.as_ref(), c.as_str())),
+            DmlKind::Update { set } => {
+                set.iter().flat_map(|a| &a.columns).any(|c| !kept(c.as_str()) && !asks_for_null(d.filter.as_ref(), c.as_str()))
+            }
             DmlKind::Delete | DmlKind::Merge { .. } => true,
             DmlKind::Insert { .. } => false,
         },
     );
-    f.flag("mixed", h.r.sent.in_transaction && schema_changes(h));
+    f.flag("mixed", h.r.sent.in_transaction && h.look.schema_changes.contains(&h.r.transaction));
     f.set("assigned_twice", Value::List(twice(&d.kind)));
     if let DmlKind::Insert { columns, source, .. } = &d.kind {
         f.flag("insert.columns", columns.is_some() || matches!(source, InsertSource::Default));
@@ -38,7 +42,9 @@ fn dml(f: &mut Facts, h: &Here<'_>, d: &Dml) {
             match &q.body {
                 QueryBody::Values(rows) => f.set("insert.rows", Value::Number(rows.len() as i64)),
                 _ => {
-                    let old = |n: &&crate::op::QName| h.relation(n).is_some_and(|r| h.script.before.relation(r.id).is_some() && r.kind.is_table());
+                    let old = |n: &&crate::op::QName| {
+                        h.relation(n).is_some_and(|r| h.script.before.relation(r.id).is_some() && r.kind.is_table())
+                    };
                     f.flag("insert.copies", q.limit.is_none() && q.relations().iter().any(old));
                 }
             }
@@ -51,14 +57,20 @@ fn by_key(cat: &Catalog, rel: &Relation, filter: Option<&Expr>) -> bool {
     let Some(filter) = filter else { return false };
     let leads = |name: &str| {
         name == "ctid"
-            || cat.indexes_of(rel.id).into_iter().filter_map(|r| r.index.as_ref()).any(|i| {
-                i.unique && i.columns.first().is_some_and(|c| c.as_deref() == Some(name))
-            })
+            || cat
+                .indexes_of(rel.id)
+                .into_iter()
+                .filter_map(|r| r.index.as_ref())
+                .any(|i| i.unique && i.columns.first().is_some_and(|c| c.as_deref() == Some(name)))
     };
     let column = |e: &Expr| matches!(&bare(e).kind, ExprKind::Column(p) if p.last().is_some_and(|n| leads(n.as_str())));
     match &filter.kind {
-        ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("and") => by_key(cat, rel, Some(left)) || by_key(cat, rel, Some(right)),
-        ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("or") => by_key(cat, rel, Some(left)) && by_key(cat, rel, Some(right)),
+        ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("and") => {
+            by_key(cat, rel, Some(left)) || by_key(cat, rel, Some(right))
+        }
+        ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("or") => {
+            by_key(cat, rel, Some(left)) && by_key(cat, rel, Some(right))
+        }
         ExprKind::Binary { op, left, right } => {
             let limited = |e: &Expr| matches!(&bare(e).kind, ExprKind::Subquery(q) if q.limit.is_some());
             // Compared with what is not the same in every row: a value, a parameter, a variable of a loop.
@@ -95,7 +107,9 @@ fn bare(e: &Expr) -> &Expr {
 fn asks_for_null(filter: Option<&Expr>, column: &str) -> bool {
     let Some(filter) = filter else { return false };
     match &filter.kind {
-        ExprKind::IsNull { expr, negated: false } => matches!(&bare(expr).kind, ExprKind::Column(p) if p.last().is_some_and(|n| n.as_str() == column)),
+        ExprKind::IsNull { expr, negated: false } => {
+            matches!(&bare(expr).kind, ExprKind::Column(p) if p.last().is_some_and(|n| n.as_str() == column))
+        }
         ExprKind::Binary { op, left, right } if op.eq_ignore_ascii_case("and") => {
             asks_for_null(Some(left), column) || asks_for_null(Some(right), column)
         }
@@ -106,26 +120,21 @@ fn asks_for_null(filter: Option<&Expr>, column: &str) -> bool {
 
 /// The script put the rows aside before.
 pub(super) fn saved(h: &Here<'_>, rel: &Relation) -> bool {
-    h.earlier().any(|(s, o)| {
-        let is = |q: &&crate::op::QName| s.before.relation_by(q).map(|r| r.id) == Some(rel.id);
-        match &o.kind {
-            OpKind::CreateTableAs(t) => t.query.relations().iter().any(is),
-            OpKind::Dml(d) => matches!(d.kind, DmlKind::Insert { .. }) && d.reads().iter().any(is),
-            _ => false,
-        }
-    })
+    h.look.copies
+        && h.earlier().any(|(s, o)| {
+            let is = |q: &&crate::op::QName| s.before.relation_by(q).map(|r| r.id) == Some(rel.id);
+            match &o.kind {
+                OpKind::CreateTableAs(t) => t.query.relations().iter().any(is),
+                OpKind::Dml(d) => matches!(d.kind, DmlKind::Insert { .. }) && d.reads().iter().any(is),
+                _ => false,
+            }
+        })
 }
 
-/// A statement of the same transaction locks a table that was there against writers.
-fn schema_changes(h: &Here<'_>) -> bool {
-    h.script.statements.iter().filter(|s| s.transaction == h.r.transaction).any(|s| {
-        let schema = s.statement.ops.iter().any(is_schema_change);
-        schema
-            && s.effects.locks.iter().any(|(n, m)| {
-                *m >= LockMode::ShareRowExclusive
-                    && h.script.before.relation_named(&n.schema, &n.name).is_some_and(|r| r.kind.is_table())
-            })
-    })
+/// The statement changes a table that was there under a lock that writers wait for.
+pub(super) fn changes_schema(script: &ReplayedScript, s: &Replayed) -> bool {
+    let old = |n: &RelName| script.before.relation_named(&n.schema, &n.name).is_some_and(|r| r.kind.is_table());
+    s.statement.ops.iter().any(is_schema_change) && s.effects.locks.iter().any(|(n, m)| *m >= LockMode::ShareRowExclusive && old(n))
 }
 
 fn is_schema_change(op: &Op) -> bool {
@@ -162,17 +171,18 @@ fn repeated(names: &[&str]) -> Vec<String> {
 fn block(f: &mut Facts, h: &Here<'_>) {
     let text = h.script.source.slice(h.r.statement.span).to_lowercase();
     let has = |word: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == word);
-    let old = |d: &Dml| h.relation(&d.table).is_none_or(|r| h.script.before.relation(r.id).is_some() && r.persistence != crate::op::Persistence::Temporary);
-    let mut written: Vec<String> = h
-        .r
-        .statement
-        .ops
-        .iter()
-        .filter_map(|o| match &o.kind {
-            OpKind::Dml(d) if o.conditional && old(d) => Some(d.table.to_string()),
-            _ => None,
-        })
-        .collect();
+    let old = |d: &Dml| {
+        h.relation(&d.table).is_none_or(|r| h.script.before.relation(r.id).is_some() && r.persistence != crate::op::Persistence::Temporary)
+    };
+    let mut written: Vec<String> =
+        h.r.statement
+            .ops
+            .iter()
+            .filter_map(|o| match &o.kind {
+                OpKind::Dml(d) if o.conditional && old(d) => Some(d.table.to_string()),
+                _ => None,
+            })
+            .collect();
     written.sort();
     written.dedup();
     f.flag("block.loops", has("loop"));

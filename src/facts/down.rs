@@ -31,7 +31,12 @@ pub(super) fn about_file(f: &mut Facts, script: &ReplayedScript) {
 fn changes(kind: &OpKind) -> bool {
     !matches!(
         kind,
-        OpKind::Query(_) | OpKind::SetVar { .. } | OpKind::ResetVar { .. } | OpKind::Begin { .. } | OpKind::Commit { .. } | OpKind::SetRole { .. }
+        OpKind::Query(_)
+            | OpKind::SetVar { .. }
+            | OpKind::ResetVar { .. }
+            | OpKind::Begin { .. }
+            | OpKind::Commit { .. }
+            | OpKind::SetRole { .. }
     )
 }
 
@@ -108,7 +113,9 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
             let was = script.before.relation(rel.id)?.columns.iter().any(|o| o.attnum == c.attnum);
             was.then(|| format!("column `{}` of `{}`", c.name, rel.name))
         }
-        OpKind::Dml(d) if matches!(d.kind, DmlKind::Delete) && d.filter.is_none() => old(&d.table).map(|t| format!("all rows of `{}`", t.name)),
+        OpKind::Dml(d) if matches!(d.kind, DmlKind::Delete) && d.filter.is_none() => {
+            old(&d.table).map(|t| format!("all rows of `{}`", t.name))
+        }
         _ => None,
     }
 }
@@ -146,7 +153,8 @@ fn blocked(script: &ReplayedScript, down: &ReplayedScript, r: &crate::replay::Re
             let to = r.before.resolve_type(ty);
             let (loss, _) = crate::compat::type_change_undo(&r.before, &now.ty, &to, None, column.as_str());
             (loss > crate::compat::Undo::Lossless).then(|| {
-                let state = if matches!(to.name.as_str(), "smallint" | "integer" | "bigint" | "numeric" | "real") { "22003" } else { "22001" };
+                let state =
+                    if matches!(to.name.as_str(), "smallint" | "integer" | "bigint" | "numeric" | "real") { "22003" } else { "22001" };
                 (format!("every `{}` to fit {to}", column.as_str()), state)
             })
         }

@@ -28,6 +28,7 @@ pub fn needs(fact: &str) -> Needs {
         "fails",
         "error",
         "setting.ineffective",
+        "setting.locks_follow",
         "setting.leaks",
         "session_state",
         "table.passes",

@@ -98,8 +98,7 @@ fn shim(f: &mut Facts, h: &Here<'_>, rel: &Relation, end: &Catalog) {
     if !matches!(now.kind, RelKind::View) {
         return;
     }
-    let broken: Vec<&Broken> =
-        h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared).collect();
+    let broken: Vec<&Broken> = h.script.compat.broken.iter().filter(|b| b.relation == old.rel_name() && !b.prepared).collect();
     f.set("shim.breaks", Value::List(words(broken.iter().copied())));
     // COPY and TRUNCATE never work on a view, and ON CONSTRAINT has none to name: few applications use them, and a shim can do no more.
     let ordinary = |b: &&&Broken| !(matches!(b.sqlstate.as_str(), "42809" | "42704" | "22P04"));
@@ -211,6 +210,10 @@ fn about_the_same(a: &ConKind, b: &ConKind) -> bool {
 
 /// What the script makes it drops again.
 fn dropped_later(f: &mut Facts, h: &Here<'_>, name: &QName) {
+    if !h.look.dropped.contains(name.as_str()) {
+        f.flag("dropped_later", false);
+        return;
+    }
     let Some(made) = h.r.after.relation_by(name).filter(|r| h.r.before.relation(r.id).is_none()) else { return };
     let named = |o: &Op| match &o.kind {
         OpKind::Drop { objects, .. } => {
@@ -218,7 +221,8 @@ fn dropped_later(f: &mut Facts, h: &Here<'_>, name: &QName) {
         }
         _ => false,
     };
-    let gone = h.later().any(|(s, o)| !o.conditional && named(o) && s.before.relation(made.id).is_some() && s.after.relation(made.id).is_none());
+    let gone =
+        h.later().any(|(s, o)| !o.conditional && named(o) && s.before.relation(made.id).is_some() && s.after.relation(made.id).is_none());
     // Scratch tables are meant to go.
     let scratch = made.persistence == crate::op::Persistence::Temporary || h.later().any(|(_, o)| reads(o, &made.name));
     f.flag("dropped_later", gone && !scratch);
@@ -236,7 +240,7 @@ fn reads(op: &Op, name: &str) -> bool {
 /// A column that the script added to the same table and filled from the one that it now drops.
 fn successor_column(h: &Here<'_>, rel: &Relation, dropped: &str) -> Option<String> {
     use crate::op::{DmlKind, ExprKind};
-    let old = h.script.before.relation(rel.id)?;
+    let old = h.script.before.relation(rel.id).filter(|_| h.look.updates)?;
     h.earlier().find_map(|(s, o)| {
         let OpKind::Dml(d) = &o.kind else { return None };
         if s.before.relation_by(&d.table).map(|r| r.id) != Some(rel.id) {

@@ -3,8 +3,8 @@
 use crate::catalog::{Catalog, Relation};
 use crate::op::{AlterAction, CreateTable, ObjectKind, Op, OpKind, QName};
 
-use super::here::Here;
 use super::Facts;
+use super::here::Here;
 
 /// The statement's IF [NOT] EXISTS finds nothing to do.
 pub(super) fn is_skipped(before: &Catalog, op: &Op) -> bool {

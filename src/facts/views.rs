@@ -23,7 +23,8 @@ fn view(f: &mut Facts, h: &Here<'_>, v: &CreateView) {
     f.flag("select_star", has_star(&v.query));
     f.flag("view.materialized", v.materialized);
     let on = |(k, value): &(String, Option<String>)| {
-        k == "security_invoker" && value.as_deref().is_none_or(|v| !matches!(v.trim_matches('\'').to_lowercase().as_str(), "false" | "off" | "0" | "no"))
+        k == "security_invoker"
+            && value.as_deref().is_none_or(|v| !matches!(v.trim_matches('\'').to_lowercase().as_str(), "false" | "off" | "0" | "no"))
     };
     let Some(new) = h.r.after.relation_by(&v.name) else { return };
     f.flag("view.security_invoker", new.options.iter().any(on) || v.options.iter().any(on));
@@ -36,7 +37,8 @@ fn view(f: &mut Facts, h: &Here<'_>, v: &CreateView) {
         .map(|r| r.name.clone())
         .collect();
     f.set("view.reads_guarded", Value::List(guarded));
-    let Some(old) = h.script.before.relation_named(&new.schema, &new.name).filter(|r| matches!(r.kind, RelKind::View | RelKind::MaterializedView))
+    let Some(old) =
+        h.script.before.relation_named(&new.schema, &new.name).filter(|r| matches!(r.kind, RelKind::View | RelKind::MaterializedView))
     else {
         return;
     };

@@ -209,11 +209,18 @@ impl History {
         let mut selected: BTreeSet<usize> = (0..migrations.len()).collect();
         if let Some(files) = files {
             selected.clear();
+            // By the path itself: asking of each file and each migration whether they are the same would ask the disk a million times for a
+            // thousand files.
+            let mut up: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+            let mut down: BTreeSet<PathBuf> = BTreeSet::new();
+            for (i, m) in migrations.iter().enumerate() {
+                up.entry(real(m.up.source.path())).or_default().push(i);
+                down.extend(m.down.as_ref().map(|d| real(d.source.path())));
+            }
             for file in files {
-                let at: Vec<usize> = (0..migrations.len()).filter(|i| same(migrations[*i].up.source.path(), &file)).collect();
-                if !at.is_empty() {
+                if let Some(at) = up.get(&real(&file)) {
                     selected.extend(at);
-                } else if migrations.iter().any(|m| m.down.as_ref().is_some_and(|d| same(d.source.path(), &file))) {
+                } else if down.contains(&real(&file)) {
                     notes.push(format!("{}: runs backward only, and is not checked", file.display()));
                 } else {
                     // A file that the runner would not run: it is read as if it came last.
@@ -285,6 +292,14 @@ impl History {
 }
 
 fn same(a: &Path, b: &Path) -> bool {
-    let plain = |p: &Path| p.components().filter(|c| !matches!(c, std::path::Component::CurDir)).collect::<PathBuf>();
-    plain(a) == plain(b) || matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(x), Ok(y)) if x == y)
+    plain(a) == plain(b) || real(a) == real(b)
+}
+
+/// The path without links; a file that is not there keeps its own.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| plain(path))
+}
+
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|c| !matches!(c, std::path::Component::CurDir)).collect()
 }

@@ -51,12 +51,20 @@ fn walk(root: &Path) -> impl Iterator<Item = Result<PathBuf, HistoryError>> {
         .filter_map(move |e| match e {
             Ok(e) => e.file_type().is_file().then(|| Ok(e.into_path())),
             // A link that leads round in a circle or nowhere holds no file.
-            Err(e) if e.loop_ancestor().is_some() || e.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => None,
+            Err(e) if e.loop_ancestor().is_some() || leads_nowhere(&e) => None,
             Err(e) => {
                 let path = e.path().unwrap_or(&root).to_path_buf();
                 Some(Err(HistoryError::Unreadable { path, error: e.into() }))
             }
         })
+}
+
+/// A link to nothing, or to itself; not one to a place that may not be read.
+fn leads_nowhere(e: &walkdir::Error) -> bool {
+    e.io_error().is_some_and(|io| {
+        io.kind() == std::io::ErrorKind::NotFound
+            || (io.kind() != std::io::ErrorKind::PermissionDenied && e.path().is_some_and(Path::is_symlink))
+    })
 }
 
 pub fn sql_files_below(root: &Path) -> Result<Vec<PathBuf>, HistoryError> {

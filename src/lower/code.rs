@@ -6,6 +6,7 @@ use crate::op::{Op, OpKind, OpaqueReason};
 use crate::sql::cursor::{Cursor, Read};
 use crate::sql::token::{SqlText, Token, TokenKind, dollar_body, string_value, tokenize};
 
+use super::expr::{MAX_DEPTH, RED_ZONE, STACK_PIECE, TOO_DEEP};
 use super::{commands, op, query};
 
 /// What a body does.
@@ -35,7 +36,7 @@ pub fn do_block(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
         }
     }
     let Some(token) = code else { return c.fail("the code of the block") };
-    let found = body(c.text, &token, &language);
+    let found = body(c.text, &token, &language, c.depth);
     let mut out = vec![op(
         c,
         start,
@@ -51,34 +52,47 @@ pub fn do_block(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
     Ok(out)
 }
 
-/// The operations of a body that stands in a string.
-pub fn body(text: SqlText<'_>, token: &Token, language: &str) -> Body {
+/// How many levels of expressions one body inside of another counts for: each level reads what is left of the text once more.
+const LEVEL: u16 = 32;
+
+/// The operations of a body that stands in a string. `depth` is the nesting of what it stands in.
+pub fn body(text: SqlText<'_>, token: &Token, language: &str, depth: u16) -> Body {
     let mut out = Body::default();
+    let depth = depth + LEVEL;
+    if depth >= MAX_DEPTH {
+        let reason = OpaqueReason::Syntax { message: TOO_DEEP.to_string(), at: token.span };
+        out.ops.push(Op { span: token.span, command: 0, conditional: false, nested: true, kind: OpKind::Opaque { reason } });
+        return out;
+    }
+    stacker::maybe_grow(RED_ZONE, STACK_PIECE, || body_at(text, token, language, depth, &mut out));
+    out
+}
+
+fn body_at(text: SqlText<'_>, token: &Token, language: &str, depth: u16, out: &mut Body) {
     let words = text.slice(token.span);
     // A dollar-quoted body keeps its places in the file. In another string places mean little once escapes are undone.
     match dollar_body(words) {
         Some(range) => {
             let inner = SqlText::new(&words[range.clone()], token.span.start + range.start as u32);
-            read(inner, language, &mut out);
+            read(inner, language, depth, out);
         }
         None => {
             let value = string_value(words);
-            read(SqlText::new(&value, token.span.start), language, &mut out);
+            read(SqlText::new(&value, token.span.start), language, depth, out);
             for o in &mut out.ops {
                 o.span = token.span;
             }
         }
     }
-    out
 }
 
-fn read(text: SqlText<'_>, language: &str, out: &mut Body) {
+fn read(text: SqlText<'_>, language: &str, nesting: u16, out: &mut Body) {
     let tokens = tokenize(text);
     match language {
-        "plpgsql" => Block { text, out, depth: 0, handler: false, command: 0, declares: false }.read(&tokens),
+        "plpgsql" => Block { text, out, nesting, depth: 0, handler: false, command: 0, declares: false }.read(&tokens),
         "sql" => {
             for (i, part) in tokens.split(|t| t.kind == TokenKind::Punct(b';')).enumerate() {
-                sql(text, part, false, i as u32, out);
+                sql(text, nesting, part, false, i as u32, out);
             }
         }
         _ => {}
@@ -86,11 +100,12 @@ fn read(text: SqlText<'_>, language: &str, out: &mut Body) {
 }
 
 /// One SQL statement inside of code. What cannot be read there is left out: it may be an expression of the language.
-fn sql(text: SqlText<'_>, tokens: &[Token], conditional: bool, command: u32, out: &mut Body) {
+fn sql(text: SqlText<'_>, nesting: u16, tokens: &[Token], conditional: bool, command: u32, out: &mut Body) {
     if tokens.is_empty() {
         return;
     }
     let mut c = Cursor::new(text, tokens);
+    c.depth = nesting;
     if let Ok(ops) = commands::read(&mut c)
         && c.at_end()
     {
@@ -106,6 +121,8 @@ fn sql(text: SqlText<'_>, tokens: &[Token], conditional: bool, command: u32, out
 struct Block<'a, 'o> {
     text: SqlText<'a>,
     out: &'o mut Body,
+    /// Of the block itself, in the text around it.
+    nesting: u16,
     /// Open IF, CASE, LOOP.
     depth: u32,
     /// Behind EXCEPTION.
@@ -188,12 +205,12 @@ impl Block<'_, '_> {
             self.execute(tokens, conditional);
         } else if c.is("RETURN") {
             if c.eat("RETURN QUERY") && query::starts(&c, 0) {
-                sql(self.text, &tokens[2..], conditional, self.command, self.out);
+                sql(self.text, self.nesting, &tokens[2..], conditional, self.command, self.out);
             }
         } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "OPEN", "FETCH", "CLOSE", "MOVE"]) {
         } else {
             let from = self.out.ops.len();
-            sql(self.text, tokens, conditional, self.command, self.out);
+            sql(self.text, self.nesting, tokens, conditional, self.command, self.out);
             // In PL/pgSQL `SELECT … INTO x` fills a variable.
             if c.is("SELECT") || c.is("WITH") {
                 for o in &mut self.out.ops[from..] {
@@ -237,7 +254,7 @@ impl Block<'_, '_> {
         let inner = SqlText::new(text, span.start);
         let tokens = tokenize(inner);
         for part in tokens.split(|t| t.kind == TokenKind::Punct(b';')) {
-            sql(inner, part, conditional, self.command, &mut found);
+            sql(inner, self.nesting, part, conditional, self.command, &mut found);
         }
         self.out.ops.extend(found.ops.into_iter().map(|mut o| {
             o.span = span;

@@ -1,9 +1,10 @@
 //! Facts × rules → diagnostics, with suppressions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, collect, collect_down};
+use crate::facts::{Facts, Value, collect, collect_down};
 use crate::replay::ReplayedScript;
 use crate::source::{SourceFile, SuppressionScope, suppressions};
 
@@ -43,32 +44,65 @@ pub struct Checked {
     pub suppressed: usize,
 }
 
+/// Checks one script; several are cheaper with one `Checker`.
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
-    let active: Vec<&Rule> = rules.iter().filter(|r| selection.includes(r)).collect();
-    let find = |all: Vec<Facts>, source: &SourceFile| {
+    Checker::new(rules, selection).check(script)
+}
+
+/// The rules that speak, found by operation: most rules are about one or two operations, and most operations concern few rules.
+pub struct Checker<'r> {
+    rules: &'r RuleSet,
+    active: Vec<(&'r Rule, Severity)>,
+    /// Places in `active`, by the value of the fact `op`; filled as operations come.
+    by_op: RwLock<HashMap<String, Arc<[usize]>>>,
+}
+
+impl<'r> Checker<'r> {
+    pub fn new(rules: &'r RuleSet, selection: &Selection) -> Self {
+        let active = rules.iter().filter(|r| selection.includes(r)).map(|r| (r, selection.severity_of(r))).collect();
+        Checker { rules, active, by_op: RwLock::default() }
+    }
+
+    pub fn check(&self, script: &ReplayedScript) -> Checked {
+        let mut found = self.find(collect(script), &script.source);
+        let Some(down) = script.history.down.as_deref() else { return suppress(self.rules, &[script], found) };
+        let of_down = self.find(collect_down(script), &down.source);
+        if down.source.path() == script.source.path() {
+            found.extend(of_down);
+            return suppress(self.rules, &[script, down], found);
+        }
+        // The way back stands in a file of its own, with comments of its own.
+        let mut checked = suppress(self.rules, &[script], found);
+        let more = suppress(self.rules, &[down], of_down);
+        checked.suppressed += more.suppressed;
+        checked.diagnostics.extend(more.diagnostics);
+        checked
+    }
+
+    fn find(&self, all: Vec<Facts>, source: &SourceFile) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         for facts in all {
-            for rule in &active {
+            for i in self.concerned(&facts).iter() {
+                let (rule, severity) = self.active[*i];
                 if let Some(when) = rule.when.iter().find(|w| w.holds(&facts)) {
-                    found.push(diagnostic(rule, when, source, &facts, selection.severity_of(rule)));
+                    found.push(diagnostic(rule, when, source, &facts, severity));
                 }
             }
         }
         found
-    };
-    let mut found = find(collect(script), &script.source);
-    let Some(down) = script.history.down.as_deref() else { return suppress(rules, &[script], found) };
-    let of_down = find(collect_down(script), &down.source);
-    if down.source.path() == script.source.path() {
-        found.extend(of_down);
-        return suppress(rules, &[script, down], found);
     }
-    // The way back stands in a file of its own, with comments of its own.
-    let mut checked = suppress(rules, &[script], found);
-    let more = suppress(rules, &[down], of_down);
-    checked.suppressed += more.suppressed;
-    checked.diagnostics.extend(more.diagnostics);
-    checked
+
+    fn concerned(&self, facts: &Facts) -> Arc<[usize]> {
+        let all = || (0..self.active.len()).collect();
+        let Some(op @ Value::Text(name)) = facts.get("op") else { return all() };
+        // A thread that panicked while it held the lock has left the map whole: entries are only ever added.
+        if let Some(known) = self.by_op.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return known.clone();
+        }
+        let new: Arc<[usize]> = (0..self.active.len()).filter(|i| self.active[*i].0.when.iter().any(|w| w.may_concern(op))).collect();
+        self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
+        new
+    }
 }
 
 fn diagnostic(rule: &Rule, when: &When, source: &SourceFile, facts: &Facts, severity: Severity) -> Diagnostic {
@@ -93,7 +127,7 @@ fn suppress(rules: &RuleSet, scripts: &[&ReplayedScript], found: Vec<Diagnostic>
     let comments = suppressions(source);
     let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut out = Checked::default();
-    let line = |offset: u32| source.position(offset).line;
+    let line = |offset: u32| source.line_of(offset);
     for d in found {
         // A comment above a statement speaks of the statement, one beside a line of that line.
         let lines = [line(d.span.start), line(d.statement.start)];

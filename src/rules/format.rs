@@ -1,5 +1,7 @@
 //! One rule file.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::diagnostic::Severity;
@@ -29,7 +31,7 @@ pub struct Rule {
     pub when: Vec<When>,
     pub examples: Vec<Example>,
     /// The file as written, to read it again with other options.
-    text: String,
+    text: Cow<'static, str>,
 }
 
 /// A piece of SQL that shows the rule; it runs as a test.
@@ -122,8 +124,21 @@ impl Rule {
     }
 
     fn read(group: &str, name: &str, text: &str, values: &toml::Table) -> Result<Rule, RuleError> {
-        let invalid = |message: String| RuleError::Invalid { rule: name.to_string(), message };
         let file: File = toml::from_str(text).map_err(|e| RuleError::Toml { rule: name.to_string(), message: e.to_string() })?;
+        let rule = Rule::assemble(group, name, Cow::Owned(text.to_string()), file, values)?;
+        rule.validate()?;
+        Ok(rule)
+    }
+
+    /// A rule of the binary. `compact` is the same file as `text`, as `build.rs` wrote it in JSON: hundreds of rules are read at every start,
+    /// and TOML takes several times as long. A test holds that each is valid.
+    pub(super) fn built_in(group: &str, name: &str, text: &'static str, compact: &str) -> Result<Rule, RuleError> {
+        let file: File = serde_json::from_str(compact).map_err(|e| RuleError::Toml { rule: name.to_string(), message: e.to_string() })?;
+        Rule::assemble(group, name, Cow::Borrowed(text), file, &toml::Table::new())
+    }
+
+    fn assemble(group: &str, name: &str, text: Cow<'static, str>, file: File, values: &toml::Table) -> Result<Rule, RuleError> {
+        let invalid = |message: String| RuleError::Invalid { rule: name.to_string(), message };
         let options = options::merge(&file.options, values).map_err(&invalid)?;
         let when = file
             .when
@@ -132,23 +147,6 @@ impl Rule {
             .collect::<Result<Vec<_>, _>>()
             .map_err(&invalid)?;
         let words = |template: &str| options::fill_words(template, &options);
-        let (message, label, help) = (words(&file.message), words(&file.label), words(&file.help));
-        if when.is_empty() {
-            return Err(invalid("`[[when]]` is missing: it would match nothing".into()));
-        }
-        let mut asked: Vec<String> = when.iter().flat_map(When::facts).collect();
-        let own = when.iter().flat_map(|w| [&w.message, &w.label, &w.help]).flatten();
-        for template in [&message, &label, &help].into_iter().chain(own) {
-            asked.extend(placeholders(template));
-        }
-        if let Some(fact) = asked.into_iter().find(|f| !facts::is_known(f)) {
-            let names: Vec<&str> = facts::VOCABULARY.iter().map(|(n, _)| *n).collect();
-            let suggestion = nearest(&fact, &names).map(str::to_string);
-            return Err(RuleError::UnknownFact { rule: name.to_string(), fact, suggestion });
-        }
-        if let Some(e) = file.example.iter().find(|e| e.flagged.is_some() == e.clean.is_some()) {
-            return Err(invalid(format!("an example must be either `flagged` or `clean`: {:?}", e.flagged.as_ref().or(e.clean.as_ref()))));
-        }
         Ok(Rule {
             name: name.to_string(),
             group: group.to_string(),
@@ -159,14 +157,36 @@ impl Rule {
             recipe: file.recipe,
             why: file.why.trim().to_string(),
             instead: file.instead.trim().to_string(),
-            message,
-            label,
-            help,
+            message: words(&file.message),
+            label: words(&file.label),
+            help: words(&file.help),
             options,
             when,
             examples: file.example,
-            text: text.to_string(),
+            text,
         })
+    }
+
+    fn validate(&self) -> Result<(), RuleError> {
+        let invalid = |message: String| RuleError::Invalid { rule: self.name.clone(), message };
+        if self.when.is_empty() {
+            return Err(invalid("`[[when]]` is missing: it would match nothing".into()));
+        }
+        self.when.iter().try_for_each(When::check_patterns).map_err(&invalid)?;
+        let mut asked: Vec<String> = self.when.iter().flat_map(When::facts).collect();
+        let own = self.when.iter().flat_map(|w| [&w.message, &w.label, &w.help]).flatten();
+        for template in [&self.message, &self.label, &self.help].into_iter().chain(own) {
+            asked.extend(placeholders(template));
+        }
+        if let Some(fact) = asked.into_iter().find(|f| !facts::is_known(f)) {
+            let names: Vec<&str> = facts::VOCABULARY.iter().map(|(n, _)| *n).collect();
+            let suggestion = nearest(&fact, &names).map(str::to_string);
+            return Err(RuleError::UnknownFact { rule: self.name.clone(), fact, suggestion });
+        }
+        if let Some(e) = self.examples.iter().find(|e| e.flagged.is_some() == e.clean.is_some()) {
+            return Err(invalid(format!("an example must be either `flagged` or `clean`: {:?}", e.flagged.as_ref().or(e.clean.as_ref()))));
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,22 @@
 //! A rule as a page of Markdown: what `airlock explain` shows.
 
+use crate::diagnostic::RuleInfo;
+
 use super::Rule;
+
+impl Rule {
+    pub fn info(&self) -> RuleInfo {
+        RuleInfo {
+            name: self.name.clone(),
+            summary: self.summary.clone(),
+            why: self.why.clone(),
+            page: page(self),
+            severity: self.severity,
+            default: self.default,
+            tags: self.tags.clone(),
+        }
+    }
+}
 
 pub fn page(rule: &Rule) -> String {
     let mut out = format!("# {}\n\n{}\n\n", rule.name, rule.summary);

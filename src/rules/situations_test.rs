@@ -71,7 +71,10 @@ fn found(s: &Situation) -> Vec<(String, Severity)> {
     let groups = ["rollback", "data-loss", "robustness", "data", "security"];
     let rules = RuleSet::built_in();
     let all = check(rules, &script, &Selection::default()).diagnostics;
-    all.into_iter().filter(|d| rules.get(&d.rule).is_some_and(|r| groups.contains(&r.group.as_str()))).map(|d| (d.rule, d.severity)).collect()
+    all.into_iter()
+        .filter(|d| rules.get(&d.rule).is_some_and(|r| groups.contains(&r.group.as_str())))
+        .map(|d| (d.rule, d.severity))
+        .collect()
 }
 
 #[test]

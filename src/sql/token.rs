@@ -80,11 +80,16 @@ pub struct Lexer<'a> {
     pos: usize,
     /// Inside `[ ]` a colon is a slice, not a psql variable.
     brackets: u32,
+    /// Up to here everything is `+` and `-` that are operators of one byte each.
+    signs_until: usize,
 }
+
+/// Longer placeholders are none: without a limit a line full of `{{` would be searched to its end from each of them.
+const TEMPLATE_MAX: usize = 1024;
 
 impl<'a> Lexer<'a> {
     pub fn new(text: SqlText<'a>) -> Self {
-        Lexer { bytes: text.text.as_bytes(), text: text.text, base: text.base, pos: 0, brackets: 0 }
+        Lexer { bytes: text.text.as_bytes(), text: text.text, base: text.base, pos: 0, brackets: 0, signs_until: 0 }
     }
 
     /// Offset in the file of what is read next.
@@ -97,6 +102,7 @@ impl<'a> Lexer<'a> {
         let at = (offset.saturating_sub(self.base) as usize).min(self.bytes.len());
         self.pos = (at..=self.bytes.len()).find(|&i| self.text.is_char_boundary(i)).unwrap_or(self.bytes.len());
         self.brackets = 0;
+        self.signs_until = 0;
     }
 
     fn peek(&self, n: usize) -> u8 {
@@ -237,6 +243,7 @@ impl<'a> Lexer<'a> {
             [b'{', b'%', ..] => b"%}",
             _ => return None,
         };
+        let rest = &rest[..rest.len().min(TEMPLATE_MAX)];
         let line = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
         let at = rest[2..line.max(2)].windows(close.len()).position(|w| w == close)?;
         Some(2 + at + close.len())
@@ -286,6 +293,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn operator(&mut self, start: usize) -> Token {
+        if start < self.signs_until {
+            self.pos += 1;
+            return self.token(TokenKind::Op, start);
+        }
         let rest = self.rest();
         let mut len = rest.iter().take_while(|&&b| is_op(b)).count();
         // A comment inside a run of operator characters ends it.
@@ -296,12 +307,13 @@ impl<'a> Lexer<'a> {
             }
         }
         // `a=-1` is `=` and `-`: a longer operator may end in + or - only if it has one of these characters.
-        while len > 1
-            && matches!(rest[len - 1], b'+' | b'-')
-            && !rest[..len].iter().any(|b| matches!(b, b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?'))
-        {
-            len -= 1;
+        let whole = len;
+        let special = |b: &u8| matches!(b, b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?');
+        if !rest[..len].iter().any(special) {
+            let signs = rest[1..len].iter().rev().take_while(|b| matches!(b, b'+' | b'-')).count();
+            len -= signs;
         }
+        self.signs_until = start + whole;
         self.pos += len;
         self.token(TokenKind::Op, start)
     }
