@@ -111,6 +111,9 @@ fn made_here(h: &Here<'_>, kind: ObjectKind, name: &QName) -> bool {
 
 /// What a new table or view lacks: the grants of the one that it replaces, or those that most of its siblings have.
 fn new_relation(f: &mut Facts, h: &Here<'_>, name: &QName) {
+    if !h.look.grants {
+        return;
+    }
     let Some(new) = h.r.after.relation_by(name).filter(|r| h.script.before.relation(r.id).is_none()) else { return };
     let Some(end) = h.script.after.relation(new.id) else { return };
     // A partition is reached through its parent.

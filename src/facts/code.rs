@@ -102,7 +102,7 @@ fn function(f: &mut Facts, h: &Here<'_>, c: &CreateFunction) {
     f.flag("function.concatenates", c.dynamic_sql && c.concatenated_sql);
     f.flag("function.trigger", c.returns.as_ref().is_some_and(|t| t.name.as_str() == "trigger"));
     let made = h.r.after.functions_named(&c.name).into_iter().filter_map(|id| h.r.after.functions.get(&id));
-    let Some(made) = made.filter(|x| h.r.before.functions.get(&x.id).is_none_or(|o| !std::sync::Arc::ptr_eq(o, x))).last() else { return };
+    let Some(made) = made.rev().find(|x| h.r.before.functions.get(&x.id).is_none_or(|o| !std::sync::Arc::ptr_eq(o, x))) else { return };
     let old: Vec<&Function> =
         h.script.before.functions.values().map(|x| &**x).filter(|x| x.schema == made.schema && x.name == made.name).collect();
     f.flag("object.existed", !old.is_empty());

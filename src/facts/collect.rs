@@ -11,7 +11,7 @@ use crate::op::{
 };
 use crate::replay::{Replayed, ReplayedScript};
 
-use super::here::Here;
+use super::here::{Here, Look};
 use super::knowledge::old_name;
 use super::whole::Whole;
 use super::{Facts, Knowledge, Value, access, code, columns, data, replaced, skipped, views};
@@ -22,6 +22,7 @@ pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
     let whole = Whole::read(script);
+    let look = Look::at(script);
     let mut file = super::runner::file(script, &whole);
     super::down::about_file(&mut file, script);
     out.push(file);
@@ -30,7 +31,7 @@ pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
             held = (r.transaction, Vec::new());
         }
         let queries = known.broken_queries(r);
-        let place = Place { script, r, at, held: &held.1, whole: &whole, known, queries: &queries };
+        let place = Place { script, r, at, held: &held.1, whole: &whole, known, queries: &queries, look: &look };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
@@ -103,6 +104,7 @@ pub(super) struct Place<'a> {
     pub known: &'a Knowledge,
     /// Known queries of release N-1 that the statement breaks.
     pub queries: &'a [BrokenQuery],
+    pub look: &'a Look,
 }
 
 impl Place<'_> {
@@ -166,14 +168,15 @@ impl Place<'_> {
         super::indexes::about(self, &mut f, op);
         super::types::about(self, &mut f, op);
         super::runner::about(self, &mut f, i, op);
-        let here = Here { script: self.script, r: self.r, at: self.at, i, op };
+        let here = Here { script: self.script, r: self.r, at: self.at, i, op, look: self.look };
         for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add] {
             add(&mut f, &here);
         }
-        if !self.r.sent.in_transaction && self.script.statements.len() > 1 {
-            if let Some(state) = skipped::again(&here) {
-                f.text("again", state);
-            }
+        if !self.r.sent.in_transaction
+            && self.script.statements.len() > 1
+            && let Some(state) = skipped::again(&here)
+        {
+            f.text("again", state);
         }
         if skipped::is_skipped(&self.r.before, op) {
             // Nothing is made, dropped or changed: what remains is the lock.

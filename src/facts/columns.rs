@@ -50,10 +50,11 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
                 let renamed = h.r.before.relation(rel.id).is_some_and(|r| r.columns.iter().any(|c| c.attnum == was.attnum));
                 f.text("column.was", if renamed { "renamed" } else { "dropped" });
             }
-            let gone = h.later().any(|(s, o)| {
-                matches!(&o.kind, OpKind::Alter { target, action: A::DropDefault { column: c } }
+            let gone = h.look.drops_defaults
+                && h.later().any(|(s, o)| {
+                    matches!(&o.kind, OpKind::Alter { target, action: A::DropDefault { column: c } }
                     if c.as_str() == column.name.as_str() && s.before.relation_by(&target.name).map(|r| r.id) == Some(rel.id))
-            });
+                });
             f.flag("default.dropped_later", gone && column.default.is_some());
             if let Some(i) = &column.identity {
                 f.flag("identity.always", i.always);

@@ -144,7 +144,8 @@ pub fn foreign_key(place: &Place<'_>, f: &mut Facts, table: &QName, c: &TableCon
     };
     for (a, b) in columns.iter().zip(&referenced) {
         let (Some(x), Some(y)) = (rel.column(a), other.column(b)) else { continue };
-        if kind_of(&x.ty) != kind_of(&y.ty) && !x.ty.is_unknown() && !y.ty.is_unknown() {
+        let same = kind_of(&x.ty) == kind_of(&y.ty) || holds_every(&x.ty, &y.ty);
+        if !same && !x.ty.is_unknown() && !y.ty.is_unknown() {
             f.text("foreign_key.mismatch", format!("`{a}` is {}, `{b}` of `{}` is {}", x.ty, other.name, y.ty));
             return;
         }
@@ -155,6 +156,13 @@ pub fn foreign_key(place: &Place<'_>, f: &mut Facts, table: &QName, c: &TableCon
 fn kind_of(ty: &ColumnType) -> (&str, bool) {
     let name = if ty.name == "character varying" { "text" } else { ty.name.as_str() };
     (name, ty.array_dims > 0)
+}
+
+/// A wider integer holds every key of a narrower one, and indexes serve both.
+fn holds_every(referring: &ColumnType, key: &ColumnType) -> bool {
+    const INTEGERS: [&str; 3] = ["smallint", "integer", "bigint"];
+    let place = |t: &ColumnType| INTEGERS.iter().position(|n| *n == t.name).filter(|_| t.array_dims == 0);
+    matches!((place(referring), place(key)), (Some(a), Some(b)) if a > b)
 }
 
 /// At the end of the file some index begins with the columns, in whatever order; a partial one may leave out NULLs only.

@@ -1,7 +1,9 @@
 //! Data statements: how many rows one touches, and whether there is a way back.
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, RelName, Relation};
 use crate::op::{Assignment, Dml, DmlKind, Expr, ExprKind, InsertSource, LockMode, Op, OpKind, QueryBody};
+
+use crate::replay::{Replayed, ReplayedScript};
 
 use super::here::Here;
 use super::{Facts, Value};
@@ -32,7 +34,7 @@ fn dml(f: &mut Facts, h: &Here<'_>, d: &Dml) {
             DmlKind::Insert { .. } => false,
         },
     );
-    f.flag("mixed", h.r.sent.in_transaction && schema_changes(h));
+    f.flag("mixed", h.r.sent.in_transaction && h.look.schema_changes.contains(&h.r.transaction));
     f.set("assigned_twice", Value::List(twice(&d.kind)));
     if let DmlKind::Insert { columns, source, .. } = &d.kind {
         f.flag("insert.columns", columns.is_some() || matches!(source, InsertSource::Default));
@@ -118,25 +120,21 @@ fn asks_for_null(filter: Option<&Expr>, column: &str) -> bool {
 
 /// The script put the rows aside before.
 pub(super) fn saved(h: &Here<'_>, rel: &Relation) -> bool {
-    h.earlier().any(|(s, o)| {
-        let is = |q: &&crate::op::QName| s.before.relation_by(q).map(|r| r.id) == Some(rel.id);
-        match &o.kind {
-            OpKind::CreateTableAs(t) => t.query.relations().iter().any(is),
-            OpKind::Dml(d) => matches!(d.kind, DmlKind::Insert { .. }) && d.reads().iter().any(is),
-            _ => false,
-        }
-    })
+    h.look.copies
+        && h.earlier().any(|(s, o)| {
+            let is = |q: &&crate::op::QName| s.before.relation_by(q).map(|r| r.id) == Some(rel.id);
+            match &o.kind {
+                OpKind::CreateTableAs(t) => t.query.relations().iter().any(is),
+                OpKind::Dml(d) => matches!(d.kind, DmlKind::Insert { .. }) && d.reads().iter().any(is),
+                _ => false,
+            }
+        })
 }
 
-/// A statement of the same transaction locks a table that was there against writers.
-fn schema_changes(h: &Here<'_>) -> bool {
-    h.script.statements.iter().filter(|s| s.transaction == h.r.transaction).any(|s| {
-        let schema = s.statement.ops.iter().any(is_schema_change);
-        schema
-            && s.effects.locks.iter().any(|(n, m)| {
-                *m >= LockMode::ShareRowExclusive && h.script.before.relation_named(&n.schema, &n.name).is_some_and(|r| r.kind.is_table())
-            })
-    })
+/// The statement changes a table that was there under a lock that writers wait for.
+pub(super) fn changes_schema(script: &ReplayedScript, s: &Replayed) -> bool {
+    let old = |n: &RelName| script.before.relation_named(&n.schema, &n.name).is_some_and(|r| r.kind.is_table());
+    s.statement.ops.iter().any(is_schema_change) && s.effects.locks.iter().any(|(n, m)| *m >= LockMode::ShareRowExclusive && old(n))
 }
 
 fn is_schema_change(op: &Op) -> bool {

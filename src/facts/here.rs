@@ -1,8 +1,57 @@
 //! Where an operation stands in its script: what was there before the script, what comes after the operation.
 
+use std::collections::HashSet;
+
 use crate::catalog::{Catalog, Relation};
-use crate::op::{Op, QName};
+use crate::op::{AlterAction, DmlKind, Op, OpKind, QName};
 use crate::replay::{Replayed, ReplayedScript};
+
+/// What the operations ask of the whole script, gathered once: a file may have thousands of statements.
+#[derive(Default)]
+pub(super) struct Look {
+    /// Last statement of the transaction that each statement is in.
+    commit: Vec<usize>,
+    /// Transactions in which a statement of before is changed under a lock that writers wait for.
+    pub schema_changes: HashSet<u32>,
+    /// Names of what the script drops.
+    pub dropped: HashSet<String>,
+    pub drops_defaults: bool,
+    /// Rows are copied from one table to another.
+    pub copies: bool,
+    pub updates: bool,
+    /// Something of before was granted, or given to an owner.
+    pub grants: bool,
+}
+
+impl Look {
+    pub fn at(script: &ReplayedScript) -> Look {
+        let mut look = Look { commit: vec![0; script.statements.len()], ..Look::default() };
+        let mut last = script.statements.len().saturating_sub(1);
+        look.grants = script.before.relations.values().any(|r| !r.grants.is_empty() || r.owner.is_some());
+        for (i, s) in script.statements.iter().enumerate().rev() {
+            if script.statements[last].transaction != s.transaction {
+                last = i;
+            }
+            look.commit[i] = last;
+            if super::data::changes_schema(script, s) {
+                look.schema_changes.insert(s.transaction);
+            }
+            for op in &s.statement.ops {
+                match &op.kind {
+                    OpKind::Drop { objects, .. } => look.dropped.extend(objects.iter().map(|o| o.name.as_str().to_string())),
+                    OpKind::Alter { action: AlterAction::DropDefault { .. }, .. } => look.drops_defaults = true,
+                    OpKind::CreateTableAs(_) => look.copies = true,
+                    OpKind::Dml(d) => {
+                        look.copies |= matches!(&d.kind, DmlKind::Insert { .. }) && !d.reads().is_empty();
+                        look.updates |= matches!(&d.kind, DmlKind::Update { .. });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        look
+    }
+}
 
 /// One operation with everything around it.
 #[derive(Clone, Copy)]
@@ -14,13 +63,14 @@ pub(super) struct Here<'a> {
     /// Index of the operation in the statement.
     pub i: usize,
     pub op: &'a Op,
+    pub look: &'a Look,
 }
 
 impl<'a> Here<'a> {
     /// The schema that release N-1 meets: the one at the commit of this statement's transaction.
     pub fn commit(&self) -> &'a Catalog {
-        let together = self.script.statements[self.at..].iter().take_while(|s| s.transaction == self.r.transaction);
-        together.last().map_or(&self.r.after, |s| &s.after)
+        let last = self.look.commit.get(self.at).and_then(|i| self.script.statements.get(*i));
+        last.map_or(&self.r.after, |s| &s.after)
     }
 
     /// Operations of the script before this one.

@@ -3,7 +3,7 @@
 use crate::catalog::{ConKind, Relation};
 use crate::op::{AlterAction, ObjectKind, Op, OpKind, PartitionBound, SetScope, TriggerMode, WhichTrigger};
 
-use super::collect::{Place, is_old};
+use super::collect::{Place, existed, is_old};
 use super::{Facts, Value};
 
 /// The settings that bound a wait, as they are when the statement starts: the script's own, else the runner's.
@@ -90,6 +90,10 @@ pub fn about(place: &Place<'_>, f: &mut Facts, i: usize, op: &Op) {
             f.text("setting", name.as_str());
             f.flag("setting.local", *scope == SetScope::Local);
             f.flag("setting.ineffective", *scope == SetScope::Local && !place.r.sent.in_transaction && !op.nested);
+            let waits = |r: &crate::replay::Replayed| {
+                r.effects.locks.iter().any(|(n, m)| m.blocks_writes() && existed(place.script, r, &n.schema, &n.name))
+            };
+            f.flag("setting.locks_follow", place.script.statements.iter().skip(place.at + 1).any(waits));
             if let Some(v) = value {
                 f.text("setting.value", v.text.trim_matches('\''));
                 if let Some(ms) = milliseconds(&v.text) {
@@ -189,6 +193,14 @@ fn relation_kind(place: &Place<'_>, f: &mut Facts, op: &Op) {
     };
     if let Some(r) = place.relation(name) {
         f.text("relation.kind", r.kind.to_string().replace('_', " "));
+        // ALTER TABLE renames indexes, views and sequences too: it is about what is renamed, not about the word.
+        if let OpKind::Alter { target, action: AlterAction::RenameTo { .. } } = &op.kind
+            && target.kind == ObjectKind::Table
+            && !r.kind.is_table()
+        {
+            let kind = if r.kind.is_index() { "index".to_string() } else { r.kind.to_string().replace('_', "-") };
+            f.text("op", format!("rename-{kind}"));
+        }
     }
 }
 

@@ -50,6 +50,7 @@ pub fn needs(fact: &str) -> Needs {
         "version.duplicate",
         "version.overtaken",
         "edited",
+        "setting.locks_follow",
         "setting.leaks",
         "session_state",
         "table.passes",

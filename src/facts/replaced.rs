@@ -210,6 +210,10 @@ fn about_the_same(a: &ConKind, b: &ConKind) -> bool {
 
 /// What the script makes it drops again.
 fn dropped_later(f: &mut Facts, h: &Here<'_>, name: &QName) {
+    if !h.look.dropped.contains(name.as_str()) {
+        f.flag("dropped_later", false);
+        return;
+    }
     let Some(made) = h.r.after.relation_by(name).filter(|r| h.r.before.relation(r.id).is_none()) else { return };
     let named = |o: &Op| match &o.kind {
         OpKind::Drop { objects, .. } => {
@@ -236,7 +240,7 @@ fn reads(op: &Op, name: &str) -> bool {
 /// A column that the script added to the same table and filled from the one that it now drops.
 fn successor_column(h: &Here<'_>, rel: &Relation, dropped: &str) -> Option<String> {
     use crate::op::{DmlKind, ExprKind};
-    let old = h.script.before.relation(rel.id)?;
+    let old = h.script.before.relation(rel.id).filter(|_| h.look.updates)?;
     h.earlier().find_map(|(s, o)| {
         let OpKind::Dml(d) = &o.kind else { return None };
         if s.before.relation_by(&d.table).map(|r| r.id) != Some(rel.id) {

@@ -46,7 +46,7 @@ pub fn statement(place: &Place<'_>, f: &mut Facts) {
 
 /// Why the statement is in a transaction.
 fn why(place: &Place<'_>, nested: bool) -> &'static str {
-    if nested {
+    if nested && !place.r.sent.in_transaction {
         "a code block runs inside a transaction"
     } else if place.whole.explicit.contains(&place.at) {
         "the file says BEGIN"

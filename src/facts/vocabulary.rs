@@ -187,6 +187,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("setting.ms", "the new value as a time, in milliseconds"),
     ("setting.local", "SET LOCAL"),
     ("setting.ineffective", "SET LOCAL outside of a transaction: it does nothing"),
+    ("setting.locks_follow", "a later statement of the file keeps writers of a table out that was there"),
     ("setting.leaks", "set for the session, and not reset in the rest of the file"),
     ("session_state", "the words that leave something in the session: SET, LISTEN, PREPARE, an advisory lock, a temporary table"),
     ("held", "tables that earlier statements of the transaction hold ACCESS EXCLUSIVE"),

@@ -4,6 +4,8 @@
 //! `message`, `label` or `help` of its own.
 
 mod anchors;
+#[cfg(test)]
+mod availability_test;
 mod baseline;
 mod check;
 pub mod examples;
