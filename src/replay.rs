@@ -155,6 +155,9 @@ impl Tracker {
     fn new(execution: &Execution, statements: &[Statement], catalog: &mut Catalog) -> Self {
         let several = statements.len() > 1;
         let implicit = execution.transaction || (matches!(execution.send, Send::Whole | Send::Pipeline) && several);
+        for (name, value) in &execution.settings {
+            catalog.set_in_session(name, value);
+        }
         catalog.now.transaction += 1;
         Tracker { implicit, explicit: false, number: catalog.now.transaction, per_statement: !implicit }
     }

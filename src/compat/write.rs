@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Cell, Column, ColumnType, ConKind, Constraint, Id, RelKind, Relation, TypeKind};
+use crate::catalog::{Catalog, Cell, Column, ColumnType, ConKind, Constraint, Id, Index, RelKind, Relation, TypeKind};
 use crate::op::{Assignment, Dml, Expr, ExprKind, FkAction, FromItem, Name, ObjectKind, OnConflict, Query, QueryBody, ReplicaIdentity};
 
 use super::arbiters::{self, Arbiter};
@@ -108,14 +108,8 @@ pub fn select_known(b: &Binder<'_, '_>, q: &Query) -> Option<Vec<Vec<Datum>>> {
     }
     let [FromItem::Table { name, .. }] = s.from.as_slice() else { return None };
     let rel = b.s.relation(name).ok()?;
-    if !rel.kind.is_table() {
-        return None;
-    }
-    if row_security::hides_all(b.s, rel) {
-        return Some(Vec::new());
-    }
     let mut out = Vec::new();
-    for row in known_rows(b, rel)? {
+    for row in rows_behind(b, rel)? {
         let env = RowEnv { rel, row: &row, other: None, samples: b.s.samples };
         if let Some(f) = &s.filter {
             match eval(f, &env).truth() {
@@ -137,6 +131,23 @@ pub fn select_known(b: &Binder<'_, '_>, q: &Query) -> Option<Vec<Vec<Datum>>> {
         }
     }
     Some(out)
+}
+
+/// Known rows of a table, or what a view that shows all rows of one such table makes of them.
+fn rows_behind(b: &Binder<'_, '_>, rel: &Relation) -> Option<Vec<Row>> {
+    if rel.kind.is_table() {
+        return if row_security::hides_all(b.s, rel) { Some(Vec::new()) } else { known_rows(b, rel) };
+    }
+    let view = rel.view.as_ref().filter(|v| v.updatable && rel.kind == RelKind::View)?;
+    let QueryBody::Select(s) = &view.query.body else { return None };
+    if s.filter.is_some() || view.bases.len() != rel.columns.len() {
+        return None;
+    }
+    let bases: Vec<&(Id, String)> = view.bases.iter().map(Option::as_ref).collect::<Option<_>>()?;
+    let table = b.s.get(bases.first()?.0)?;
+    let at: Vec<usize> =
+        bases.iter().map(|(id, n)| table.columns.iter().position(|c| *id == table.id && c.name == *n)).collect::<Option<_>>()?;
+    Some(rows_behind(b, table)?.into_iter().map(|r| at.iter().map(|i| r.get(*i).cloned().unwrap_or(Datum::ANY)).collect()).collect())
 }
 
 pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Option<&Conflict<'_>>) {
@@ -595,6 +606,7 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
             continue;
         }
         let plain = (!i.exclusion).then(|| index_columns(b.s.cat, index.id)).flatten();
+        let covered = was_unique(b, rel.id, i, &filter);
         let mut verdict = Some(false);
         match (&rows, &plain) {
             (Some(rows), Some(columns)) => {
@@ -611,6 +623,7 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
         }
         match verdict {
             Some(true) => return b.run.push(Fail::new(state, index.name.clone())),
+            _ if covered => {}
             None => may(b, state, &index.name, risk),
             Some(false) if key.iter().any(|n| datum(n).is_some_and(Datum::is_unknown)) => may(b, state, &index.name, risk),
             Some(false) => {}
@@ -660,6 +673,30 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
             _ => may(b, "23503", &con.name, risk),
         }
     }
+}
+
+/// The schema before the change refused the same duplicates already: by the same columns or fewer of them, in the same rows or in more.
+fn was_unique(b: &Binder<'_, '_>, table: Id, index: &Index, filter: &str) -> bool {
+    let Some(before) = b.s.before else { return false };
+    let Some(columns) = index.columns.iter().cloned().collect::<Option<Vec<String>>>() else { return false };
+    // Keys are compared by attribute number: columns may have other names by now.
+    let numbers = |cat: &Catalog, names: &[String]| -> Option<Vec<u16>> {
+        let rel = cat.relations.get(&table)?;
+        names.iter().map(|n| rel.column(n).map(|c| c.attnum)).collect()
+    };
+    let Some(now) = numbers(b.s.cat, &columns) else { return false };
+    arbiters::indexes_of(before, table).filter_map(|r| r.index.as_ref()).any(|o| {
+        let same_rows = o.filter.as_ref().is_none_or(|f| arbiters::normal(f) == filter);
+        let names: Option<Vec<String>> = o.columns.iter().cloned().collect();
+        let keys = names.and_then(|n| numbers(before, &n));
+        o.unique
+            && o.valid
+            && !o.only
+            && !index.exclusion
+            && same_rows
+            && (o.nulls_not_distinct || !index.nulls_not_distinct)
+            && keys.is_some_and(|k| k.iter().all(|n| now.contains(n)))
+    })
 }
 
 /// Foreign keys that point here and do not cascade: the row may be in use.

@@ -79,14 +79,18 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
         (_, "character varying") if citext(&old) && new.modifiers.is_empty() => TypeChange::Reindex,
         ("timestamp without time zone", "timestamp with time zone") | ("timestamp with time zone", "timestamp without time zone") => {
             // Since 12, while the session's time zone is UTC.
-            let utc = catalog
-                .settings
-                .get("timezone")
-                .is_some_and(|s| matches!(s.value.to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "utc0" | "0"));
-            if utc && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
+            if session_is_utc(catalog) && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
         }
         _ => TypeChange::Rewrite,
     }
+}
+
+/// Whether the session's time zone is UTC. Where the script does not set one, the server decides, and it is UTC there as in the official
+/// images, with hosting services and on the shadow; `timezone` under `[settings]` in `airlock.toml` says otherwise.
+fn session_is_utc(catalog: &Catalog) -> bool {
+    let utc =
+        |zone: &str| matches!(zone.to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "etc/gmt" | "uct" | "zulu" | "utc0" | "0");
+    catalog.settings.get("timezone").is_none_or(|s| utc(s.value.trim_matches('\'')))
 }
 
 fn base_type(catalog: &Catalog, ty: &ColumnType) -> ColumnType {

@@ -135,6 +135,9 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             s.in_transaction = detail.to_lowercase().replace(' ', "").contains("create_slot=false")
                 || detail.to_lowercase().replace(' ', "").contains("connect=false");
         }
+        OpKind::CreateObject { object, .. } | OpKind::AlterObject { object, .. } if object.kind == ObjectKind::Publication => {
+            publication(s, object.name.as_str());
+        }
         OpKind::Drop { objects, concurrently, .. } => {
             if *concurrently {
                 s.in_transaction = false;
@@ -259,6 +262,18 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::NoTransaction { .. } => s.in_transaction = false,
         _ => {}
+    }
+}
+
+/// Tables that a publication begins or ceases to send one by one.
+fn publication(s: &mut Seen<'_>, name: &str) {
+    let sent = |c: &Catalog| {
+        let found = c.objects.values().find(|o| o.kind == ObjectKind::Publication && o.name == name);
+        found.map(|o| o.relations.clone()).unwrap_or_default()
+    };
+    let (old, new) = (sent(s.before), sent(s.after));
+    for id in new.iter().filter(|id| !old.contains(id)).chain(old.iter().filter(|id| !new.contains(id))) {
+        s.lock(*id, LockMode::ShareUpdateExclusive);
     }
 }
 
