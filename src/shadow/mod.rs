@@ -30,6 +30,8 @@ mod values;
 #[cfg(test)]
 mod facts_test;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod seed_test;
 #[cfg(test)]
 mod snapshot_test;

@@ -1,0 +1,119 @@
+//! Predicted against observed, with what cannot be seen or cannot be known left out by name.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{RelKind, RelName};
+use crate::op::{DmlKind, LockMode, OpKind};
+use crate::replay::Replayed;
+
+use super::super::observe::Observed;
+use super::super::session::Session;
+use super::has;
+
+pub struct Context<'a> {
+    pub judged: &'a Replayed,
+    pub seen: &'a Observed,
+    /// Sent without looking.
+    pub raw: bool,
+}
+
+pub enum Verdict {
+    Same,
+    /// Refused because of the rows: classes 22 (a value does not fit) and 23 (a constraint is violated).
+    Rows,
+    Differ(Vec<String>),
+}
+
+pub fn compare(c: &Context<'_>, session: &mut Session) -> Verdict {
+    let (p, o) = (&c.judged.effects, &c.seen.effects);
+    if p.fails != o.fails {
+        let of_rows = o.fails.as_ref().is_some_and(|s| s.starts_with("22") || s.starts_with("23"));
+        if of_rows && p.fails.is_none() {
+            return Verdict::Rows;
+        }
+        let say = |e: &crate::effects::Effects| match &e.fails {
+            Some(s) => format!("{s} ({})", e.error.as_deref().unwrap_or_default()),
+            None => "no failure".into(),
+        };
+        return Verdict::Differ(vec![format!("predicted {}, observed {}", say(p), say(o))]);
+    }
+    if p.fails.is_some() || c.raw {
+        return Verdict::Same;
+    }
+    let mut out = Vec::new();
+    if p.in_transaction != o.in_transaction {
+        out.push(format!("in a transaction: predicted {}, observed {}", p.in_transaction, o.in_transaction));
+    }
+    locks(c, &mut out);
+    sets("rewrite", &p.rewrites, &o.rewrites, &mut out);
+    sets("index build", &p.builds, &o.builds, &mut out);
+    sets("drop", &p.dropped, &o.dropped, &mut out);
+    if o.in_transaction {
+        scans(c, session, &mut out);
+    }
+    if out.is_empty() { Verdict::Same } else { Verdict::Differ(out) }
+}
+
+/// Reads and writes rows: which of the tables behind it are touched depends on the rows.
+fn is_data(judged: &Replayed) -> bool {
+    has(&judged.statement, |k| matches!(k, OpKind::Dml(_) | OpKind::Query(_) | OpKind::Copy { .. }))
+}
+
+fn locks(c: &Context<'_>, out: &mut Vec<String>) {
+    let (p, o) = (&c.judged.effects.locks, &c.seen.effects.locks);
+    let names: BTreeSet<&RelName> = p.keys().chain(o.keys()).collect();
+    for r in names {
+        // What the transaction holds already is not taken again, so it can only be told together with the rest.
+        let held = c.seen.held.get(r).copied();
+        let strongest = |m: Option<&LockMode>| m.copied().max(held);
+        let (a, b) = (strongest(p.get(r)), strongest(o.get(r)));
+        if a == b {
+            continue;
+        }
+        // Outside a transaction the other session looks on from time to time and may miss a lock. Rows decide to which partitions an
+        // INSERT goes and which keys are looked up.
+        let partly = !c.seen.effects.in_transaction || is_data(c.judged);
+        if partly && b < a {
+            continue;
+        }
+        let say = |m: Option<LockMode>| m.map_or("no lock".to_string(), |m| m.to_string());
+        out.push(format!("{r}: predicted {}, observed {}", say(a), say(b)));
+    }
+}
+
+fn sets(what: &str, predicted: &BTreeSet<RelName>, observed: &BTreeSet<RelName>, out: &mut Vec<String>) {
+    for r in predicted.difference(observed) {
+        out.push(format!("{r}: predicted {what}, observed none"));
+    }
+    for r in observed.difference(predicted) {
+        out.push(format!("{r}: predicted no {what}, observed one"));
+    }
+}
+
+fn scans(c: &Context<'_>, session: &mut Session, out: &mut Vec<String>) {
+    let (p, o) = (&c.judged.effects.scans, &c.seen.effects.scans);
+    for r in p.difference(o) {
+        // A read of a table without rows counts nothing.
+        if c.seen.empty.contains(r) || is_data(c.judged) || holds_no_row(c, session, r) {
+            continue;
+        }
+        out.push(format!("{r}: predicted scan, observed none"));
+    }
+    for r in o.difference(p) {
+        // The planner reads a small table in full although an index would do.
+        let planned = has(&c.judged.statement, |k| {
+            matches!(k, OpKind::Query(_))
+                || matches!(k, OpKind::Dml(d) if !matches!(d.kind, DmlKind::Insert { .. }))
+                || matches!(k, OpKind::CreateTableAs(_))
+        });
+        if planned {
+            continue;
+        }
+        out.push(format!("{r}: predicted no scan, observed one"));
+    }
+}
+
+fn holds_no_row(c: &Context<'_>, session: &mut Session, r: &RelName) -> bool {
+    let exists = c.judged.after.relation_named(&r.schema, &r.name).is_some_and(|r| r.kind != RelKind::Index);
+    exists && matches!(session.value(&format!("SELECT 1 FROM {} LIMIT 1", r.sql())), Ok(None))
+}
