@@ -51,6 +51,7 @@ impl Catalog {
         };
         let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
         self.check_kind(target, action, &rel)?;
+        self.refuse_alter(&rel, target, action)?;
         self.alter_relation(id, &rel, target, action)
     }
 

@@ -115,6 +115,7 @@ impl Catalog {
     }
 
     fn dispatch(&mut self, op: &Op, depth: u32) -> Res<Applied> {
+        self.refuse(op)?;
         match &op.kind {
             OpKind::CreateTable(t) => self.create_table(t),
             OpKind::CreateTableAs(t) => self.create_table_as(t),

@@ -248,6 +248,19 @@ impl Catalog {
             new.elements.push(IndexElement { expr: column_expr(&k), collation: None, opclass: None, descending: false, nulls_first: None });
             columns.push(k);
         }
+        if new.exclusion && rel.partition_by.is_some() && !self.at_least(17) {
+            return Err(fails("0A000", "exclusion constraints are not supported on partitioned tables"));
+        }
+        for n in &columns {
+            // The operator class of a column is looked for before the partition key is.
+            if let Some(c) = rel.column(n)
+                && rel.partition_by.is_some()
+                && super::casts::indexable(&c.ty, "btree") == Some(false)
+            {
+                let message = format!("data type {} has no default operator class for access method \"btree\"", c.ty);
+                return Err(fails("42704", message).unless(self.unknown_extension()));
+            }
+        }
         if let (Some(by), false) = (&rel.partition_by, new.exclusion) {
             for key in &by.keys {
                 let what = if primary { "PRIMARY KEY" } else { "UNIQUE" };

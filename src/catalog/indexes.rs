@@ -62,6 +62,8 @@ impl Catalog {
             tablespace: i.tablespace.clone(),
             ..NewIndex::default()
         };
+        let id = self.build_index(table, new)?;
+        // Columns and their types are looked at first.
         if i.unique
             && let Some(by) = &rel.partition_by
         {
@@ -71,7 +73,6 @@ impl Catalog {
                 }
             }
         }
-        let id = self.build_index(table, new)?;
         Ok(Applied::created(id))
     }
 
@@ -282,7 +283,11 @@ impl Catalog {
             let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", c.name, p.name);
             return Err(fails("55000", message));
         }
-        if !self.relation(ci.table).is_some_and(|t| t.parents.contains(&pi.table)) || !same_definition(pi, ci) {
+        if !self.relation(ci.table).is_some_and(|t| t.is_partition() && t.parents.contains(&pi.table)) {
+            let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", c.name, p.name);
+            return Err(fails("55000", message));
+        }
+        if !same_definition(pi, ci) {
             let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", c.name, p.name);
             return Err(fails("42P17", message));
         }
@@ -357,8 +362,11 @@ impl Catalog {
         match found {
             None if rel.assumed => Ok(()),
             None => Err(fails("42704", format!("index \"{name}\" for table \"{}\" does not exist", rel.name))),
-            some => {
-                self.edit(id, |r| r.clustered_on = some);
+            Some(index) => {
+                if let Some(index) = self.relation(index) {
+                    self.clusterable(index)?;
+                }
+                self.edit(id, |r| r.clustered_on = Some(index));
                 Ok(())
             }
         }

@@ -25,6 +25,7 @@ mod objects;
 mod partitions;
 mod publications;
 mod query;
+mod refusals;
 mod rename;
 mod render;
 mod resolve;

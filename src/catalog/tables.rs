@@ -42,6 +42,7 @@ impl Catalog {
             if parent.is_some_and(|p| p.kind != RelKind::PartitionedTable && !p.assumed) {
                 return Err(fails("42809", format!("\"{}\" is not partitioned", name.as_str())));
             }
+            self.refuse_bound(parents[0], bound)?;
             rel.partition_bound = Some(bound.clone());
         }
         self.inherit_columns(&mut rel, &parents)?;

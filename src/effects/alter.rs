@@ -86,13 +86,31 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
         A::RenameTo { .. } | A::SetSchema { .. } => s.lock(id, L::AccessExclusive),
-        A::Owner { .. } => {
+        A::Owner { to } => {
             s.lock(id, L::AccessExclusive);
+            let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner) || is_session(to) && rel.owner.is_none();
+            if same {
+                // Nothing is to be done.
+                return;
+            }
             s.lock_indexes(id, L::AccessExclusive);
             let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
             sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
         }
-        A::SetStatistics { .. } | A::SetColumnOptions { .. } | A::SetWithoutCluster => s.lock(id, L::ShareUpdateExclusive),
+        A::SetStatistics { .. } => lock_tree(s, L::ShareUpdateExclusive),
+        A::SetColumnOptions { .. } | A::SetWithoutCluster => s.lock(id, L::ShareUpdateExclusive),
+        A::ReplicaIdentity { identity } => {
+            s.lock(id, L::AccessExclusive);
+            if let crate::op::ReplicaIdentity::Index(name) = identity {
+                let found = s.before.indexes_of(id).into_iter().find(|i| i.name == name.as_str()).map(|i| i.id);
+                found.into_iter().for_each(|i| s.lock(i, L::Share));
+            }
+        }
+        A::SetIdentity { column, .. } => {
+            s.lock(id, L::AccessExclusive);
+            let sequence = s.before.sequence_of_column(id, column.as_str()).map(|q| q.id);
+            sequence.into_iter().for_each(|q| s.lock(q, L::ShareRowExclusive));
+        }
         A::SetOptions { options } => s.lock(id, option_lock(options.iter().map(|(k, _)| k.as_str()), rel)),
         A::ResetOptions { options } => s.lock(id, option_lock(options.iter().map(String::as_str), rel)),
         A::Trigger { .. } => lock_tree(s, L::ShareRowExclusive),
@@ -146,6 +164,15 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             s.lock(id, if soft { L::ShareUpdateExclusive } else { L::AccessExclusive });
             if let Some(p) = s.find(partition).map(|r| r.id) {
                 s.lock(p, L::AccessExclusive);
+                // Its indexes are taken out of the parent's.
+                let parts: Vec<Id> = s
+                    .before
+                    .indexes_of(p)
+                    .into_iter()
+                    .filter(|i| i.index.as_ref().is_some_and(|i| i.parent.is_some()))
+                    .map(|i| i.id)
+                    .collect();
+                parts.into_iter().for_each(|i| s.lock(i, L::AccessExclusive));
                 if !soft {
                     default_partition_lock(s, id);
                 }
@@ -220,16 +247,21 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
             }
         }
     }
-    let indexes: Vec<(Id, bool)> = s
+    let indexes: Vec<(Id, bool, bool)> = s
         .before
         .indexes_of(id)
         .into_iter()
-        .map(|i| (i.id, i.index.as_ref().is_some_and(|x| x.depends.iter().any(|d| d == column))))
+        .filter_map(|i| Some((i.id, i.index.as_ref()?)))
+        .map(|(id, x)| {
+            // Whether an expression or a predicate still means the same is not asked: such an index is always built anew.
+            let opaque = x.filter.is_some() || x.columns.iter().any(Option::is_none) || !x.valid;
+            (id, x.depends.iter().any(|d| d == column), opaque)
+        })
         .collect();
-    for (index, uses) in indexes {
+    for (index, uses, opaque) in indexes {
         if uses {
             s.lock(index, LockMode::AccessExclusive);
-            if change == TypeChange::Reindex {
+            if change == TypeChange::Reindex || opaque && change == TypeChange::Free {
                 s.build(index);
                 s.scan(id);
             }
@@ -386,6 +418,15 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
     }
 }
 
+/// The indexes of a partition become parts of the parent's indexes.
+pub fn parent_indexes(s: &mut Seen<'_>, parent: Id) {
+    s.lock_indexes(parent, LockMode::ShareUpdateExclusive);
+}
+
+fn is_session(role: &str) -> bool {
+    ["current_user", "session_user", "current_role"].iter().any(|r| role.eq_ignore_ascii_case(r))
+}
+
 fn default_partition_lock(s: &mut Seen<'_>, parent: Id) {
     let default = s
         .before
@@ -403,6 +444,7 @@ fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bou
     if *bound != PartitionBound::Default {
         default_partition(s, parent.id);
     }
+    parent_indexes(s, parent.id);
     let Some(p) = s.find(partition) else { return };
     s.lock(p.id, L::AccessExclusive);
     if !bound_is_proved(parent, p, bound) {

@@ -106,6 +106,9 @@ impl<'a> Seen<'a> {
             let Some(new) = self.after.relation(old.id) else {
                 self.lock(old.id, LockMode::AccessExclusive);
                 self.foreign_keys_gone(old, &[]);
+                if old.is_partition() {
+                    self.partition_gone(old);
+                }
                 continue;
             };
             if std::sync::Arc::ptr_eq(old, self.after.relations.get(&old.id).unwrap_or(old)) {
@@ -119,6 +122,18 @@ impl<'a> Seen<'a> {
                 self.lock(old.id, LockMode::AccessExclusive);
             }
             self.foreign_keys_gone(old, &new.constraints);
+        }
+    }
+
+    /// The bounds of the table above change, and with them those of its default partition.
+    fn partition_gone(&mut self, old: &Relation) {
+        for p in &old.parents {
+            self.lock(*p, LockMode::AccessExclusive);
+            for sibling in self.before.children_of(*p) {
+                if self.before.relation(sibling).is_some_and(|r| r.partition_bound == Some(crate::op::PartitionBound::Default)) {
+                    self.lock(sibling, LockMode::AccessExclusive);
+                }
+            }
         }
     }
 

@@ -17,6 +17,9 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     let mut s = Seen::new(before, &after, sent.pg);
     for op in &statement.ops {
         operation(&mut s, op, statement);
+        if matches!(op.kind, OpKind::LockTable { .. }) && !op.nested && !sent.in_transaction {
+            s.fails = Some(("25P01", "LOCK TABLE can only be used in transaction blocks".into()));
+        }
     }
     s.removals();
     if sent.in_transaction && !s.in_transaction && s.fails.is_none() {
@@ -49,6 +52,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             if let Some((parent, _)) = &t.partition_of {
                 let Some(id) = s.find(parent).map(|r| r.id) else { return };
                 s.lock(id, L::AccessExclusive);
+                alter::parent_indexes(s, id);
                 alter::default_partition(s, id);
                 // Foreign keys of the parent are made on the partition too.
                 if let Some(r) = s.get(id) {
@@ -105,8 +109,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 s.lock_indexes(id, L::RowExclusive);
                 s.scan(id);
             } else {
+                // The old rows are not read; an index is built from the new ones.
                 s.lock(id, L::AccessExclusive);
-                s.rewrite(id);
+                s.replace_file(id);
+                if *with_data && !s.before.indexes_of(id).is_empty() {
+                    s.scan(id);
+                }
             }
         }
         OpKind::AlterSequence { name, options, .. } => {
@@ -135,8 +143,21 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             s.in_transaction = detail.to_lowercase().replace(' ', "").contains("create_slot=false")
                 || detail.to_lowercase().replace(' ', "").contains("connect=false");
         }
-        OpKind::CreateObject { object, .. } | OpKind::AlterObject { object, .. } if object.kind == ObjectKind::Publication => {
-            publication(s, object.name.as_str());
+        OpKind::CreateObject { object, detail, .. } | OpKind::AlterObject { object, detail } if object.kind == ObjectKind::Publication => {
+            publication(s, object.name.as_str(), detail);
+        }
+        // The body of an SQL function is analysed when it is made.
+        OpKind::CreateFunction(f) if f.language.eq_ignore_ascii_case("sql") => {
+            for op in &f.body_ops {
+                match &op.kind {
+                    OpKind::Query(q) => query(s, q, L::AccessShare, false),
+                    OpKind::Dml(d) => {
+                        lock_named(s, &d.table, L::RowExclusive);
+                        d.reads().into_iter().for_each(|r| lock_named(s, r, L::AccessShare));
+                    }
+                    _ => {}
+                }
+            }
         }
         OpKind::Drop { objects, concurrently, .. } => {
             if *concurrently {
@@ -256,7 +277,9 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
                 for part in s.with_partitions(id) {
                     s.lock(part, L::ShareUpdateExclusive);
-                    s.lock_indexes(part, L::AccessShare);
+                    if s.get(part).is_some_and(|r| r.kind != RelKind::PartitionedTable) {
+                        s.lock_indexes(part, L::AccessShare);
+                    }
                 }
             }
         }
@@ -266,13 +289,14 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
 }
 
 /// Tables that a publication begins or ceases to send one by one.
-fn publication(s: &mut Seen<'_>, name: &str) {
+fn publication(s: &mut Seen<'_>, name: &str, detail: &str) {
     let sent = |c: &Catalog| {
         let found = c.objects.values().find(|o| o.kind == ObjectKind::Publication && o.name == name);
         found.map(|o| o.relations.clone()).unwrap_or_default()
     };
     let (old, new) = (sent(s.before), sent(s.after));
-    for id in new.iter().filter(|id| !old.contains(id)).chain(old.iter().filter(|id| !new.contains(id))) {
+    let sets = detail.trim_start().to_ascii_lowercase().strip_prefix("set").is_some_and(|rest| rest.trim_start().starts_with("table"));
+    for id in new.iter().filter(|id| sets || !old.contains(id)).chain(old.iter().filter(|id| !new.contains(id))) {
         s.lock(*id, LockMode::ShareUpdateExclusive);
     }
 }
@@ -322,6 +346,8 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
 fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concurrently: bool) {
     s.in_transaction = !concurrently && matches!(target, ReindexTarget::Index | ReindexTarget::Table);
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
+    // Partition by partition, each in a transaction of its own.
+    s.in_transaction &= !matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
     let (table, indexes): (Id, Vec<Id>) = match (target, &r.index) {
         (ReindexTarget::Index, Some(i)) => (i.table, vec![r.id]),
         (ReindexTarget::Table, _) => (r.id, s.before.indexes_of(r.id).into_iter().map(|i| i.id).collect()),
@@ -362,11 +388,7 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
     if let (RelKind::View, Some(v)) = (r.kind, &r.view) {
         let depends: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
         for d in depends {
-            for part in s.with_partitions(d) {
-                s.lock(part, mode);
-                s.lock_indexes(part, mode);
-                s.scan(part);
-            }
+            read_whole(s, d, mode);
         }
         return;
     }
@@ -376,6 +398,21 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
         if !is_indexed(s.before, part, filter) {
             s.scan(part);
         }
+    }
+}
+
+/// What a view reads: the tables below it, through views of views.
+fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
+    s.lock(id, mode);
+    if let Some((RelKind::View, Some(v))) = s.get(id).map(|r| (r.kind, &r.view)) {
+        let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
+        below.into_iter().for_each(|d| read_whole(s, d, mode));
+        return;
+    }
+    for part in with_children(s, id) {
+        s.lock(part, mode);
+        s.lock_indexes(part, mode);
+        s.scan(part);
     }
 }
 
@@ -405,6 +442,7 @@ fn dml(s: &mut Seen<'_>, d: &Dml) {
         }
     }
     let Some(id) = target else { return };
+    keys_and_sequences(s, id, d);
     let reads_target = !matches!(d.kind, DmlKind::Insert { .. });
     for part in if d.only { vec![id] } else { with_children(s, id) } {
         s.lock(part, LockMode::RowExclusive);
@@ -412,6 +450,56 @@ fn dml(s: &mut Seen<'_>, d: &Dml) {
         let from_elsewhere = d.from.iter().any(|f| !matches!(f, FromItem::Other));
         if reads_target && (from_elsewhere && d.filter.is_none() || !is_indexed(s.before, part, d.filter.as_ref())) {
             s.scan(part);
+        }
+    }
+}
+
+/// What the rows of a write reach beside their own table, where there are rows: sequences of defaults, the other side of foreign keys,
+/// and the tables above a partition, whose bounds are read.
+fn keys_and_sequences(s: &mut Seen<'_>, table: Id, d: &Dml) {
+    let before = s.before;
+    let tree = if d.only { vec![table] } else { with_children(s, table) };
+    let given: Option<Vec<&str>> = match &d.kind {
+        DmlKind::Insert { columns, .. } => columns.as_ref().map(|c| c.iter().map(crate::op::Name::as_str).collect()),
+        DmlKind::Update { set } => Some(set.iter().flat_map(|a| &a.columns).map(crate::op::Name::as_str).collect()),
+        _ => None,
+    };
+    let inserts = matches!(d.kind, DmlKind::Insert { .. } | DmlKind::Merge { .. });
+    let removes = matches!(d.kind, DmlKind::Delete | DmlKind::Merge { .. });
+    let updated = |c: &str| matches!(d.kind, DmlKind::Merge { .. }) || given.as_ref().is_some_and(|g| !inserts && g.contains(&c));
+    for id in tree {
+        let Some(rel) = before.relation(id) else { continue };
+        rel.parents.iter().filter(|_| rel.is_partition()).for_each(|p| s.lock(*p, LockMode::AccessShare));
+        if inserts {
+            for c in rel.columns.iter().filter(|c| given.as_ref().is_none_or(|g| !g.contains(&c.name.as_str()))) {
+                let sequences = c.uses.iter().copied().chain(before.sequence_of_column(id, &c.name).map(|q| q.id));
+                let sequences: Vec<Id> = sequences.filter(|q| before.relation(*q).is_some_and(|r| r.kind == RelKind::Sequence)).collect();
+                sequences.into_iter().for_each(|q| s.lock(q, LockMode::RowExclusive));
+            }
+        }
+        for c in rel.constraints.iter().filter(|c| c.enforced) {
+            if let ConKind::ForeignKey { columns, table: other, .. } = &c.kind
+                && (inserts || columns.iter().any(|c| updated(c)))
+            {
+                for part in s.with_partitions(*other) {
+                    s.lock(part, LockMode::RowShare);
+                    s.lock_indexes(part, LockMode::RowShare);
+                }
+            }
+        }
+        for (user, c) in before.foreign_keys_to(id) {
+            let ConKind::ForeignKey { ref_columns, on_delete, on_update, .. } = &c.kind else { continue };
+            let action = if removes { on_delete } else { on_update };
+            if c.enforced && (removes || ref_columns.iter().any(|c| updated(c))) {
+                let mode = match action {
+                    crate::op::FkAction::NoAction | crate::op::FkAction::Restrict => LockMode::RowShare,
+                    _ => LockMode::RowExclusive,
+                };
+                for part in s.with_partitions(user.id) {
+                    s.lock(part, mode);
+                    s.lock_indexes(part, mode);
+                }
+            }
         }
     }
 }

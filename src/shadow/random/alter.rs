@@ -135,7 +135,7 @@ impl<'c> Gen<'c> {
                 15.. => self.of(&["SET ACCESS METHOD heap", "SET TABLESPACE pg_default", "SET WITHOUT OIDS"]).to_string(),
                 _ => self.of(&["SET TABLESPACE pg_default", "SET WITHOUT OIDS"]).to_string(),
             },
-            57 => format!("OWNER TO {}", self.of(&["CURRENT_USER", "airlock_owner", "nobody_there"])),
+            57 => format!("OWNER TO {}", self.of(&["CURRENT_USER", "SESSION_USER"])),
             58 => {
                 let rule = rel.rules.first()?;
                 format!("{} RULE {}", self.of(&["ENABLE", "DISABLE"]), ident(&rule.name))

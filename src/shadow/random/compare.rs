@@ -59,6 +59,16 @@ fn is_data(judged: &Replayed) -> bool {
     has(&judged.statement, |k| matches!(k, OpKind::Dml(_) | OpKind::Query(_) | OpKind::Copy { .. }))
 }
 
+/// A join does not read one side when the other is empty.
+fn joins(judged: &Replayed) -> bool {
+    has(&judged.statement, |k| match k {
+        OpKind::CreateTableAs(t) => t.query.relations().len() > 1,
+        OpKind::CreateView(v) => v.query.relations().len() > 1,
+        OpKind::RefreshView { .. } => true,
+        _ => false,
+    })
+}
+
 fn locks(c: &Context<'_>, out: &mut Vec<String>) {
     let (p, o) = (&c.judged.effects.locks, &c.seen.effects.locks);
     let names: BTreeSet<&RelName> = p.keys().chain(o.keys()).collect();
@@ -94,7 +104,7 @@ fn scans(c: &Context<'_>, session: &mut Session, out: &mut Vec<String>) {
     let (p, o) = (&c.judged.effects.scans, &c.seen.effects.scans);
     for r in p.difference(o) {
         // A read of a table without rows counts nothing.
-        if c.seen.empty.contains(r) || is_data(c.judged) || holds_no_row(c, session, r) {
+        if c.seen.empty.contains(r) || is_data(c.judged) || joins(c.judged) || holds_no_row(c, session, r) {
             continue;
         }
         out.push(format!("{r}: predicted scan, observed none"));
