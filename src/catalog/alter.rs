@@ -152,7 +152,15 @@ impl Catalog {
                     self.drop_all(vec![Obj::Relation(s)], true)?;
                 }
             }
-            SetStatistics { column, value } => self.edit_column(id, column, |c| c.statistics = Some(value.clone())),
+            SetStatistics { column, value } => {
+                let by_number = rel.index.is_some() && column.parse::<u16>().is_ok();
+                if !by_number && !rel.assumed && rel.column(&clip(column)).is_none() {
+                    return Err(super::columns::no_column(&clip(column), rel));
+                }
+                for t in self.with_descendants(id, target.only) {
+                    self.edit_column(t, column, |c| c.statistics = Some(value.clone()));
+                }
+            }
             SetStorage { column, storage } => {
                 let column = self.need_column(id, column)?;
                 self.edit_column(id, &column, |c| c.storage = Some(storage.clone()));

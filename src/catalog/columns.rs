@@ -218,7 +218,12 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
-        self.nothing_holds_the_type(id, &rel, &name)?;
+        for t in self.with_descendants(id, false) {
+            if let Some(r) = self.relation(t) {
+                self.nothing_holds_the_type(t, r, &name)?;
+            }
+        }
+        self.keys_stay_comparable(&rel, &name, &new)?;
         match using {
             Some(u) => {
                 if has_subquery(u) {
@@ -247,6 +252,25 @@ impl Catalog {
             });
         }
         self.retype_identity_sequence(id, &name, &new);
+        Ok(())
+    }
+
+    /// Foreign keys on the column are made again.
+    fn keys_stay_comparable(&self, rel: &Relation, column: &str, new: &ColumnType) -> Res<()> {
+        let no = |name: &str| Err(fails("42804", format!("foreign key constraint \"{name}\" cannot be implemented")));
+        let ty = |r: &Relation, n: &str| if r.id == rel.id && n == column { Some(new.clone()) } else { r.column(n).map(|c| c.ty.clone()) };
+        let own = rel.constraints.iter().map(|c| (rel, c)).chain(self.foreign_keys_to(rel.id));
+        for (from, c) in own {
+            let ConKind::ForeignKey { columns, table, ref_columns, .. } = &c.kind else { continue };
+            let Some(to) = self.relation(*table) else { continue };
+            for (a, b) in columns.iter().zip(ref_columns) {
+                let (Some(x), Some(y)) = (ty(from, a), ty(to, b)) else { continue };
+                let concerned = from.id == rel.id && a == column || to.id == rel.id && b == column;
+                if concerned && super::casts::comparable(self, &x, &y) == Some(false) {
+                    return no(&c.name);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -255,13 +255,16 @@ impl Catalog {
             // The operator class of a column is looked for before the partition key is.
             if let Some(c) = rel.column(n)
                 && rel.partition_by.is_some()
-                && super::casts::indexable(&c.ty, "btree") == Some(false)
+                && super::casts::indexable(self, &c.ty, "btree") == Some(false)
             {
                 let message = format!("data type {} has no default operator class for access method \"btree\"", c.ty);
                 return Err(fails("42704", message).unless(self.unknown_extension()));
             }
         }
-        if let (Some(by), false) = (&rel.partition_by, new.exclusion) {
+        if new.exclusion {
+            columns = new.elements.iter().filter_map(|e| super::names::simple_column(&e.expr)).map(clip).collect();
+        }
+        if let Some(by) = &rel.partition_by {
             for key in &by.keys {
                 let what = if primary { "PRIMARY KEY" } else { "UNIQUE" };
                 match super::names::simple_column(key) {
@@ -390,7 +393,7 @@ impl Catalog {
             if a.generated.as_ref().is_some_and(|g| !g.stored) {
                 return Err(fails("0A000", "foreign key constraints on virtual generated columns are not supported"));
             }
-            if super::casts::comparable(&a.ty, &b.ty) == Some(false) {
+            if super::casts::comparable(self, &a.ty, &b.ty) == Some(false) {
                 return Err(fails("42804", format!("foreign key constraint \"{name}\" cannot be implemented")));
             }
             let set = |a: FkAction| matches!(a, FkAction::SetNull | FkAction::SetDefault);

@@ -85,6 +85,10 @@ impl Catalog {
             }
             Type | Domain => {
                 let Some(id) = self.type_id(&o.name) else { return if self.complete { Err(missing()) } else { Ok(None) } };
+                if let Some(extension) = self.extension_of(id) {
+                    let message = format!("cannot drop type {} because extension {extension} requires it", o.name);
+                    return Err(fails("2BP01", message));
+                }
                 match self.types.get(&id).map(|t| &t.kind) {
                     Some(TypeKind::Domain { .. }) | None if o.kind == Type && self.relations.contains_key(&id) => match self.relation(id) {
                         Some(r) if r.kind == RelKind::Composite => Obj::Relation(id),

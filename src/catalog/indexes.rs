@@ -98,12 +98,15 @@ impl Catalog {
                     let Some(column) = rel.column(&c) else {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
-                    if e.opclass.is_none() && !new.exclusion && super::casts::indexable(&column.ty, &method) == Some(false) {
-                        let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
-                        let e =
-                            fails("42704", format!("data type {} has no default operator class for access method \"{method}\"", column.ty));
-                        return Err(e.unless(doubt));
+                    if column.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
+                        let what = match (new.primary, new.constraint) {
+                            (true, _) => "primary keys",
+                            (_, true) => "unique constraints",
+                            _ => "indexes",
+                        };
+                        return Err(fails("0A000", format!("{what} on virtual generated columns are not supported")));
                     }
+                    self.refuse_key(e, &column.ty, &method)?;
                     depends.push(c.clone());
                     columns.push(Some(c));
                 }
@@ -113,6 +116,7 @@ impl Catalog {
                     if self.volatility_if_known(&e.expr).is_some_and(|v| v > Volatility::Immutable) {
                         return Err(fails("42P17", "functions in index expression must be marked IMMUTABLE"));
                     }
+                    self.refuse_key(e, &self.type_of(&e.expr, Some(table)), &method)?;
                     columns.push(None);
                 }
             }

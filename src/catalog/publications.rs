@@ -52,6 +52,37 @@ impl Catalog {
         Ok(())
     }
 
+    /// A publication sends this event (`update`, `delete`) of the table, and the table has no replica identity.
+    pub fn cannot_be_told_apart(&self, rel: &super::Relation, event: &str) -> bool {
+        use super::ConKind;
+        use crate::op::{ObjectKind, ReplicaIdentity};
+        if rel.kind != RelKind::Table || rel.persistence != crate::op::Persistence::Permanent {
+            return false;
+        }
+        let published = self.objects.values().filter(|o| o.kind == ObjectKind::Publication).any(|o| {
+            let detail = o.detail.to_ascii_lowercase();
+            let sends = match detail.split_once("publish") {
+                Some((_, list)) if list.contains('\'') => list.split('\'').nth(1).is_some_and(|l| l.contains(event)),
+                _ => true,
+            };
+            let all = detail.contains("for all tables") || (detail.contains("tables in schema") && o.columns.contains(&rel.schema));
+            // Partitions are sent with the table above them.
+            let above = |id: &Id| o.relations.contains(id);
+            sends && (all || above(&rel.id) || rel.is_partition() && rel.parents.iter().any(above))
+        });
+        published
+            && match &rel.replica_identity {
+                None | Some(ReplicaIdentity::Default) => {
+                    !rel.constraints.iter().any(|c| matches!(c.kind, ConKind::PrimaryKey { .. }) && !c.deferrable)
+                }
+                Some(ReplicaIdentity::Full) => false,
+                Some(ReplicaIdentity::Nothing) => true,
+                Some(ReplicaIdentity::Index(name)) => {
+                    !self.indexes_of(rel.id).iter().any(|r| r.name == name.value && r.index.as_ref().is_some_and(|i| i.unique && i.valid))
+                }
+            }
+    }
+
     fn send(&self, object: &mut Object, id: Id, drop: bool, set: bool) -> Res<()> {
         let name = self.relation(id).map_or("", |r| r.name.as_str());
         let member = object.relations.contains(&id);

@@ -1,6 +1,8 @@
 //! What Postgres refuses because of a type, an access method or a state, before it changes anything.
 
-use crate::op::{AlterAction, AlterTarget, CreateIndex, Expr, ObjectKind, Op, OpKind, PartitionBound, QName, ReplicaIdentity};
+use crate::op::{
+    AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, Expr, IndexElement, ObjectKind, Op, OpKind, PartitionBound, QName, ReplicaIdentity,
+};
 
 use super::apply::{Res, fails};
 use super::names::{clip, simple_column};
@@ -12,6 +14,13 @@ impl Catalog {
             OpKind::CreateIndex(i) => self.refuse_index(i),
             OpKind::RefreshView { name, concurrently, .. } => self.refuse_refresh(name, *concurrently),
             OpKind::Cluster { table: Some(table), index } => self.refuse_cluster(table, index.is_some()),
+            OpKind::Dml(d) => self.refuse_unidentified(d),
+            OpKind::CreateRule { table, .. } => match self.known(table) {
+                Some(r) if !r.kind.is_table() && r.kind != RelKind::View => {
+                    Err(fails("42809", format!("relation \"{}\" cannot have rules", r.name)))
+                }
+                _ => Ok(()),
+            },
             OpKind::CreateStatistics { exprs, table, .. } => self.refuse_statistics(exprs, table),
             _ => Ok(()),
         }
@@ -19,6 +28,29 @@ impl Catalog {
 
     fn known(&self, name: &QName) -> Option<&Relation> {
         self.relation(self.resolve(name)?).filter(|r| !r.assumed)
+    }
+
+    /// UPDATE and DELETE of a published table need something to find its rows by, whatever rows they mean.
+    fn refuse_unidentified(&self, d: &Dml) -> Res<()> {
+        let event = match d.kind {
+            DmlKind::Update { .. } => "update",
+            DmlKind::Delete => "delete",
+            _ => return Ok(()),
+        };
+        let Some(rel) = self.known(&d.table) else { return Ok(()) };
+        match self
+            .with_descendants(rel.id, d.only)
+            .into_iter()
+            .filter_map(|id| self.relation(id))
+            .find(|r| self.cannot_be_told_apart(r, event))
+        {
+            Some(r) => {
+                let message =
+                    format!("cannot {event} table \"{}\" because it does not have a replica identity and publishes {event}s", r.name);
+                Err(fails("55000", message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What the access method can do is asked before the columns are looked up.
@@ -35,13 +67,25 @@ impl Catalog {
         if i.elements.len() > 1 && !can.multicolumn {
             return not("multicolumn indexes");
         }
-        if !can.ordered {
-            if i.elements.iter().any(|e| e.descending) {
-                return not("ASC/DESC options");
+        Ok(())
+    }
+
+    /// The operator class and the order of one key, asked when its column is known.
+    pub(super) fn refuse_key(&self, e: &IndexElement, ty: &ColumnType, method: &str) -> Res<()> {
+        let no_class = |what: String| Err(fails("42704", what));
+        match &e.opclass {
+            None if super::casts::indexable(self, ty, method) == Some(false) => {
+                let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
+                let message = format!("data type {ty} has no default operator class for access method \"{method}\"");
+                return no_class(message).map_err(|e| e.unless(doubt));
             }
-            if i.elements.iter().any(|e| e.nulls_first.is_some()) {
-                return not("NULLS FIRST/LAST options");
+            Some(c) if c.as_str().ends_with("_pattern_ops") && !matches!(method, "btree" | "hash") => {
+                return no_class(format!("operator class \"{}\" does not exist for access method \"{method}\"", c.as_str()));
             }
+            _ => {}
+        }
+        if (e.descending || e.nulls_first.is_some()) && abilities(method).is_some_and(|a| !a.ordered) {
+            return Err(fails("0A000", format!("access method \"{method}\" does not support ASC/DESC or NULLS options")));
         }
         Ok(())
     }
@@ -97,7 +141,7 @@ impl Catalog {
         for e in exprs {
             let Some(name) = simple_column(e).map(clip) else { continue };
             let Some(c) = rel.column(&name) else { continue };
-            if super::casts::indexable(&c.ty, "btree") == Some(false) {
+            if super::casts::indexable(self, &c.ty, "btree") == Some(false) {
                 let message =
                     format!("column \"{name}\" cannot be used in statistics because its type has no default btree operator class");
                 return Err(fails("0A000", message));
@@ -120,7 +164,24 @@ impl Catalog {
             return Ok(());
         }
         let column = |n: &str| rel.column(&clip(n));
+        allowed_kinds(rel, action, self.pg.0)?;
         match action {
+            SetLogged { logged } => self.refuse_persistence(rel, *logged),
+            DropExpression { column: c, .. } => {
+                let name = clip(c.as_str());
+                let from_above = rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&name).is_some()));
+                match column(c.as_str()) {
+                    Some(_) if from_above => Err(fails("42P16", "cannot drop generation expression from inherited column")),
+                    _ => Ok(()),
+                }
+            }
+            DetachPartition { partition, finalize: true, .. } => match self.resolve(partition).and_then(|id| self.relation(id)) {
+                // A detach that was interrupted is not something that a migration leaves behind.
+                Some(p) if p.parents.contains(&rel.id) => {
+                    Err(fails("55000", format!("cannot complete detaching partition \"{}\"", p.name)).unless(p.assumed))
+                }
+                _ => Ok(()),
+            },
             SetStorage { column: c, storage } if !storage.eq_ignore_ascii_case("plain") && !storage.eq_ignore_ascii_case("default") => {
                 match column(c.as_str()) {
                     Some(c) if self.toastable(&c.ty) == Some(false) => {
@@ -157,8 +218,44 @@ impl Catalog {
                 _ => Ok(()),
             },
             ReplicaIdentity { identity: self::ReplicaIdentity::Index(name) } => self.refuse_identity_index(rel, &clip(name.as_str())),
-            AttachPartition { bound, .. } if rel.kind == RelKind::PartitionedTable => self.refuse_bound(rel.id, bound),
+            AttachPartition { partition, bound } if rel.kind == RelKind::PartitionedTable => {
+                let part = self.resolve(partition).and_then(|id| self.relation(id)).filter(|p| !p.is_partition() && p.parents.is_empty());
+                if part.is_some_and(|p| p.kind == RelKind::Table && !self.children_of(p.id).is_empty()) {
+                    return Err(fails("42809", "cannot attach inheritance parent as partition"));
+                }
+                self.refuse_bound(rel.id, bound)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// SET LOGGED and SET UNLOGGED.
+    fn refuse_persistence(&self, rel: &Relation, logged: bool) -> Res<()> {
+        use crate::op::Persistence::{Temporary, Unlogged};
+        if rel.persistence == Temporary {
+            return Err(fails("42P16", format!("cannot change logged status of table \"{}\" because it is temporary", rel.name)));
+        }
+        if logged != (rel.persistence == Unlogged) {
+            return Ok(());
+        }
+        if !logged && self.objects_of(ObjectKind::Publication).any(|o| o.relations.contains(&rel.id)) {
+            return Err(fails("55000", format!("cannot change table \"{}\" to unlogged because it is part of a publication", rel.name)));
+        }
+        // A logged table may not lean on an unlogged one.
+        let other = if logged {
+            rel.constraints.iter().find_map(|c| match &c.kind {
+                super::ConKind::ForeignKey { table, .. } if *table != rel.id => {
+                    self.relation(*table).filter(|r| r.persistence == Unlogged).map(|r| r.name.clone())
+                }
+                _ => None,
+            })
+        } else {
+            let users = self.foreign_keys_to(rel.id);
+            users.into_iter().find(|(r, _)| r.id != rel.id && r.persistence != Unlogged).map(|(r, _)| r.name.clone())
+        };
+        match other {
+            Some(other) => Err(fails("42P16", format!("could not change the table \"{}\" because of \"{other}\"", rel.name))),
+            None => Ok(()),
         }
     }
 
@@ -275,6 +372,46 @@ impl Catalog {
             None => Ok(()),
         }
     }
+}
+
+/// `ATSimplePermissions`: the kinds of relations that a subcommand is for.
+fn allowed_kinds(rel: &Relation, action: &AlterAction, pg: u8) -> Res<()> {
+    use AlterAction::*;
+    use RelKind::*;
+    let (what, kinds): (&str, &[RelKind]) = match action {
+        SetDefault { .. } | DropDefault { .. } => ("ALTER COLUMN ... SET DEFAULT", &[Table, PartitionedTable, View, ForeignTable]),
+        AddIdentity { .. } | SetIdentity { .. } | DropIdentity { .. } => {
+            ("ALTER COLUMN ... IDENTITY", &[Table, PartitionedTable, View, ForeignTable])
+        }
+        SetNotNull { .. } | DropNotNull { .. } | SetExpression { .. } | DropExpression { .. } => {
+            ("ALTER COLUMN", &[Table, PartitionedTable, ForeignTable])
+        }
+        SetStatistics { .. } => {
+            ("ALTER COLUMN ... SET STATISTICS", &[Table, PartitionedTable, MaterializedView, Index, PartitionedIndex, ForeignTable])
+        }
+        SetColumnOptions { .. } | SetStorage { .. } => ("ALTER COLUMN ... SET", &[Table, PartitionedTable, MaterializedView, ForeignTable]),
+        SetCompression { .. } => ("ALTER COLUMN ... SET COMPRESSION", &[Table, PartitionedTable, MaterializedView]),
+        SetType { .. } => ("ALTER COLUMN ... SET DATA TYPE", &[Table, PartitionedTable, Composite, ForeignTable]),
+        DropConstraint { .. } | ValidateConstraint { .. } => ("CONSTRAINT", &[Table, PartitionedTable, ForeignTable]),
+        AlterConstraint { .. } => ("ALTER CONSTRAINT", &[Table, PartitionedTable]),
+        ClusterOn { .. } | SetWithoutCluster => ("CLUSTER ON", &[Table, PartitionedTable, MaterializedView]),
+        SetLogged { .. } if pg >= 18 => ("SET LOGGED", &[Table, Sequence]),
+        SetLogged { .. } if pg >= 15 => ("SET LOGGED", &[Table, PartitionedTable, Sequence]),
+        SetLogged { .. } => ("SET LOGGED", &[Table, PartitionedTable]),
+        SetWithoutOids | Inherit { .. } | NoInherit { .. } => ("SET", &[Table, PartitionedTable, ForeignTable]),
+        SetAccessMethod { .. } if pg >= 17 => ("SET ACCESS METHOD", &[Table, PartitionedTable, MaterializedView]),
+        SetAccessMethod { .. } => ("SET ACCESS METHOD", &[Table, MaterializedView]),
+        SetTablespace { .. } => ("SET TABLESPACE", &[Table, PartitionedTable, MaterializedView, Index, PartitionedIndex]),
+        SetOptions { .. } | ResetOptions { .. } => ("SET", &[Table, PartitionedTable, View, MaterializedView, Index]),
+        Trigger { .. } => ("ENABLE TRIGGER", &[Table, PartitionedTable, ForeignTable]),
+        Rule { .. } | EnableRowSecurity | DisableRowSecurity | ForceRowSecurity | NoForceRowSecurity | OfType { .. } | NotOf => {
+            ("ENABLE", &[Table, PartitionedTable])
+        }
+        AlterAction::ReplicaIdentity { .. } => ("REPLICA IDENTITY", &[Table, PartitionedTable, MaterializedView]),
+        DetachPartition { .. } => ("DETACH PARTITION", &[Table, PartitionedTable]),
+        _ => return Ok(()),
+    };
+    if kinds.contains(&rel.kind) { Ok(()) } else { Err(super::alter::wrong_kind(rel, what)) }
 }
 
 /// ALTER INDEX … ALTER COLUMN n SET STATISTICS is for expressions.

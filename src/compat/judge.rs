@@ -58,6 +58,12 @@ impl<'a> Judge<'a> {
         Verdict { fresh, prepared, empty: new.empty && !old.empty }
     }
 
+    /// Why the statement is refused on the schema before the change.
+    pub fn refusal(&self, op: &Op) -> Option<Fail> {
+        let out = statement::run(&self.session(self.before, Some(self.before), &BTreeMap::new()), op);
+        out.fail.filter(|_| !out.opaque).map(|(_, f)| f)
+    }
+
     /// What a statement that was prepared before the change meets, where it is not what the fresh one meets.
     fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome) -> Option<Fail> {
         if !matches!(op.kind, OpKind::Query(_) | OpKind::Dml(_)) {

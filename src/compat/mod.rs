@@ -167,6 +167,17 @@ pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Op
     out
 }
 
+/// The SQLSTATE with which a statement about rows is refused on this schema, and what it is about. What depends on rows (classes 22
+/// and 23) is not said. `None`: it is not refused, or that cannot be told.
+pub fn refused(op: &Op, catalog: &Catalog) -> Option<(&'static str, Option<String>)> {
+    if !catalog.complete || !matches!(op.kind, crate::op::OpKind::Query(_) | crate::op::OpKind::Dml(_)) {
+        return None;
+    }
+    let fail = Judge::new(catalog, catalog, None, catalog.pg).refusal(op)?;
+    let of_rows = fail.state.starts_with("22") || fail.state.starts_with("23");
+    (!of_rows).then_some((fail.state, fail.because))
+}
+
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
 pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
     predict::predict(ops, before, after, pg)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Cell, Column, ColumnType, ConKind, Constraint, Id, Index, RelKind, Relation, TypeKind};
-use crate::op::{Assignment, Dml, Expr, ExprKind, FkAction, FromItem, Name, ObjectKind, OnConflict, Query, QueryBody, ReplicaIdentity};
+use crate::op::{Assignment, Dml, Expr, ExprKind, FkAction, FromItem, Name, OnConflict, Query, QueryBody};
 
 use super::arbiters::{self, Arbiter};
 use super::dml::{Written, is_default};
@@ -742,29 +742,7 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
 
 /// A published table needs something to find its rows by: else UPDATE and DELETE are refused, whatever rows they mean.
 fn replica_identity(b: &mut Binder<'_, '_>, rel: &Relation, event: &str) {
-    let published = b.s.cat.objects.values().filter(|o| o.kind == ObjectKind::Publication).any(|o| {
-        let detail = o.detail.to_ascii_lowercase();
-        let sends = match detail.split_once("publish") {
-            Some((_, list)) if list.contains('\'') => list.split('\'').nth(1).is_some_and(|l| l.contains(&event.to_ascii_lowercase())),
-            _ => true,
-        };
-        let all = detail.contains("for all tables") || (detail.contains("tables in schema") && o.columns.contains(&rel.schema));
-        sends && (all || o.relations.contains(&rel.id) || rel.parents.iter().any(|p| o.relations.contains(p)))
-    });
-    if !published || rel.persistence != crate::op::Persistence::Permanent {
-        return;
-    }
-    let found = match &rel.replica_identity {
-        None | Some(ReplicaIdentity::Default) => {
-            rel.constraints.iter().any(|c| matches!(c.kind, ConKind::PrimaryKey { .. }) && !c.deferrable)
-        }
-        Some(ReplicaIdentity::Full) => true,
-        Some(ReplicaIdentity::Nothing) => false,
-        Some(ReplicaIdentity::Index(name)) => {
-            arbiters::indexes_of(b.s.cat, rel.id).any(|r| r.name == name.value && r.index.as_ref().is_some_and(|i| i.unique && i.valid))
-        }
-    };
-    if !found {
+    if b.s.cat.cannot_be_told_apart(rel, &event.to_ascii_lowercase()) {
         b.run.push(Fail::new("55000", rel.name.clone()));
     }
 }

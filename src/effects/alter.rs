@@ -49,6 +49,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         A::SetNotNull { column } => {
+            // Where the table knows it already, its children do too, and are not looked at.
+            let known = rel.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(rel, column.as_str());
+            if known {
+                s.lock(id, L::AccessExclusive);
+                return;
+            }
             lock_tree(s, L::AccessExclusive);
             let dropped = dropped_constraints(statement, target);
             for t in &tree {
@@ -84,6 +90,43 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 }
             }
         }
+        A::RenameConstraint { from, .. } => {
+            let c = rel.constraint(from.as_str());
+            let handed_down = c.is_some_and(|c| !c.no_inherit && matches!(c.kind, ConKind::Check { .. } | ConKind::NotNull { .. }));
+            if handed_down {
+                lock_tree(s, L::AccessExclusive);
+            } else {
+                s.lock(id, L::AccessExclusive);
+            }
+            if let Some(i) = c.and_then(|c| c.kind.index()) {
+                s.lock(i, L::ShareUpdateExclusive);
+            }
+        }
+        A::DropConstraint { name, .. } => match rel.constraint(name.as_str()) {
+            Some(c) if !c.no_inherit && matches!(c.kind, ConKind::Check { .. } | ConKind::NotNull { .. }) => {
+                lock_tree(s, L::AccessExclusive);
+            }
+            _ => s.lock(id, L::AccessExclusive),
+        },
+        A::DropColumn { column, .. } if rel.column(column.as_str()).is_none() => s.lock(id, L::AccessExclusive),
+        A::DropNotNull { column } if s.pg.0 >= 18 && rel.column(column.as_str()).is_some_and(|c| !c.not_null) => {
+            s.lock(id, L::AccessExclusive);
+        }
+        A::AddIdentity { .. } | A::DropIdentity { .. } => {
+            s.lock(id, L::AccessExclusive);
+            if s.pg.0 >= 17 && rel.kind == RelKind::PartitionedTable {
+                lock_tree(s, L::AccessExclusive);
+            }
+        }
+        A::SetCompression { .. }
+        | A::EnableRowSecurity
+        | A::DisableRowSecurity
+        | A::ForceRowSecurity
+        | A::NoForceRowSecurity
+        | A::Rule { .. }
+        | A::SetWithoutOids
+        | A::OfType { .. }
+        | A::NotOf => s.lock(id, L::AccessExclusive),
         A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
         A::RenameTo { .. } | A::SetSchema { .. } => s.lock(id, L::AccessExclusive),
         A::Owner { to } => {
@@ -113,7 +156,20 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::SetOptions { options } => s.lock(id, option_lock(options.iter().map(|(k, _)| k.as_str()), rel)),
         A::ResetOptions { options } => s.lock(id, option_lock(options.iter().map(String::as_str), rel)),
-        A::Trigger { .. } => lock_tree(s, L::ShareRowExclusive),
+        A::Trigger { which, .. } => {
+            s.lock(id, L::ShareRowExclusive);
+            // Only the triggers that were handed down lead to the partitions.
+            let cloned = |t: &crate::catalog::Trigger| {
+                t.for_each_row
+                    && match which {
+                        crate::op::WhichTrigger::Named(n) => t.name == n.as_str(),
+                        _ => true,
+                    }
+            };
+            if rel.kind == RelKind::PartitionedTable && rel.triggers.iter().any(cloned) {
+                lock_tree(s, L::ShareRowExclusive);
+            }
+        }
         A::ClusterOn { index } => {
             s.lock(id, L::ShareUpdateExclusive);
             let found = s.before.indexes_of(id).into_iter().find(|i| i.name == index.as_str()).map(|i| i.id);
@@ -123,6 +179,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::SetLogged { logged } => {
             s.lock(id, L::AccessExclusive);
+            if s.pg.0 >= 15 && *logged != (rel.persistence == crate::op::Persistence::Permanent) {
+                let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
+                sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
+            }
             if *logged != (rel.persistence == crate::op::Persistence::Permanent) {
                 s.rewrite(id);
             }
@@ -175,6 +235,18 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 parts.into_iter().for_each(|i| s.lock(i, L::AccessExclusive));
                 if !soft {
                     default_partition_lock(s, id);
+                }
+                if s.pg.0 >= 18 {
+                    // Foreign keys that it shared become its own.
+                    let others: Vec<Id> = rel
+                        .constraints
+                        .iter()
+                        .filter_map(|c| match &c.kind {
+                            ConKind::ForeignKey { table, .. } => Some(*table),
+                            _ => None,
+                        })
+                        .collect();
+                    others.into_iter().for_each(|o| s.lock(o, L::ShareRowExclusive));
                 }
             }
         }
@@ -337,7 +409,11 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
                 new_indexes(s);
             }
             if primary {
+                // The new NOT NULLs go down to the children, which have no part in the key itself.
+                let nullable = |r: &Relation| columns.iter().any(|n| r.column(n).is_some_and(|c| !c.not_null));
+                let parts = if nullable(rel) { tree.to_vec() } else { parts };
                 for t in &parts {
+                    s.lock(*t, L::AccessExclusive);
                     let Some(r) = s.get(*t) else { continue };
                     let nullable = |n: &String| r.column(n).is_some_and(|c| !c.not_null) && !proves_not_null(r, n, &[]);
                     if columns.iter().any(nullable) {
@@ -360,6 +436,7 @@ fn validate(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], name: &str) {
     use LockMode as L;
     s.lock(rel.id, L::ShareUpdateExclusive);
     let Some(c) = rel.constraint(name).filter(|c| !c.validated) else { return };
+    let tree = if c.no_inherit { &tree[..1] } else { tree };
     match &c.kind {
         ConKind::ForeignKey { table, .. } => {
             let table = *table;

@@ -85,11 +85,15 @@ impl<'a> Seen<'a> {
 
     /// Reads two tables as a query does, to check a foreign key.
     pub fn join(&mut self, table: Id, referenced: Id) {
-        for id in [table, referenced] {
-            for part in self.with_partitions(id) {
-                self.scan(part);
-                self.lock_indexes(part, LockMode::AccessShare);
-            }
+        // One query for each table that holds rows; the other side is named as a whole.
+        let holders: Vec<Id> =
+            self.with_partitions(table).into_iter().filter(|p| self.get(*p).is_some_and(|r| r.kind == RelKind::Table)).collect();
+        if holders.is_empty() {
+            return;
+        }
+        for part in holders.into_iter().chain(self.with_partitions(referenced)) {
+            self.scan(part);
+            self.lock_indexes(part, LockMode::AccessShare);
         }
     }
 

@@ -39,8 +39,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         OpKind::Alter { target, action } => alter::alter(s, target, action, statement),
         OpKind::CreateTable(t) => {
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
-                if let crate::op::ConstraintKind::ForeignKey(fk) = &c.kind {
-                    lock_named(s, &fk.table, L::ShareRowExclusive);
+                if let crate::op::ConstraintKind::ForeignKey(fk) = &c.kind
+                    && let Some(id) = s.before.relation_by(&fk.table).map(|r| r.id)
+                {
+                    for part in s.with_partitions(id) {
+                        s.lock(part, L::ShareRowExclusive);
+                    }
                 }
             }
             for like in &t.likes {
@@ -331,8 +335,15 @@ pub fn with_children(s: &Seen<'_>, id: Id) -> Vec<Id> {
 
 fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
     use crate::op::DomainAction as D;
-    let checks = matches!(action, D::AddConstraint { not_valid: false, .. } | D::SetNotNull | D::ValidateConstraint { .. });
-    let Some(id) = s.before.type_by(name).map(|t| t.id) else { return };
+    let Some(ty) = s.before.type_by(name) else { return };
+    let id = ty.id;
+    let crate::catalog::TypeKind::Domain { not_null, checks: there, .. } = &ty.kind else { return };
+    let checks = match action {
+        D::AddConstraint { not_valid, .. } => !not_valid,
+        D::SetNotNull => !not_null,
+        D::ValidateConstraint { name } => there.iter().any(|c| c.name == name.as_str() && !c.validated),
+        _ => false,
+    };
     if !checks {
         return;
     }
@@ -354,7 +365,9 @@ fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concur
         _ => return,
     };
     s.lock(table, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
-    s.scan(table);
+    if !indexes.is_empty() {
+        s.scan(table);
+    }
     for i in indexes {
         s.lock(i, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive });
         s.build(i);

@@ -82,6 +82,11 @@ fn locks(c: &Context<'_>, out: &mut Vec<String>) {
         }
         // Outside a transaction the other session looks on from time to time and may miss a lock. Rows decide to which partitions an
         // INSERT goes and which keys are looked up.
+        // The old index of REINDEX CONCURRENTLY is dropped at the end, when nobody uses it any more.
+        let old_index = c.judged.statement.command.starts_with("REINDEX") && !c.seen.effects.in_transaction;
+        if old_index && b == Some(LockMode::AccessExclusive) {
+            continue;
+        }
         let partly = !c.seen.effects.in_transaction || is_data(c.judged);
         if partly && b < a {
             continue;
