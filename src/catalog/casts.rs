@@ -90,6 +90,29 @@ pub(super) fn assignable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
     })
 }
 
+/// `CAST (… AS to)`: what assignment takes, what goes through text, and the few casts that must be asked for.
+pub(super) fn castable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) -> Option<bool> {
+    if assignable(catalog, from, to)? {
+        return Some(true);
+    }
+    let (from, to) = (base(catalog, from), base(catalog, to));
+    let text = |t: &ColumnType| !t.is_array() && t.id.is_none() && family(&t.name) == Some(Family::Text);
+    if text(&from) || text(&to) {
+        return Some(true);
+    }
+    if from.is_array() || to.is_array() || from.id.is_some() || to.id.is_some() {
+        return Some(false);
+    }
+    let integer = |n: &str| matches!(n, "integer" | "bigint");
+    Some(match (from.name.as_str(), to.name.as_str()) {
+        ("integer", "boolean") | ("boolean", "integer") => true,
+        (a, "bit") | ("bit", a) if integer(a) => true,
+        ("jsonb", "boolean" | "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision") => true,
+        ("bytea", a) | (a, "bytea") if integer(a) || a == "smallint" => catalog.pg.0 >= 18,
+        _ => false,
+    })
+}
+
 /// A domain stands for its base type.
 fn base(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
     match ty.id.and_then(|id| catalog.types.get(&id)).map(|t| &t.kind) {

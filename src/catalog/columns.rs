@@ -218,18 +218,13 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
-        for t in self.with_descendants(id, false) {
-            if let Some(r) = self.relation(t) {
-                self.nothing_holds_the_type(t, r, &name)?;
-            }
-        }
-        self.keys_stay_comparable(&rel, &name, &new)?;
         match using {
             Some(u) => {
                 if has_subquery(u) {
                     return Err(fails("0A000", "cannot use subquery in transform expression"));
                 }
                 self.columns_in(u, &rel)?;
+                self.refuse_cast(u, &rel, &new, &name)?;
             }
             None if super::casts::assignable(self, &c.ty, &new) == Some(false) => {
                 return Err(fails("42804", format!("column \"{name}\" cannot be cast automatically to type {new}")));
@@ -242,6 +237,12 @@ impl Catalog {
         {
             return Err(fails("42804", format!("default for column \"{name}\" cannot be cast automatically to type {new}")));
         }
+        for t in self.with_descendants(id, false) {
+            if let Some(r) = self.relation(t) {
+                self.nothing_holds_the_type(t, r, &name)?;
+            }
+        }
+        self.keys_stay_comparable(&rel, &name, &new)?;
         if c.identity.is_some() && !is_integer(&new) {
             return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
         }

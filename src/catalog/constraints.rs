@@ -27,8 +27,12 @@ impl Catalog {
             }
             _ => return Err(super::alter::wrong_kind(&rel, "ADD CONSTRAINT")),
         }
+        // A key takes its name from its index, which is looked at later and first among relations.
+        let by_index = matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. });
         if let Some(name) = &c.name
-            && rel.constraint(&clip(name.as_str())).is_some_and(|o| !(o.inherited && matches!(c.kind, ConstraintKind::Check { .. })))
+            && let Some(old) = rel.constraint(&clip(name.as_str()))
+            && !(by_index && self.name_taken(&rel.schema, &old.name))
+            && !(old.inherited && same_check(old, c))
         {
             return Err(fails("42710", format!("constraint \"{}\" for relation \"{}\" already exists", clip(name.as_str()), rel.name)));
         }
@@ -72,6 +76,9 @@ impl Catalog {
                 self.choose_constraint_name(&rel.schema, &rel.name, column, "check", &[])
             }
         };
+        if c.no_inherit && rel.kind == RelKind::PartitionedTable {
+            return Err(fails("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", rel.name)));
+        }
         let children = self.children_of(rel.id);
         if only && !children.is_empty() && !c.no_inherit {
             return Err(fails("42P16", "constraint must be added to child tables too"));
@@ -95,6 +102,13 @@ impl Catalog {
 
     /// Gives a child its parent's check, or joins it with the one of the same name.
     pub(super) fn hand_down(&mut self, child: Id, c: &Constraint) -> Res<()> {
+        if let Some(r) = self.relation(child)
+            && let Some(old) = r.constraint(&c.name)
+            && let (ConKind::Check { expr: a, .. }, ConKind::Check { expr: b, .. }) = (&old.kind, &c.kind)
+            && super::indexes::normal(&a.text) != super::indexes::normal(&b.text)
+        {
+            return Err(fails("42710", format!("constraint \"{}\" for relation \"{}\" already exists", c.name, r.name)));
+        }
         self.edit(child, |r| match r.constraints.iter_mut().find(|o| o.name == c.name) {
             Some(_) => {}
             None => r.constraints.push(Constraint { inherited: true, ..c.clone() }),
@@ -452,6 +466,9 @@ impl Catalog {
     /// The referenced columns, which a unique key must cover.
     fn referenced_key(&mut self, to: &Relation, fk: &ForeignKey) -> Res<Vec<String>> {
         if fk.ref_columns.is_empty() {
+            if to.primary_key().is_some_and(|pk| pk.deferrable) {
+                return Err(fails("55000", format!("cannot use a deferrable primary key for referenced table \"{}\"", to.name)));
+            }
             return match to.primary_key() {
                 Some(pk) => Ok(pk.kind.columns().to_vec()),
                 None if to.assumed => Ok(Vec::new()),
@@ -471,7 +488,22 @@ impl Catalog {
         if to.assumed || fk.period || self.unique_key(to.id, &columns).is_some() {
             return Ok(columns);
         }
+        if let Some(what) = self.deferrable_key(to.id, &columns) {
+            return Err(fails("55000", format!("cannot use a deferrable {what} for referenced table \"{}\"", to.name)));
+        }
         Err(fails("42830", format!("there is no unique constraint matching given keys for referenced table \"{}\"", to.name)))
+    }
+
+    /// The key on exactly these columns is one that is checked at the end of the transaction.
+    fn deferrable_key(&self, table: Id, columns: &[String]) -> Option<&'static str> {
+        self.relation(table)?.constraints.iter().find_map(|c| match &c.kind {
+            ConKind::Unique { columns: k, .. } | ConKind::PrimaryKey { columns: k, .. }
+                if c.deferrable && k.len() == columns.len() && k.iter().all(|n| columns.contains(n)) =>
+            {
+                Some(if matches!(c.kind, ConKind::PrimaryKey { .. }) { "primary key" } else { "unique constraint" })
+            }
+            _ => None,
+        })
     }
 
     /// The unique index (not partial, not deferrable) on exactly these columns, the primary key first.
@@ -492,6 +524,16 @@ impl Catalog {
             .collect();
         found.sort_by_key(|r| !r.index.as_ref().is_some_and(|i| i.primary));
         found.first().map(|r| r.id)
+    }
+}
+
+/// The new CHECK says what the old one says.
+fn same_check(old: &Constraint, new: &TableConstraint) -> bool {
+    match (&old.kind, &new.kind) {
+        (ConKind::Check { expr: a, .. }, ConstraintKind::Check { expr: b }) => {
+            super::indexes::normal(&a.text) == super::indexes::normal(&b.text)
+        }
+        _ => false,
     }
 }
 

@@ -130,9 +130,7 @@ impl Catalog {
                 return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
             }
             if pc.not_null && !cc.not_null {
-                return Err(
-                    fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)).unless(self.at_least(17))
-                );
+                return Err(fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)));
             }
         }
         for pcon in p.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. }) && !c.no_inherit) {

@@ -117,6 +117,9 @@ impl Catalog {
         let Some(rel) = self.resolve(&name).and_then(|id| self.relation(id)) else {
             return if self.complete { Err(self.no_relation(&name)) } else { Ok(Vec::new()) };
         };
+        if !rel.assumed && (rel.kind.is_index() || rel.kind == RelKind::Composite) {
+            return Err(fails("42809", format!("cannot open relation \"{}\"", rel.name)));
+        }
         if !rel.assumed && (!rel.kind.is_table() || rel.persistence != crate::op::Persistence::Permanent) {
             return Err(fails("22023", format!("cannot add relation \"{}\" to publication", rel.name)));
         }

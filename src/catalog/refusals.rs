@@ -1,7 +1,8 @@
 //! What Postgres refuses because of a type, an access method or a state, before it changes anything.
 
 use crate::op::{
-    AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, Expr, IndexElement, ObjectKind, Op, OpKind, PartitionBound, QName, ReplicaIdentity,
+    AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, DomainAction, Expr, IndexElement, ObjectKind, Op, OpKind, PartitionBound, QName,
+    ReplicaIdentity,
 };
 
 use super::apply::{Res, fails};
@@ -14,7 +15,18 @@ impl Catalog {
             OpKind::CreateIndex(i) => self.refuse_index(i),
             OpKind::RefreshView { name, concurrently, .. } => self.refuse_refresh(name, *concurrently),
             OpKind::Cluster { table: Some(table), index } => self.refuse_cluster(table, index.is_some()),
-            OpKind::Dml(d) => self.refuse_unidentified(d),
+            OpKind::Dml(d) => {
+                self.refuse_unidentified(d)?;
+                self.refuse_unpopulated(d.reads())
+            }
+            OpKind::Query(q) => self.refuse_unpopulated(q.relations()),
+            OpKind::CreateTableAs(t) if t.with_data => self.refuse_unpopulated(t.query.relations()),
+            OpKind::CreateView(v) if v.materialized && v.with_data => self.refuse_unpopulated(v.query.relations()),
+            OpKind::LockTable { tables, .. } => {
+                let found = tables.iter().filter_map(|(t, _)| self.known(t)).find(|r| !r.kind.is_table() && r.kind != RelKind::View);
+                found.map_or(Ok(()), |r| Err(fails("42809", format!("cannot lock relation \"{}\"", r.name))))
+            }
+            OpKind::AlterDomain { name, action } => self.refuse_domain(name, action),
             OpKind::CreateRule { table, .. } => match self.known(table) {
                 Some(r) if !r.kind.is_table() && r.kind != RelKind::View => {
                     Err(fails("42809", format!("relation \"{}\" cannot have rules", r.name)))
@@ -53,8 +65,65 @@ impl Catalog {
         }
     }
 
+    /// A materialized view WITH NO DATA cannot be read, not through other views either.
+    fn refuse_unpopulated(&self, names: Vec<&QName>) -> Res<()> {
+        self.refuse_unpopulated_below(names.into_iter().filter_map(|n| self.resolve(n)).collect())
+    }
+
+    pub(super) fn refuse_unpopulated_below(&self, mut ids: Vec<Id>) -> Res<()> {
+        let mut next = 0;
+        while let Some(rel) = ids.get(next).map(|id| self.relation(*id)) {
+            next += 1;
+            let Some((rel, view)) = rel.and_then(|r| Some((r, r.view.as_ref()?))) else { continue };
+            match rel.kind {
+                RelKind::MaterializedView if !view.populated => {
+                    return Err(fails("55000", format!("materialized view \"{}\" has not been populated", rel.name)).unless(rel.assumed));
+                }
+                RelKind::View => ids.extend(view.depends.iter().map(|(id, _)| *id).filter(|id| !ids.contains(id)).collect::<Vec<_>>()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What checks values of a domain cannot look into arrays and composite types.
+    fn refuse_domain(&self, name: &QName, action: &DomainAction) -> Res<()> {
+        let Some(id) = self.type_id(name) else { return Ok(()) };
+        let Some(TypeKind::Domain { not_null, .. }) = self.types.get(&id).map(|t| &t.kind) else { return Ok(()) };
+        let checks = match action {
+            DomainAction::AddConstraint { not_valid, .. } => !not_valid,
+            DomainAction::SetNotNull => !not_null,
+            _ => false,
+        };
+        let inside = |(r, c): &(&Relation, &str)| r.kind.is_table() && r.column(c).is_some_and(|c| c.ty.is_array());
+        match self.columns_of_type(id).into_iter().find(inside) {
+            Some((r, c)) if checks => {
+                Err(fails("0A000", format!("cannot alter type \"{}\" because column \"{}.{c}\" uses it", name.as_str(), r.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `USING column::type` where no such cast exists.
+    pub(super) fn refuse_cast(&self, using: &Expr, rel: &Relation, new: &ColumnType, name: &str) -> Res<()> {
+        let crate::op::ExprKind::Cast { expr, ty } = &using.kind else { return Ok(()) };
+        let Some(from) = simple_column(expr).and_then(|c| rel.column(&clip(c))).map(|c| &c.ty) else { return Ok(()) };
+        let to = self.resolve_type(ty);
+        if super::casts::castable(self, from, &to) == Some(false) {
+            return Err(fails("42846", format!("cannot cast type {from} to {to}")));
+        }
+        if super::casts::assignable(self, &to, new) == Some(false) {
+            return Err(fails("42804", format!("result of USING clause for column \"{name}\" cannot be cast automatically to type {new}")));
+        }
+        Ok(())
+    }
+
     /// What the access method can do is asked before the columns are looked up.
     fn refuse_index(&self, i: &CreateIndex) -> Res<()> {
+        if self.known(&i.table).is_some_and(|r| !r.kind.is_table() && r.kind != RelKind::MaterializedView) {
+            // That is said first, elsewhere.
+            return Ok(());
+        }
         let method = i.method.as_deref().unwrap_or("btree");
         let Some(can) = abilities(method) else { return Ok(()) };
         let not = |what: &str| Err(fails("0A000", format!("access method \"{method}\" does not support {what}")));
@@ -166,6 +235,16 @@ impl Catalog {
         let column = |n: &str| rel.column(&clip(n));
         allowed_kinds(rel, action, self.pg.0)?;
         match action {
+            Inherit { .. } | NoInherit { .. } if rel.kind == RelKind::PartitionedTable => {
+                Err(fails("42809", "cannot change inheritance of partitioned table"))
+            }
+            Inherit { .. } | NoInherit { .. } if rel.is_partition() => Err(fails("42809", "cannot change inheritance of a partition")),
+            AddIdentity { .. } | SetIdentity { .. } | DropIdentity { .. } if rel.is_partition() && self.at_least(17) => {
+                Err(fails("42P16", "cannot change the identity of a column of a partition"))
+            }
+            SetType { .. } if target.only && !self.children_of(rel.id).is_empty() => {
+                Err(fails("42P16", "type of inherited column must be changed in child tables too"))
+            }
             SetLogged { logged } => self.refuse_persistence(rel, *logged),
             DropExpression { column: c, .. } => {
                 let name = clip(c.as_str());

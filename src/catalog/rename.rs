@@ -263,6 +263,16 @@ impl Catalog {
                     let message = format!("{what} \"{new}\" for relation \"{}\" already exists", rel.name);
                     return Err(fails("42710", message));
                 }
+                if o.kind == Trigger && self.at_least(15) {
+                    if self.relation(id).is_some_and(|r| r.triggers.iter().any(|t| t.name == old && t.inherited)) {
+                        return Err(fails("XX000", format!("cannot rename trigger \"{old}\" on a partition")));
+                    }
+                    for part in self.partitions_of(id) {
+                        self.edit(part, |r| {
+                            r.triggers.iter_mut().filter(|t| t.inherited && t.name == old).for_each(|t| t.name.clone_from(&new));
+                        });
+                    }
+                }
                 self.edit(id, |r| match o.kind {
                     Trigger => r.triggers.iter_mut().filter(|t| t.name == old).for_each(|t| t.name.clone_from(&new)),
                     Policy => r.policies.iter_mut().filter(|p| p.name == old).for_each(|p| p.name.clone_from(&new)),

@@ -114,6 +114,10 @@ impl Catalog {
                 return Err(fails("0A000", "CONCURRENTLY cannot be used when the materialized view is not populated"));
             }
         }
+        if with_data && let Some(v) = self.relation(id).and_then(|r| r.view.clone()) {
+            let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
+            self.refuse_unpopulated_below(below)?;
+        }
         self.edit(id, |r| {
             if let Some(v) = &mut r.view {
                 v.populated = with_data;

@@ -41,7 +41,8 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                         }
                     }
                     ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. } => {
-                        tree.iter().for_each(|t| s.scan(*t));
+                        // Partitions have a part in the index, children by inheritance have none.
+                        s.with_partitions(id).into_iter().for_each(|t| s.scan(t));
                         new_indexes(s);
                     }
                     _ => {}
@@ -72,6 +73,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 let Some(r) = s.get(*t) else { continue };
                 let Some(c) = r.column(column.as_str()) else { continue };
                 let change = type_change(s.before, &c.ty, &new, using.as_ref(), column.as_str());
+                if c.identity.is_some() {
+                    let sequence = s.before.sequence_of_column(*t, column.as_str()).map(|q| q.id);
+                    sequence.into_iter().for_each(|q| s.lock(q, L::ShareRowExclusive));
+                }
                 set_type(s, r, column.as_str(), change);
             }
         }
@@ -128,7 +133,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         | A::OfType { .. }
         | A::NotOf => s.lock(id, L::AccessExclusive),
         A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
-        A::RenameTo { .. } | A::SetSchema { .. } => s.lock(id, L::AccessExclusive),
+        A::RenameTo { .. } => s.lock(id, L::AccessExclusive),
+        A::SetSchema { .. } => {
+            s.lock(id, L::AccessExclusive);
+            let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
+            sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
+        }
         A::Owner { to } => {
             s.lock(id, L::AccessExclusive);
             let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner) || is_session(to) && rel.owner.is_none();

@@ -11,7 +11,8 @@ pub fn add_rewrites(catalog: &Catalog, column: &ColumnDef, pg: PgVersion) -> boo
     if let Some(g) = &column.generated {
         return g.stored || g.implicit && pg.0 < 18;
     }
-    if is_constrained_domain(catalog, &catalog.resolve_type(&column.ty)) {
+    let ty = catalog.resolve_type(&column.ty);
+    if !ty.is_array() && is_constrained_domain(catalog, &ty) {
         return true;
     }
     column.default.as_ref().is_some_and(|d| catalog.volatility(d) == Volatility::Volatile)
@@ -50,7 +51,7 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
     {
         return TypeChange::Rewrite;
     }
-    if is_constrained_domain(catalog, new) && old != new {
+    if !new.is_array() && is_constrained_domain(catalog, new) && old != new {
         return TypeChange::Rewrite;
     }
     let (old, new) = (base_type(catalog, old), base_type(catalog, new));
@@ -63,9 +64,8 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
         }
         return if modifiers_widen(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite };
     }
-    if old.array_dims > 0
-        && !matches!((old.name.as_str(), new.name.as_str()), ("character varying", "text") | ("text", "character varying"))
-    {
+    // Arrays are converted element by element, even where an element would be left as it is.
+    if old.array_dims > 0 {
         return TypeChange::Rewrite;
     }
     let citext = |t: &ColumnType| t.name == "citext" || t.name.ends_with(".citext");

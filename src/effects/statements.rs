@@ -186,8 +186,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             }
         }
         OpKind::Rename { object, .. } => {
-            if let Some(table) = &object.on {
-                lock_named(s, table, L::AccessExclusive);
+            if let Some(id) = object.on.as_ref().and_then(|t| s.find(t)).map(|r| r.id) {
+                s.lock(id, L::AccessExclusive);
+                // The copies of a row trigger are renamed with it.
+                if object.kind == ObjectKind::Trigger && s.pg.0 >= 15 {
+                    s.with_partitions(id).into_iter().for_each(|p| s.lock(p, L::AccessExclusive));
+                }
             }
         }
         OpKind::Comment { object, .. } => match (object.kind, &object.on) {
@@ -253,6 +257,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 let Some(id) = s.find(t).map(|r| r.id) else { continue };
                 for i in if *only { vec![id] } else { with_children(s, id) } {
                     s.lock(i, *mode);
+                    // A view is locked with all that it reads.
+                    lock_below(s, i, *mode);
                 }
             }
         }
@@ -268,7 +274,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         },
         OpKind::Vacuum { tables, full, .. } => {
             s.in_transaction = false;
-            for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
+            let named: Vec<Id> = tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect();
+            for id in named.into_iter().flat_map(|id| maintained(s, id)).collect::<Vec<_>>() {
                 s.lock(id, if *full { L::AccessExclusive } else { L::ShareUpdateExclusive });
                 if *full {
                     s.rewrite(id);
@@ -279,10 +286,14 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::Analyze { tables } => {
             for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
-                for part in s.with_partitions(id) {
+                for part in maintained(s, id) {
                     s.lock(part, L::ShareUpdateExclusive);
                     if s.get(part).is_some_and(|r| r.kind != RelKind::PartitionedTable) {
                         s.lock_indexes(part, L::AccessShare);
+                    }
+                    // Statistics of the whole inheritance tree need rows of every child.
+                    for child in s.before.descendants_of(part) {
+                        s.lock(child, L::AccessShare);
                     }
                 }
             }
@@ -290,6 +301,21 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         OpKind::NoTransaction { .. } => s.in_transaction = false,
         _ => {}
     }
+}
+
+fn lock_below(s: &mut Seen<'_>, view: Id, mode: LockMode) {
+    let Some((RelKind::View, Some(v))) = s.get(view).map(|r| (r.kind, &r.view)) else { return };
+    for (id, _) in v.depends.clone() {
+        for t in with_children(s, id) {
+            s.lock(t, mode);
+            lock_below(s, t, mode);
+        }
+    }
+}
+
+/// What VACUUM and ANALYZE of one name go through: the partitions, and from 18 on whatever inherits.
+fn maintained(s: &Seen<'_>, id: Id) -> Vec<Id> {
+    if s.pg.0 >= 18 { with_children(s, id) } else { s.with_partitions(id) }
 }
 
 /// Tables that a publication begins or ceases to send one by one.

@@ -27,6 +27,11 @@ pub enum Verdict {
 pub fn compare(c: &Context<'_>, session: &mut Session) -> Verdict {
     let (p, o) = (&c.judged.effects, &c.seen.effects);
     if p.fails != o.fails {
+        // Triggers that constraints made can only be switched by a superuser; who runs the migration is not known.
+        let of_role = o.fails.as_deref() == Some("42501") && o.error.as_ref().is_some_and(|m| m.contains("is a system trigger"));
+        if of_role && p.fails.is_none() {
+            return Verdict::Rows;
+        }
         let of_rows = o.fails.as_ref().is_some_and(|s| s.starts_with("22") || s.starts_with("23"));
         if of_rows && p.fails.is_none() {
             return Verdict::Rows;
@@ -62,11 +67,16 @@ fn is_data(judged: &Replayed) -> bool {
 /// A join does not read one side when the other is empty.
 fn joins(judged: &Replayed) -> bool {
     has(&judged.statement, |k| match k {
-        OpKind::CreateTableAs(t) => t.query.relations().len() > 1,
-        OpKind::CreateView(v) => v.query.relations().len() > 1,
+        OpKind::CreateTableAs(t) => several(judged, &t.query),
+        OpKind::CreateView(v) => several(judged, &v.query),
         OpKind::RefreshView { .. } => true,
         _ => false,
     })
+}
+
+fn several(judged: &Replayed, q: &crate::op::Query) -> bool {
+    let names = q.relations();
+    names.len() > 1 || names.iter().any(|n| judged.before.relation_by(n).is_some_and(|r| r.kind == RelKind::View))
 }
 
 fn locks(c: &Context<'_>, out: &mut Vec<String>) {
