@@ -33,6 +33,7 @@ use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, PgVersion};
 
 use judge::Judge;
+pub use predict::touched_shapes;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).

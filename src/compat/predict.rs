@@ -58,6 +58,16 @@ pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) ->
     Compat { broken, undo_now, undo }
 }
 
+/// The statements that `predict` judges for the owner.
+pub fn touched_shapes(before: &Catalog, after: &Catalog) -> Vec<ShapeSql> {
+    let touched = touched(before, after);
+    let relations = touched.relations.iter().filter_map(|id| before.relations.get(id)).filter(|r| !r.assumed);
+    let mut out: Vec<ShapeSql> = relations.flat_map(|r| shapes::shapes(before, r)).collect();
+    out.extend(touched.functions.iter().filter_map(|f| shapes::function_shape(before, f)));
+    out.extend(touched.types.iter().flat_map(|t| shapes::cast_shapes(t)));
+    out
+}
+
 fn judge(judge: &Judge<'_>, shape: &ShapeSql, out: &mut Vec<Broken>) {
     let v = judge.statement(&shape.op, &shape.samples());
     let mut push = |prepared: bool, state: &str, because: Option<String>| {

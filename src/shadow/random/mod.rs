@@ -10,6 +10,7 @@ mod compare;
 mod create;
 mod other;
 mod pick;
+mod release;
 
 use fastrand::Rng;
 
@@ -23,6 +24,7 @@ use super::observe::{Around, Observed, Observer};
 use super::*;
 use compare::{Context, Verdict};
 use pick::Gen;
+use release::Release;
 
 /// One schema gets so many statements: the first part makes it.
 const PER_DATABASE: usize = 120;
@@ -42,14 +44,17 @@ fn random_statements_do_what_is_predicted_live() {
         n += 1;
     }
     println!(
-        "Postgres {}, seeds {seed} to {}: {} statements, {} refused by both, {} depend on rows, {} differ",
+        "Postgres {}, seeds {seed} to {}: {} statements, {} refused by both, {} depend on rows, {} differ; {} statements of N-1 around changes, {} changes differ",
         shadow.pg(),
         seed + n - 1,
         tally.statements,
         tally.refused,
         tally.rows,
-        tally.differences.len()
+        tally.differences.len(),
+        tally.shapes,
+        tally.broken.len()
     );
+    tally.differences.append(&mut tally.broken);
     assert!(tally.differences.is_empty(), "{} differ:\n{}", tally.differences.len(), tally.differences.join("\n"));
 }
 
@@ -60,11 +65,16 @@ struct Tally {
     /// Refused because of what the rows hold, which nobody predicts.
     rows: usize,
     differences: Vec<String>,
+    /// Statements of the release before, each run fresh and prepared.
+    shapes: usize,
+    broken: Vec<String>,
 }
 
 struct Database {
     _db: super::Database,
     observer: Observer,
+    /// A session of the release before.
+    app: Session,
     cat: Catalog,
     rng: Rng,
     next: u32,
@@ -82,7 +92,19 @@ impl Database {
         // Rows decide plans otherwise: without statistics a small table is read in full.
         observer.session.run("SET max_parallel_workers_per_gather = 0").expect("sets");
         let cat = Catalog::new(shadow.pg());
-        Database { _db: db, observer, cat, rng: Rng::with_seed(seed), next: 0, seed, pg: shadow.pg().0, log: Vec::new(), inside: false }
+        let app = db.connect().expect("session");
+        Database {
+            _db: db,
+            observer,
+            app,
+            cat,
+            rng: Rng::with_seed(seed),
+            next: 0,
+            seed,
+            pg: shadow.pg().0,
+            log: Vec::new(),
+            inside: false,
+        }
     }
 
     fn play(&mut self, statements: usize, tally: &mut Tally) {
@@ -168,12 +190,23 @@ impl Database {
         };
         // LOCK TABLE is refused outside a transaction, and must be seen to be.
         let raw = !self.inside && has(&judged.statement, |k| matches!(k, OpKind::LockTable { .. }));
+        let release = (!self.inside && judged.effects.fails.is_none() && self.log.len() > MAKING).then(|| {
+            let shapes = crate::compat::touched_shapes(&judged.before, &judged.after);
+            Release::before(&mut self.app, shapes, &self.cat, &mut self.rng, &mut self.next)
+        });
         let seen = match (raw, self.inside) {
             (true, _) => self.observer.pass(sql),
             (_, true) => self.observer.run(sql, None, Around::Transaction),
             _ => self.observer.run(sql, None, Around::Nothing),
         };
         tally.statements += 1;
+        if let (Some(release), None) = (&release, &seen.error) {
+            tally.shapes += release.len();
+            let wrong = release.after(&mut self.app, &judged.compat.broken);
+            if !wrong.is_empty() {
+                tally.broken.push(self.report(sql, &wrong, &seen));
+            }
+        }
         let context = Context { judged: &judged, seen: &seen, raw };
         let verdict = compare::compare(&context, &mut self.observer.session);
         if self.inside {
