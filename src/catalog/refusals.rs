@@ -70,20 +70,25 @@ impl Catalog {
         self.refuse_unpopulated_below(names.into_iter().filter_map(|n| self.resolve(n)).collect())
     }
 
-    pub(super) fn refuse_unpopulated_below(&self, mut ids: Vec<Id>) -> Res<()> {
+    pub(super) fn refuse_unpopulated_below(&self, ids: Vec<Id>) -> Res<()> {
+        self.unpopulated(ids).map_or(Ok(()), |rel| {
+            Err(fails("55000", format!("materialized view \"{}\" has not been populated", rel.name)).unless(rel.assumed))
+        })
+    }
+
+    /// A materialized view WITH NO DATA among these relations or below these views.
+    pub fn unpopulated(&self, mut ids: Vec<Id>) -> Option<&Relation> {
         let mut next = 0;
         while let Some(rel) = ids.get(next).map(|id| self.relation(*id)) {
             next += 1;
             let Some((rel, view)) = rel.and_then(|r| Some((r, r.view.as_ref()?))) else { continue };
             match rel.kind {
-                RelKind::MaterializedView if !view.populated => {
-                    return Err(fails("55000", format!("materialized view \"{}\" has not been populated", rel.name)).unless(rel.assumed));
-                }
+                RelKind::MaterializedView if !view.populated => return Some(rel),
                 RelKind::View => ids.extend(view.depends.iter().map(|(id, _)| *id).filter(|id| !ids.contains(id)).collect::<Vec<_>>()),
                 _ => {}
             }
         }
-        Ok(())
+        None
     }
 
     /// What checks values of a domain cannot look into arrays and composite types.
@@ -106,16 +111,20 @@ impl Catalog {
 
     /// `USING column::type` where no such cast exists.
     pub(super) fn refuse_cast(&self, using: &Expr, rel: &Relation, new: &ColumnType, name: &str) -> Res<()> {
+        let result = |from: &ColumnType| {
+            let message = format!("result of USING clause for column \"{name}\" cannot be cast automatically to type {new}");
+            if super::casts::assignable(self, from, new) == Some(false) { Err(fails("42804", message)) } else { Ok(()) }
+        };
+        if let Some(c) = simple_column(using).and_then(|c| rel.column(&clip(c))) {
+            return result(&c.ty);
+        }
         let crate::op::ExprKind::Cast { expr, ty } = &using.kind else { return Ok(()) };
         let Some(from) = simple_column(expr).and_then(|c| rel.column(&clip(c))).map(|c| &c.ty) else { return Ok(()) };
         let to = self.resolve_type(ty);
         if super::casts::castable(self, from, &to) == Some(false) {
             return Err(fails("42846", format!("cannot cast type {from} to {to}")));
         }
-        if super::casts::assignable(self, &to, new) == Some(false) {
-            return Err(fails("42804", format!("result of USING clause for column \"{name}\" cannot be cast automatically to type {new}")));
-        }
-        Ok(())
+        result(&to)
     }
 
     /// What the access method can do is asked before the columns are looked up.
@@ -235,12 +244,23 @@ impl Catalog {
         let column = |n: &str| rel.column(&clip(n));
         allowed_kinds(rel, action, self.pg.0)?;
         match action {
-            Inherit { .. } | NoInherit { .. } if rel.kind == RelKind::PartitionedTable => {
+            Inherit { .. } if rel.kind == RelKind::PartitionedTable => {
                 Err(fails("42809", "cannot change inheritance of partitioned table"))
             }
             Inherit { .. } | NoInherit { .. } if rel.is_partition() => Err(fails("42809", "cannot change inheritance of a partition")),
             AddIdentity { .. } | SetIdentity { .. } | DropIdentity { .. } if rel.is_partition() && self.at_least(17) => {
                 Err(fails("42P16", "cannot change the identity of a column of a partition"))
+            }
+            AddColumn { column: c, .. } if c.identity.is_some() && !self.children_of(rel.id).is_empty() => {
+                let handed_down = self.at_least(17) && rel.kind == RelKind::PartitionedTable;
+                if handed_down {
+                    Ok(())
+                } else {
+                    Err(fails("42P16", "cannot recursively add identity column to table that has child tables"))
+                }
+            }
+            AttachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(17) => {
+                Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
             }
             SetType { .. } if target.only && !self.children_of(rel.id).is_empty() => {
                 Err(fails("42P16", "type of inherited column must be changed in child tables too"))

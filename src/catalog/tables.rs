@@ -45,6 +45,11 @@ impl Catalog {
             self.refuse_bound(parents[0], bound)?;
             rel.partition_bound = Some(bound.clone());
         }
+        let permanent = t.persistence != Persistence::Temporary;
+        if let Some(p) = parents.iter().filter_map(|p| self.relation(*p)).find(|p| p.persistence == Persistence::Temporary && permanent) {
+            let what = if t.partition_of.is_some() { "create a permanent relation as partition of" } else { "inherit from" };
+            return Err(fails("42809", format!("cannot {what} temporary relation \"{}\"", p.name)));
+        }
         self.inherit_columns(&mut rel, &parents)?;
         rel.parents = parents;
         if let Some(ty) = &t.of_type {

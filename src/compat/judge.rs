@@ -40,7 +40,7 @@ impl<'a> Judge<'a> {
     }
 
     fn session<'s>(&'s self, cat: &'s Catalog, before: Option<&'s Catalog>, samples: &'s BTreeMap<String, ColumnType>) -> Session<'s> {
-        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, own_functions: &self.own_functions }
+        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, typed: false, own_functions: &self.own_functions }
     }
 
     /// One statement. What failed before the change as well is not its fault.
@@ -54,7 +54,7 @@ impl<'a> Judge<'a> {
             Some((_, f)) => Some(f.clone()),
             None => new_risk(&old.may, &new.may),
         };
-        let prepared = self.prepared(op, &old, &new).filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
+        let prepared = self.prepared(op, &old, &new, samples).filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
         Verdict { fresh, prepared, empty: new.empty && !old.empty }
     }
 
@@ -65,15 +65,21 @@ impl<'a> Judge<'a> {
     }
 
     /// What a statement that was prepared before the change meets, where it is not what the fresh one meets.
-    fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome) -> Option<Fail> {
+    fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome, samples: &BTreeMap<String, ColumnType>) -> Option<Fail> {
         if !matches!(op.kind, OpKind::Query(_) | OpKind::Dml(_)) {
             return None;
         }
         let noticed = old.relations.iter().any(|id| !same(self.before.relations.get(id), self.after.relations.get(id)))
             || old.functions.iter().any(|id| !same(self.before.functions.get(id), self.after.functions.get(id)));
         if noticed {
-            if matches!(&new.fail, Some((Phase::Analysis, _))) {
-                return None;
+            // It is analysed again with the types that its parameters got then.
+            let again = (!samples.is_empty()).then(|| {
+                let session = Session { typed: true, ..self.session(self.after, Some(self.before), samples) };
+                statement::run(&session, op)
+            });
+            let new = again.as_ref().unwrap_or(new);
+            if let Some((Phase::Analysis, f)) = &new.fail {
+                return again.is_some().then(|| f.clone());
             }
             let (Some(was), Some(is)) = (&old.columns, &new.columns) else { return None };
             return outcome::results_differ(was, is).then(|| Fail { state: "0A000", because: first_difference(was, is) });

@@ -22,6 +22,8 @@ pub struct Session<'a> {
     pub pg: PgVersion,
     /// Parameters that stand for a value of a known type.
     pub samples: &'a BTreeMap<String, ColumnType>,
+    /// Parameters have the types that they got at PREPARE; otherwise they stand for values in the text.
+    pub typed: bool,
     /// Names of functions that were ever the user's own: another name that is not known is taken for a built-in one.
     pub own_functions: &'a BTreeSet<String>,
 }

@@ -427,6 +427,9 @@ impl Binder<'_, '_> {
 
     /// Notes that a relation is read, and what a view reads in turn.
     pub fn read(&mut self, rel: &Relation) {
+        if let Some(empty) = self.s.cat.unpopulated(vec![rel.id]) {
+            self.run.push(Fail::new("55000", empty.name.clone()));
+        }
         self.relations.push(rel.id);
         match &rel.view {
             Some(v) if rel.kind == RelKind::View => {

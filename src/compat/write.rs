@@ -502,6 +502,12 @@ fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Optio
             _ => {}
         }
     }
+    if touched.is_none()
+        && let Some(bound) = rel.partition_bound.as_ref().filter(|b| **b != crate::op::PartitionBound::Default)
+    {
+        // Whoever writes to a partition by its own name may send a row that belongs elsewhere.
+        may(b, "23514", &rel.name, format!("bound {} {bound:?}", rel.id.0));
+    }
     let mut checks: Vec<&Constraint> = rel.constraints.iter().filter(|c| c.enforced && matches!(c.kind, ConKind::Check { .. })).collect();
     checks.sort_by(|a, b| a.name.cmp(&b.name));
     for c in checks {

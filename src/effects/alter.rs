@@ -50,9 +50,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         A::SetNotNull { column } => {
-            // Where the table knows it already, its children do too, and are not looked at.
+            // Where the table knows it already, its children do too, and are not looked at: before 18, that holds of partitions only.
             let known = rel.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(rel, column.as_str());
-            if known {
+            if known && (rel.kind == RelKind::PartitionedTable || s.pg.0 >= 18) {
                 s.lock(id, L::AccessExclusive);
                 return;
             }

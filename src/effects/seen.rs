@@ -118,7 +118,11 @@ impl<'a> Seen<'a> {
             if std::sync::Arc::ptr_eq(old, self.after.relations.get(&old.id).unwrap_or(old)) {
                 continue;
             }
-            let columns = old.columns.iter().any(|c| !new.columns.iter().any(|n| n.attnum == c.attnum));
+            // A column is gone, or its default with the sequence or function that it called.
+            let columns = old.columns.iter().any(|c| {
+                let still = new.columns.iter().find(|n| n.attnum == c.attnum);
+                still.is_none_or(|n| c.default.is_some() && n.default.is_none())
+            });
             let constraints = old.constraints.iter().any(|c| !new.constraints.iter().any(|n| n.name == c.name || n.kind == c.kind));
             let triggers =
                 old.triggers.len() > new.triggers.len() || old.policies.len() > new.policies.len() || old.rules.len() > new.rules.len();

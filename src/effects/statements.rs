@@ -13,7 +13,7 @@ use super::{Effects, Sent, alter};
 
 pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     let mut after = before.clone();
-    after.apply_statement(statement);
+    let refused = after.apply_statement(statement).iter().any(|(_, e)| e.certain);
     let mut s = Seen::new(before, &after, sent.pg);
     for op in &statement.ops {
         operation(&mut s, op, statement);
@@ -22,7 +22,10 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
         }
     }
     s.removals();
-    if sent.in_transaction && !s.in_transaction && s.fails.is_none() {
+    // Some ask for the transaction only after they have looked at what they are about.
+    let concurrently = statement.ops.iter().any(|o| matches!(o.kind, OpKind::Reindex { concurrently: true, .. }));
+    let late = ["CLUSTER", "REINDEX", "ALTER"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
+    if sent.in_transaction && !s.in_transaction && s.fails.is_none() && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
     }
@@ -178,7 +181,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                         }
                         if let Some(i) = &index.index {
                             let table = i.table;
-                            s.lock(table, if *concurrently { L::ShareUpdateExclusive } else { L::AccessExclusive });
+                            let mode = if *concurrently { L::ShareUpdateExclusive } else { L::AccessExclusive };
+                            s.with_partitions(table).into_iter().for_each(|t| s.lock(t, mode));
                         }
                     }
                     _ => {}
@@ -373,7 +377,19 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
     if !checks {
         return;
     }
-    let tables: Vec<Id> = s.before.columns_of_type(id).into_iter().map(|(r, _)| r.id).collect();
+    // A domain over this domain is checked with it.
+    let mut types = vec![id];
+    let mut next = 0;
+    while let Some(base) = types.get(next).copied() {
+        next += 1;
+        types.extend(s.before.types.values().filter_map(|t| match &t.kind {
+            crate::catalog::TypeKind::Domain { base: b, .. } if b.id == Some(base) => Some(t.id),
+            _ => None,
+        }));
+    }
+    let holds_rows = |r: &crate::catalog::Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
+    let columns = types.iter().flat_map(|t| s.before.columns_of_type(*t));
+    let tables: Vec<Id> = columns.filter(|(r, _)| holds_rows(r)).map(|(r, _)| r.id).collect();
     for t in tables {
         s.lock(t, LockMode::Share);
         s.scan(t);
@@ -385,11 +401,32 @@ fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concur
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
     // Partition by partition, each in a transaction of its own.
     s.in_transaction &= !matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
-    let (table, indexes): (Id, Vec<Id>) = match (target, &r.index) {
-        (ReindexTarget::Index, Some(i)) => (i.table, vec![r.id]),
-        (ReindexTarget::Table, _) => (r.id, s.before.indexes_of(r.id).into_iter().map(|i| i.id).collect()),
+    let parts: Vec<(Id, Vec<Id>)> = match (target, &r.index) {
+        (ReindexTarget::Index, Some(_)) => index_parts(s, r.id),
+        (ReindexTarget::Table, _) => {
+            let holders = s.with_partitions(r.id).into_iter().filter(|t| s.get(*t).is_some_and(|r| r.kind != RelKind::PartitionedTable));
+            holders.map(|t| (t, s.before.indexes_of(t).into_iter().map(|i| i.id).collect())).collect()
+        }
         _ => return,
     };
+    for (table, indexes) in parts {
+        reindex_table(s, table, indexes, concurrently);
+    }
+}
+
+/// The index itself, or the parts of a partitioned one that hold something, each with its table.
+fn index_parts(s: &Seen<'_>, index: Id) -> Vec<(Id, Vec<Id>)> {
+    let Some((r, i)) = s.get(index).and_then(|r| Some((r, r.index.as_ref()?))) else { return Vec::new() };
+    if r.kind != RelKind::PartitionedIndex {
+        return vec![(i.table, vec![index])];
+    }
+    let of = |child: Id| {
+        s.before.indexes_of(child).into_iter().filter(|c| c.index.as_ref().is_some_and(|c| c.parent == Some(index))).map(|c| c.id)
+    };
+    s.before.children_of(i.table).into_iter().flat_map(of).flat_map(|c| index_parts(s, c)).collect()
+}
+
+fn reindex_table(s: &mut Seen<'_>, table: Id, indexes: Vec<Id>, concurrently: bool) {
     s.lock(table, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
     if !indexes.is_empty() {
         s.scan(table);

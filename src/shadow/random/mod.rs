@@ -203,6 +203,9 @@ impl Database {
         if let (Some(release), None) = (&release, &seen.error) {
             tally.shapes += release.len();
             let wrong = release.after(&mut self.app, &judged.compat.broken);
+            if self.app.is_closed() {
+                self.app = self._db.connect().expect("session");
+            }
             if !wrong.is_empty() {
                 tally.broken.push(self.report(sql, &wrong, &seen));
             }

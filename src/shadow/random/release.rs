@@ -31,7 +31,11 @@ impl Release {
     pub fn before(session: &mut Session, shapes: Vec<ShapeSql>, cat: &Catalog, rng: &mut Rng, next: &mut u32) -> Release {
         let mut there: BTreeMap<RelName, BTreeMap<String, String>> = BTreeMap::new();
         let mut out = Vec::new();
-        for (i, shape) in shapes.into_iter().take(MOST).enumerate() {
+        let (copies, mut shapes): (Vec<ShapeSql>, Vec<ShapeSql>) =
+            shapes.into_iter().partition(|s| matches!(s.shape, Shape::CopyColumns | Shape::CopyPositional));
+        shapes.truncate(MOST);
+        shapes.extend(copies.into_iter().take(MOST / 4));
+        for (i, shape) in shapes.into_iter().enumerate() {
             let row = there.entry(shape.relation.clone()).or_insert_with(|| first_row(session, cat, &shape.relation));
             let Some(values) = values(session, &shape, row, cat, rng, next) else { continue };
             let copies = matches!(shape.shape, Shape::CopyColumns | Shape::CopyPositional);
@@ -71,13 +75,22 @@ impl Release {
             let key = (t.shape.relation.clone(), t.shape.shape);
             let fresh = t.fresh(session);
             let prepared = t.execute.as_ref().map(|e| taken_back(session, e));
+            // The connection of a refused COPY ends; that is the driver's doing.
+            let gone = |e: &Option<(String, String)>| e.as_ref().is_some_and(|(state, _)| state.is_empty());
+            if gone(&fresh) || prepared.as_ref().is_some_and(gone) {
+                break;
+            }
             let expected = said(&key, false);
             let entry = seen.entry(key.clone()).or_default();
             let text = &t.text;
             let name = |s: Option<&str>| s.unwrap_or("success").to_string();
             if let Some((state, message)) = &fresh {
                 entry.0.insert(state.clone());
-                if expected != Some(state) {
+                // What is judged of COPY is one more row like the first known one, and another row may be read otherwise; of several
+                // constraints that a row may violate one is named.
+                let copied = t.data.is_some() && expected.is_none() && state.starts_with("22");
+                let both_of_rows = state.starts_with("23") && expected.is_some_and(|e| e.starts_with("23"));
+                if expected != Some(state) && !copied && !both_of_rows {
                     out.push(format!("{} on {}: predicted {}, observed {state} ({message}): {text}", key.1, key.0, name(expected)));
                 }
             }
@@ -85,7 +98,8 @@ impl Release {
                 let expected = said(&key, true).or(expected);
                 if let Some((state, message)) = &prepared {
                     entry.1.insert(state.clone());
-                    if expected != Some(state) {
+                    let both_of_rows = state.starts_with("23") && expected.is_some_and(|e| e.starts_with("23"));
+                    if expected != Some(state) && !both_of_rows {
                         out.push(format!(
                             "{} on {} prepared: predicted {}, observed {state} ({message}): {text}",
                             key.1,
