@@ -1,8 +1,8 @@
 //! What Postgres refuses because of a type, an access method or a state, before it changes anything.
 
 use crate::op::{
-    AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, DomainAction, Expr, IndexElement, ObjectKind, Op, OpKind, PartitionBound, QName,
-    ReplicaIdentity,
+    AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, DomainAction, Expr, GrantOn, IndexElement, ObjectKind, Op, OpKind, PartitionBound,
+    QName, ReplicaIdentity,
 };
 
 use super::apply::{Res, fails};
@@ -27,6 +27,21 @@ impl Catalog {
                 found.map_or(Ok(()), |r| Err(fails("42809", format!("cannot lock relation \"{}\"", r.name))))
             }
             OpKind::AlterDomain { name, action } => self.refuse_domain(name, action),
+            OpKind::Grant(g) => match &g.on {
+                GrantOn::Objects(objects) => {
+                    let wrong = |o: &&crate::op::ObjectRef| {
+                        let kind = self.known(&o.name).map(|r| r.kind);
+                        match o.kind {
+                            ObjectKind::Sequence => kind.is_some_and(|k| k != RelKind::Sequence),
+                            ObjectKind::Table => kind.is_some_and(|k| k.is_index() || k == RelKind::Composite),
+                            _ => false,
+                        }
+                    };
+                    let found = objects.iter().find(wrong);
+                    found.map_or(Ok(()), |o| Err(fails("42809", format!("\"{}\" is not of the kind that is granted", o.name.as_str()))))
+                }
+                _ => Ok(()),
+            },
             OpKind::CreateRule { table, .. } => match self.known(table) {
                 Some(r) if !r.kind.is_table() && r.kind != RelKind::View => {
                     Err(fails("42809", format!("relation \"{}\" cannot have rules", r.name)))
@@ -259,7 +274,7 @@ impl Catalog {
                     Err(fails("42P16", "cannot recursively add identity column to table that has child tables"))
                 }
             }
-            AttachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(17) => {
+            AttachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
                 Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
             }
             SetType { .. } if target.only && !self.children_of(rel.id).is_empty() => {
@@ -359,7 +374,8 @@ impl Catalog {
     }
 
     fn is_no_integer(&self, ty: &ColumnType) -> bool {
-        !ty.is_unknown() && ty.id.is_none() && (ty.is_array() || !matches!(ty.name.as_str(), "smallint" | "integer" | "bigint"))
+        let other = ty.id.and_then(|id| self.types.get(&id)).is_some_and(|t| matches!(t.kind, TypeKind::Other));
+        !ty.is_unknown() && !other && (ty.id.is_some() || ty.is_array() || !matches!(ty.name.as_str(), "smallint" | "integer" | "bigint"))
     }
 
     fn refuse_identity_index(&self, rel: &Relation, name: &str) -> Res<()> {

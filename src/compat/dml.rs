@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{Column, ColumnType, RelKind, Relation};
-use crate::op::{Assignment, ConflictTarget, Dml, DmlKind, Expr, ExprKind, InsertSource, Name, OnConflict, Query, QueryBody};
+use crate::op::{Assignment, ConflictTarget, Dml, DmlKind, Expr, ExprKind, InsertSource, Name, OnConflict, Query, QueryBody, TriggerMode};
 
 use super::arbiters::{self, Arbiter};
 use super::eval::Datum;
@@ -124,6 +124,10 @@ impl Binder<'_, '_> {
             conflict = Some(c);
         }
         let out = self.returning(outer, named, d, &Scope::default())?;
+        let ruled = |event: &str| named.rules.iter().any(|r| r.event.eq_ignore_ascii_case(event) && r.mode != TriggerMode::Disable);
+        if conflict.is_some() && (ruled("INSERT") || ruled("UPDATE")) {
+            return Err(Fail::new("0A000", named.name.clone()));
+        }
         let Some(w) = self.written(named, "INSERT", &set_columns)? else { return Ok(out) };
         // The rewriter refuses values for columns that are always generated.
         for &i in &given {
@@ -380,6 +384,10 @@ impl Binder<'_, '_> {
         let mut out = Some(Vec::new());
         for t in &d.returning {
             self.target(&scopes, t, &mut out)?;
+        }
+        if out.as_ref().is_some_and(Vec::is_empty) && !named.assumed {
+            // `RETURNING *` of a table that has no column left.
+            return Err(Fail::bare("42601"));
         }
         Ok(out)
     }

@@ -276,6 +276,24 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
     }
 }
 
+/// The subcommand takes ACCESS EXCLUSIVE on its table.
+pub fn is_exclusive(action: &AlterAction) -> bool {
+    use AlterAction as A;
+    let weaker = matches!(
+        action,
+        A::SetStatistics { .. }
+            | A::SetColumnOptions { .. }
+            | A::SetWithoutCluster
+            | A::ClusterOn { .. }
+            | A::SetOptions { .. }
+            | A::ResetOptions { .. }
+            | A::ValidateConstraint { .. }
+            | A::Trigger { .. }
+            | A::AttachPartition { .. }
+    );
+    !weaker && !matches!(action, A::AddConstraint(c) if matches!(c.kind, ConstraintKind::ForeignKey(_)))
+}
+
 fn not_valid_not_null(r: &Relation, column: &str) -> bool {
     r.constraints.iter().any(|c| !c.validated && matches!(&c.kind, ConKind::NotNull { column: n } if n == column))
 }
@@ -534,7 +552,9 @@ fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bou
     parent_indexes(s, parent.id);
     let Some(p) = s.find(partition) else { return };
     s.lock(p.id, L::AccessExclusive);
-    if !bound_is_proved(parent, p, bound) {
+    // A default partition takes everything as long as it is the only one.
+    let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty();
+    if !alone && !bound_is_proved(parent, p, bound) {
         s.scan(p.id);
     }
     for c in &parent.constraints {

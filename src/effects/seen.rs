@@ -48,6 +48,11 @@ impl<'a> Seen<'a> {
         *e = (*e).max(mode);
     }
 
+    /// The lock that was noted so far.
+    pub fn locked(&self, id: Id) -> Option<LockMode> {
+        self.locks.get(&id).copied()
+    }
+
     pub fn lock_indexes(&mut self, table: Id, mode: LockMode) {
         for i in self.before.indexes_of(table) {
             self.lock(i.id, mode);

@@ -17,6 +17,7 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     let mut s = Seen::new(before, &after, sent.pg);
     for op in &statement.ops {
         operation(&mut s, op, statement);
+        one_level(&mut s, op, statement);
         if matches!(op.kind, OpKind::LockTable { .. }) && !op.nested && !sent.in_transaction {
             s.fails = Some(("25P01", "LOCK TABLE can only be used in transaction blocks".into()));
         }
@@ -24,7 +25,7 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     s.removals();
     // Some ask for the transaction only after they have looked at what they are about.
     let concurrently = statement.ops.iter().any(|o| matches!(o.kind, OpKind::Reindex { concurrently: true, .. }));
-    let late = ["CLUSTER", "REINDEX", "ALTER"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
+    let late = ["CLUSTER", "REINDEX"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
     if sent.in_transaction && !s.in_transaction && s.fails.is_none() && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
@@ -34,6 +35,37 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
         effects = Effects { in_transaction: effects.in_transaction, fails: effects.fails, error: effects.error, ..Effects::default() };
     }
     effects
+}
+
+/// The subcommands of one ALTER TABLE lock by the strongest of them, children and the index of CLUSTER ON included.
+fn one_level(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
+    let OpKind::Alter { target, action } = &op.kind else { return };
+    let commands = statement.ops.iter().filter(|o| o.command == op.command);
+    if commands.count() < 2 {
+        return;
+    }
+    let Some(id) = s.find(&target.name).map(|r| r.id) else { return };
+    let Some(mode) = s.locked(id) else { return };
+    for child in s.before.descendants_of(id) {
+        if s.locked(child).is_some() {
+            s.lock(child, mode);
+        }
+    }
+    // The order in which they are written says nothing about the order in which they are looked at here.
+    let others = statement.ops.iter().filter(|o| o.command == op.command).filter_map(|o| match &o.kind {
+        OpKind::Alter { action, .. } => Some(action),
+        _ => None,
+    });
+    if let crate::op::AlterAction::ClusterOn { .. } = action
+        && others.into_iter().any(alter::is_exclusive)
+    {
+        let indexes: Vec<Id> = s.before.indexes_of(id).into_iter().map(|i| i.id).collect();
+        indexes.into_iter().filter(|i| s.locked(*i) == Some(LockMode::ShareUpdateExclusive)).collect::<Vec<_>>().into_iter().for_each(
+            |i| {
+                s.lock(i, LockMode::AccessExclusive);
+            },
+        );
+    }
 }
 
 fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {

@@ -175,6 +175,7 @@ impl<'c> Gen<'c> {
         };
         let array = if c.ty.is_array() { "[]" } else { "" };
         let ty = if self.chance(80) { format!("{}{array}", self.of(near)) } else { self.ty() };
+        let ty = if ty.ends_with("\"[]") { "text[]".to_string() } else { ty };
         let using = match self.rng.u32(0..8) {
             0 => format!(" USING {name}::{}", ty.split(" COLLATE").next().unwrap_or_default()),
             1 => " USING NULL".into(),

@@ -3,7 +3,8 @@
 //! Every statement, those that make the schema included, is judged by `replay` and run under observation. Statements are drawn from the
 //! catalog as it is at that point, so most of them fit and some do not. A difference is a failure that names its seed.
 //!
-//! `scripts/random N` runs N statements on each version. `AIRLOCK_RANDOM_STATEMENTS` and `AIRLOCK_SEED` choose how many and which.
+//! `scripts/random N` runs N statements on each version. `AIRLOCK_RANDOM_STATEMENTS` and `AIRLOCK_SEED` choose how many and which;
+//! `AIRLOCK_RANDOM_SETUP` prints the way to each difference, `AIRLOCK_RANDOM_TRACE` each statement before it runs.
 
 mod alter;
 mod compare;
@@ -184,6 +185,9 @@ impl Database {
 
     /// `false`: the catalog no longer follows the server, so this database is at its end.
     fn one(&mut self, sql: &str, tally: &mut Tally) -> bool {
+        if std::env::var_os("AIRLOCK_RANDOM_TRACE").is_some() {
+            eprintln!("{} {sql}", self.seed);
+        }
         let Some(judged) = self.judge(sql) else {
             tally.differences.push(format!("seed {} on {}: not one statement: {sql}", self.seed, self.pg));
             return true;
