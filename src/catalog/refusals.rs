@@ -1,8 +1,10 @@
 //! What Postgres refuses because of a type, an access method or a state, before it changes anything.
 
+use std::collections::BTreeSet;
+
 use crate::op::{
     AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, DomainAction, Expr, GrantOn, IndexElement, ObjectKind, Op, OpKind, PartitionBound,
-    QName, ReplicaIdentity,
+    QName, ReindexTarget, ReplicaIdentity,
 };
 
 use super::apply::{Res, fails};
@@ -48,6 +50,12 @@ impl Catalog {
                 }
                 _ => Ok(()),
             },
+            OpKind::Reindex { target: ReindexTarget::Table, name: Some(name), .. } => match self.known(name) {
+                Some(r) if !r.kind.is_table() && r.kind != RelKind::MaterializedView => {
+                    Err(fails("42809", format!("\"{}\" is not a table or materialized view", r.name)))
+                }
+                _ => Ok(()),
+            },
             OpKind::CreateStatistics { exprs, table, .. } => self.refuse_statistics(exprs, table),
             _ => Ok(()),
         }
@@ -86,9 +94,31 @@ impl Catalog {
     }
 
     pub(super) fn refuse_unpopulated_below(&self, ids: Vec<Id>) -> Res<()> {
+        if let Some(view) = self.recursive_view(&ids) {
+            return Err(fails("42P17", format!("infinite recursion detected in rules for relation \"{}\"", view.name)));
+        }
         self.unpopulated(ids).map_or(Ok(()), |rel| {
             Err(fails("55000", format!("materialized view \"{}\" has not been populated", rel.name)).unless(rel.assumed))
         })
+    }
+
+    /// A view that reads itself, among these relations or below these views: it can be made, but not used.
+    pub fn recursive_view(&self, ids: &[Id]) -> Option<&Relation> {
+        fn enter<'c>(cat: &'c Catalog, id: Id, open: &mut Vec<Id>, done: &mut BTreeSet<Id>) -> Option<&'c Relation> {
+            let rel = cat.relation(id).filter(|r| r.kind == RelKind::View)?;
+            if open.contains(&id) {
+                return Some(rel);
+            }
+            if !done.insert(id) {
+                return None;
+            }
+            open.push(id);
+            let found = rel.view.iter().flat_map(|v| &v.depends).find_map(|(below, _)| enter(cat, *below, open, done));
+            open.pop();
+            found
+        }
+        let mut done = BTreeSet::new();
+        ids.iter().find_map(|id| enter(self, *id, &mut Vec::new(), &mut done))
     }
 
     /// A materialized view WITH NO DATA among these relations or below these views.

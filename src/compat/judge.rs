@@ -46,10 +46,13 @@ impl<'a> Judge<'a> {
     /// One statement. What failed before the change as well is not its fault.
     pub fn statement(&self, op: &Op, samples: &BTreeMap<String, ColumnType>) -> Verdict {
         let old = statement::run(&self.session(self.before, Some(self.before), samples), op);
-        if old.fail.is_some() {
-            return Verdict::default();
-        }
         let new = statement::run(&self.session(self.after, Some(self.before), samples), op);
+        if let Some((phase, f)) = &old.fail {
+            // Other rows than those that are thought of may have worked before; they do not where nothing works any more.
+            let of_rows = *phase == Phase::Run && (f.state.starts_with("22") || f.state.starts_with("23"));
+            let fresh = new.fail.filter(|(phase, _)| of_rows && *phase == Phase::Analysis).map(|(_, f)| f);
+            return Verdict { fresh, ..Verdict::default() };
+        }
         let fresh = match &new.fail {
             Some((_, f)) => Some(f.clone()),
             None => new_risk(&old.may, &new.may),

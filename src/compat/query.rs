@@ -457,6 +457,10 @@ impl Binder<'_, '_> {
         if let Some(empty) = self.s.cat.unpopulated(vec![rel.id]) {
             self.run.push(Fail::new("55000", empty.name.clone()));
         }
+        if let Some(view) = self.s.cat.recursive_view(&[rel.id]) {
+            self.plan.push(Fail::new("42P17", view.name.clone()));
+            return;
+        }
         self.relations.push(rel.id);
         match &rel.view {
             Some(v) if rel.kind == RelKind::View => {

@@ -466,6 +466,14 @@ fn routed(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row) -> bool {
     if partitions.iter().any(|p| matches!(p.partition_bound, Some(Default))) {
         return true;
     }
+    // A row that found its place in a partition that is gone.
+    let bounds = |cat: &Catalog| -> Vec<crate::op::PartitionBound> {
+        cat.children_of(rel.id).into_iter().filter_map(|id| cat.relation(id)?.partition_bound.clone()).collect()
+    };
+    let gone = b.s.before.is_some_and(|before| bounds(before).iter().any(|old| !bounds(b.s.cat).contains(old)));
+    if gone {
+        may(b, "23514", &rel.name, format!("route {}", rel.id.0));
+    }
     let [key] = by.keys.as_slice() else { return true };
     let value = eval(key, &RowEnv { rel, row, other: None, samples: b.s.samples });
     let lists: Option<Vec<&Vec<Expr>>> = partitions
@@ -748,7 +756,9 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
 
 /// A published table needs something to find its rows by: else UPDATE and DELETE are refused, whatever rows they mean.
 fn replica_identity(b: &mut Binder<'_, '_>, rel: &Relation, event: &str) {
-    if b.s.cat.cannot_be_told_apart(rel, &event.to_ascii_lowercase()) {
+    let below = b.s.cat.descendants_of(rel.id).into_iter().filter_map(|id| b.s.get(id));
+    let event = event.to_ascii_lowercase();
+    if b.s.cat.cannot_be_told_apart(rel, &event) || below.into_iter().any(|r| b.s.cat.cannot_be_told_apart(r, &event)) {
         b.run.push(Fail::new("55000", rel.name.clone()));
     }
 }

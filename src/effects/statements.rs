@@ -341,6 +341,9 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
 
 fn lock_below(s: &mut Seen<'_>, view: Id, mode: LockMode) {
     let Some((RelKind::View, Some(v))) = s.get(view).map(|r| (r.kind, &r.view)) else { return };
+    if s.before.recursive_view(&[view]).is_some() {
+        return;
+    }
     for (id, _) in v.depends.clone() {
         for t in with_children(s, id) {
             s.lock(t, mode);
@@ -511,6 +514,9 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
 
 /// What a view reads: the tables below it, through views of views.
 fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
+    if s.before.recursive_view(&[id]).is_some() {
+        return;
+    }
     s.lock(id, mode);
     if let Some((RelKind::View, Some(v))) = s.get(id).map(|r| (r.kind, &r.view)) {
         let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
