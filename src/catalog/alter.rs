@@ -62,7 +62,8 @@ impl Catalog {
 
     fn check_kind(&self, target: &AlterTarget, action: &AlterAction, rel: &Relation) -> Res<()> {
         use RelKind::*;
-        if rel.assumed {
+        // A column can be renamed by the name of any kind of relation.
+        if rel.assumed || matches!(action, AlterAction::RenameColumn { .. }) {
             return Ok(());
         }
         let word = match target.kind {

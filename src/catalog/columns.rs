@@ -237,15 +237,15 @@ impl Catalog {
         {
             return Err(fails("42804", format!("default for column \"{name}\" cannot be cast automatically to type {new}")));
         }
+        if c.identity.is_some() && !is_integer(&new) {
+            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
+        }
         for t in self.with_descendants(id, false) {
             if let Some(r) = self.relation(t) {
                 self.nothing_holds_the_type(t, r, &name)?;
             }
         }
         self.keys_stay_comparable(&rel, &name, &new)?;
-        if c.identity.is_some() && !is_integer(&new) {
-            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
-        }
         for id in self.with_descendants(id, false) {
             self.edit_column(id, &name, |c| {
                 c.ty = new.clone();

@@ -131,7 +131,12 @@ impl Catalog {
             include.push(n);
         }
         if let Some(f) = &new.filter {
-            depends.extend(self.columns_in(f, &rel)?);
+            let columns = self.columns_in(f, &rel)?;
+            let virtual_column = |n: &String| rel.column(n).is_some_and(|c| c.generated.as_ref().is_some_and(|g| !g.stored));
+            if self.at_least(18) && columns.iter().any(virtual_column) {
+                return Err(fails("0A000", "indexes on virtual generated columns are not supported"));
+            }
+            depends.extend(columns);
             uses.extend(self.uses_of(f));
             if self.volatility_if_known(f).is_some_and(|v| v > Volatility::Immutable) {
                 return Err(fails("42P17", "functions in index predicate must be marked IMMUTABLE"));

@@ -99,6 +99,9 @@ impl Catalog {
         if parent == child || self.descendants_of(child).contains(&parent) {
             return Err(fails("42P07", "circular inheritance not allowed"));
         }
+        if p.is_partition() {
+            return Err(fails("42809", "cannot inherit from a partition"));
+        }
         if p.kind == RelKind::PartitionedTable {
             return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
         }

@@ -174,7 +174,7 @@ impl Catalog {
 
     /// What the access method can do is asked before the columns are looked up.
     fn refuse_index(&self, i: &CreateIndex) -> Res<()> {
-        if self.known(&i.table).is_some_and(|r| !r.kind.is_table() && r.kind != RelKind::MaterializedView) {
+        if self.known(&i.table).is_none_or(|r| !r.kind.is_table() && r.kind != RelKind::MaterializedView) {
             // That is said first, elsewhere.
             return Ok(());
         }
@@ -264,6 +264,9 @@ impl Catalog {
         for e in exprs {
             let Some(name) = simple_column(e).map(clip) else { continue };
             let Some(c) = rel.column(&name) else { continue };
+            if c.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
+                return Err(fails("0A000", "statistics creation on virtual generated columns is not supported"));
+            }
             if super::casts::indexable(self, &c.ty, "btree") == Some(false) {
                 let message =
                     format!("column \"{name}\" cannot be used in statistics because its type has no default btree operator class");
@@ -293,8 +296,14 @@ impl Catalog {
                 Err(fails("42809", "cannot change inheritance of partitioned table"))
             }
             Inherit { .. } | NoInherit { .. } if rel.is_partition() => Err(fails("42809", "cannot change inheritance of a partition")),
-            AddIdentity { .. } | SetIdentity { .. } | DropIdentity { .. } if rel.is_partition() && self.at_least(17) => {
+            SetIdentity { .. } | DropIdentity { .. } if rel.is_partition() && self.at_least(17) => {
                 Err(fails("42P16", "cannot change the identity of a column of a partition"))
+            }
+            DetachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
+                Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
+            }
+            SetSchema { .. } if rel.schema == super::resolve::TEMP => {
+                Err(fails("0A000", "cannot move objects into or out of temporary schemas"))
             }
             AddColumn { column: c, .. } if c.identity.is_some() && !self.children_of(rel.id).is_empty() => {
                 let handed_down = self.at_least(17) && rel.kind == RelKind::PartitionedTable;
@@ -359,6 +368,7 @@ impl Catalog {
             }
             AddIdentity { column: c, .. } => match column(c.as_str()) {
                 Some(c) if self.is_no_integer(&c.ty) => Err(fails("22023", "identity column type must be smallint, integer, or bigint")),
+                _ if rel.is_partition() && self.at_least(17) => Err(fails("42P16", "cannot add identity to a column of a partition")),
                 _ => Ok(()),
             },
             ReplicaIdentity { identity: self::ReplicaIdentity::Index(name) } => self.refuse_identity_index(rel, &clip(name.as_str())),

@@ -62,7 +62,13 @@ impl Catalog {
     pub(super) fn rename_column(&mut self, id: Id, from: &Name, to: &Name, only: bool) -> Res<()> {
         let (old, new) = (clip(from.as_str()), clip(to.as_str()));
         let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
-        if rel.kind.is_index() {
+        if rel.kind == RelKind::Sequence {
+            return Err(fails("42809", format!("cannot rename columns of relation \"{}\"", rel.name)).unless(rel.assumed));
+        }
+        if let Some(i) = &rel.index {
+            if !i.columns.iter().flatten().chain(&i.include).any(|c| *c == old) && i.columns.iter().all(Option::is_some) {
+                return Err(no_column(&old, &rel));
+            }
             return Err(fails("42809", format!("cannot rename columns of index \"{}\"", rel.name)).maybe());
         }
         if rel.column(&old).is_none() && !rel.assumed {

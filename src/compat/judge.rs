@@ -50,8 +50,11 @@ impl<'a> Judge<'a> {
         if let Some((phase, f)) = &old.fail {
             // Other rows than those that are thought of may have worked before; they do not where nothing works any more.
             let of_rows = *phase == Phase::Run && (f.state.starts_with("22") || f.state.starts_with("23"));
+            let again = new.clone();
             let fresh = new.fail.filter(|(phase, _)| of_rows && *phase == Phase::Analysis).map(|(_, f)| f);
-            return Verdict { fresh, ..Verdict::default() };
+            let prepared = if of_rows { self.prepared(op, &old, &again, samples) } else { None };
+            let prepared = prepared.filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
+            return Verdict { fresh, prepared, empty: false };
         }
         let fresh = match &new.fail {
             Some((_, f)) => Some(f.clone()),
@@ -72,6 +75,11 @@ impl<'a> Judge<'a> {
         if !matches!(op.kind, OpKind::Query(_) | OpKind::Dml(_)) {
             return None;
         }
+        // Values of a type that is gone can neither be read nor shown; nothing tells the plan.
+        let gone = |t: &ColumnType| t.id.is_some_and(|id| self.before.types.contains_key(&id) && !self.after.types.contains_key(&id));
+        if samples.values().any(gone) {
+            return Some(Fail::bare("XX000"));
+        }
         let noticed = old.relations.iter().any(|id| !same(self.before.relations.get(id), self.after.relations.get(id)))
             || old.functions.iter().any(|id| !same(self.before.functions.get(id), self.after.functions.get(id)));
         if noticed {
@@ -86,6 +94,9 @@ impl<'a> Judge<'a> {
             }
             let (Some(was), Some(is)) = (&old.columns, &new.columns) else { return None };
             return outcome::results_differ(was, is).then(|| Fail { state: "0A000", because: first_difference(was, is) });
+        }
+        if old.columns.iter().flatten().filter_map(|c| c.ty.as_ref()).any(gone) {
+            return Some(Fail::bare("XX000"));
         }
         // The plan does not depend on a function's row type: it goes on with the columns that it knew.
         if new.fail.is_some() {

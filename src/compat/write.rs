@@ -153,7 +153,10 @@ fn rows_behind(b: &Binder<'_, '_>, rel: &Relation) -> Option<Vec<Row>> {
 pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Option<&Conflict<'_>>) {
     let rel = &w.base;
     if on.is_some_and(|c| !c.spec.set.is_empty()) {
-        replica_identity(b, rel, "UPDATE");
+        // 14 does not look before there is a row to update.
+        if b.s.pg.0 >= 15 {
+            replica_identity(b, rel, "UPDATE");
+        }
     }
     for values in rows {
         let before = b.run.len();
@@ -195,6 +198,9 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
     }
     if !constraints(b, &rel, &row, None) {
         return;
+    }
+    if rel.kind == RelKind::PartitionedTable {
+        stricter_below(b, &rel, &row, None);
     }
     let arbiters = on.and_then(|c| c.arbiter.clone()).unwrap_or_default();
     if let Some(name) = &arbiters.deferrable {
@@ -292,6 +298,7 @@ fn update_row(b: &mut Binder<'_, '_>, w: &Written, old: &[Datum], set: &[Assignm
     if !constraints(b, &rel, &row, Some(&touched)) {
         return;
     }
+    stricter_below(b, &rel, &row, Some(&touched));
     keys(b, &rel, &row, Some((old, &touched)), &[]);
     referenced(b, &rel, old, Some(&touched));
     if let Some(f) = triggers::after_row(b, &rel, "UPDATE") {
@@ -538,6 +545,39 @@ fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Optio
         }
     }
     true
+}
+
+/// A row that goes to a partition, or is one of a child, meets the constraints that only that one has.
+fn stricter_below(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Option<&[&str]>) {
+    let below: Vec<Arc<Relation>> = b.s.cat.descendants_of(rel.id).into_iter().filter_map(|id| b.s.get(id)).cloned().collect();
+    for child in below.iter().filter(|r| r.kind == RelKind::Table) {
+        let value = |n: &str| rel.columns.iter().position(|c| c.name == n).and_then(|i| row.get(i)).cloned().unwrap_or(Datum::ANY);
+        let set = |n: &str| touched.is_none_or(|t| t.contains(&n));
+        for c in child.columns.iter().filter(|c| c.not_null && set(&c.name) && rel.column(&c.name).is_some_and(|p| !p.not_null)) {
+            if matches!(value(&c.name), Datum::Null | Datum::Unknown { nullable: true, .. }) {
+                may(b, "23502", &c.name, format!("not null {}.{}", child.id.0, c.name));
+            }
+        }
+        let there: Row = child.columns.iter().map(|c| value(&c.name)).collect();
+        for c in child.constraints.iter().filter(|c| c.enforced && !c.inherited) {
+            let ConKind::Check { expr, columns } = &c.kind else { continue };
+            if columns.iter().any(|n| set(n)) {
+                let truth = eval(expr, &RowEnv { rel: child, row: &there, other: None, samples: b.s.samples }).truth();
+                if !matches!(truth, Some(Some(true) | None)) {
+                    may(b, "23514", &c.name, format!("check {} {}", child.id.0, arbiters::normal(expr)));
+                }
+            }
+        }
+        for index in arbiters::indexes_of(b.s.cat, child.id).cloned().collect::<Vec<_>>() {
+            let Some(i) = index.index.as_ref().filter(|i| i.unique && i.parent.is_none() && !i.only) else { continue };
+            let keys: Vec<&String> = i.columns.iter().flatten().collect();
+            let filter = i.filter.as_ref().map_or_else(String::new, arbiters::normal);
+            let concerned = keys.iter().any(|n| set(n)) && !keys.iter().any(|n| value(n) == Datum::Null);
+            if concerned && !was_unique(b, child.id, i, &filter) {
+                may(b, "23505", &index.name, format!("23505 {} {keys:?} {filter}", child.id.0));
+            }
+        }
+    }
 }
 
 enum Met {

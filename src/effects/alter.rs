@@ -73,6 +73,8 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 let Some(r) = s.get(*t) else { continue };
                 let Some(c) = r.column(column.as_str()) else { continue };
                 let change = type_change(s.before, &c.ty, &new, using.as_ref(), column.as_str());
+                // A virtual column has no values to write.
+                let change = if c.generated.as_ref().is_some_and(|g| !g.stored) && s.pg.0 >= 18 { TypeChange::Free } else { change };
                 if c.identity.is_some() {
                     let sequence = s.before.sequence_of_column(*t, column.as_str()).map(|q| q.id);
                     sequence.into_iter().for_each(|q| s.lock(q, L::ShareRowExclusive));

@@ -178,7 +178,8 @@ impl<'a> Seen<'a> {
                 .iter()
                 .filter(|id| {
                     let index = after.relation(**id).or_else(|| before.relation(**id));
-                    index.and_then(|r| r.index.as_ref()).is_some_and(|i| keep(&&i.table))
+                    // One that the same statement drops is not built.
+                    after.relation(**id).is_some() && index.and_then(|r| r.index.as_ref()).is_some_and(|i| keep(&&i.table))
                 })
                 .filter_map(name)
                 .collect(),

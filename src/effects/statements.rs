@@ -304,7 +304,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 let id = r.id;
                 s.in_transaction &= r.kind != RelKind::PartitionedTable;
                 s.lock(id, L::AccessExclusive);
-                s.rewrite(id);
+                for part in s.with_partitions(id) {
+                    s.lock(part, L::AccessExclusive);
+                    s.rewrite(part);
+                }
             }
             None => s.in_transaction &= table.is_some(),
         },
@@ -322,7 +325,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::Analyze { tables } => {
             for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
-                for part in maintained(s, id) {
+                let reads = |r: &crate::catalog::Relation| r.kind.is_table() || r.kind == RelKind::MaterializedView;
+                for part in maintained(s, id).into_iter().filter(|t| s.get(*t).is_some_and(reads)).collect::<Vec<_>>() {
                     s.lock(part, L::ShareUpdateExclusive);
                     if s.get(part).is_some_and(|r| r.kind != RelKind::PartitionedTable) {
                         s.lock_indexes(part, L::AccessShare);

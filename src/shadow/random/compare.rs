@@ -32,6 +32,10 @@ pub fn compare(c: &Context<'_>, session: &mut Session) -> Verdict {
         if of_role && p.fails.is_none() {
             return Verdict::Rows;
         }
+        // What an extension made belongs to the superuser: two reasons to refuse, and who asks decides which is said.
+        if o.fails.as_deref() == Some("42501") && p.fails.as_deref() == Some("2BP01") {
+            return Verdict::Same;
+        }
         let of_rows = o.fails.as_ref().is_some_and(|s| s.starts_with("22") || s.starts_with("23"));
         if of_rows && p.fails.is_none() {
             return Verdict::Rows;
