@@ -201,12 +201,12 @@ impl Catalog {
         if is_serial_name(ty) {
             return Err(fails("42704", format!("type \"{}\" does not exist", ty.name)));
         }
-        let new = self.need_type(ty)?;
         let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
         let Some(c) = rel.column(&name).cloned() else { return Ok(()) };
         if self.is_inherited(&rel, &c) {
             return Err(fails("42P16", format!("cannot alter inherited column \"{name}\"")));
         }
+        let new = self.need_type(ty)?;
         if let Some(by) = &rel.partition_by {
             let mut key = false;
             for k in &by.keys {

@@ -29,6 +29,23 @@ impl Catalog {
                 found.map_or(Ok(()), |r| Err(fails("42809", format!("cannot lock relation \"{}\"", r.name))))
             }
             OpKind::AlterDomain { name, action } => self.refuse_domain(name, action),
+            OpKind::Comment { object, .. } => {
+                let kind = self.known(&object.name).map(|r| r.kind);
+                let right = |k: RelKind| match object.kind {
+                    ObjectKind::Table => k.is_table(),
+                    ObjectKind::View => k == RelKind::View,
+                    ObjectKind::MaterializedView => k == RelKind::MaterializedView,
+                    ObjectKind::Index => k.is_index(),
+                    ObjectKind::Sequence => k == RelKind::Sequence,
+                    ObjectKind::ForeignTable => k == RelKind::ForeignTable,
+                    _ => true,
+                };
+                let what = object.kind.to_string().to_ascii_lowercase().replace('-', " ");
+                match kind.is_none_or(right) {
+                    true => Ok(()),
+                    false => Err(fails("42809", format!("\"{}\" is not a {what}", object.name.as_str()))),
+                }
+            }
             OpKind::Grant(g) => match &g.on {
                 GrantOn::Objects(objects) => {
                     let wrong = |o: &&crate::op::ObjectRef| {
@@ -316,6 +333,21 @@ impl Catalog {
             AttachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
                 Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
             }
+            SetOptions { .. } if rel.kind == RelKind::PartitionedTable => {
+                let state = if self.at_least(16) { "42809" } else { "22023" };
+                Err(fails(state, "cannot specify storage parameters for a partitioned table"))
+            }
+            RenameConstraint { from, .. } => match rel.constraint(&clip(from.as_str())) {
+                Some(c)
+                    if target.only
+                        && !c.no_inherit
+                        && matches!(c.kind, super::ConKind::Check { .. })
+                        && !self.children_of(rel.id).is_empty() =>
+                {
+                    Err(fails("42P16", format!("inherited constraint \"{}\" must be renamed in child tables too", c.name)))
+                }
+                _ => Ok(()),
+            },
             SetType { .. } if target.only && !self.children_of(rel.id).is_empty() => {
                 Err(fails("42P16", "type of inherited column must be changed in child tables too"))
             }
@@ -376,6 +408,9 @@ impl Catalog {
                 let part = self.resolve(partition).and_then(|id| self.relation(id)).filter(|p| !p.is_partition() && p.parents.is_empty());
                 if part.is_some_and(|p| p.kind == RelKind::Table && !self.children_of(p.id).is_empty()) {
                     return Err(fails("42809", "cannot attach inheritance parent as partition"));
+                }
+                if part.is_some_and(|p| p.id == rel.id || self.descendants_of(p.id).contains(&rel.id)) {
+                    return Err(fails("42P07", "circular inheritance not allowed"));
                 }
                 self.refuse_bound(rel.id, bound)
             }

@@ -151,13 +151,6 @@ fn rows_behind(b: &Binder<'_, '_>, rel: &Relation) -> Option<Vec<Row>> {
 }
 
 pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Option<&Conflict<'_>>) {
-    let rel = &w.base;
-    if on.is_some_and(|c| !c.spec.set.is_empty()) {
-        // 14 does not look before there is a row to update.
-        if b.s.pg.0 >= 15 {
-            replica_identity(b, rel, "UPDATE");
-        }
-    }
     for values in rows {
         let before = b.run.len();
         insert_row(b, w, &values, on);
@@ -210,12 +203,19 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
         match conflicting_row(b, &rel, &row, &arbiters) {
             Met::Row(there) => {
                 if !on.spec.set.is_empty() {
+                    // 14 does not ask for a replica identity here.
+                    if b.s.pg.0 >= 15 {
+                        replica_identity(b, &rel, "UPDATE");
+                    }
                     update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
                 }
                 return;
             }
             Met::Perhaps if !on.spec.set.is_empty() => {
                 let there = any_row(&rel);
+                if b.s.pg.0 >= 15 && b.s.cat.cannot_be_told_apart(&rel, "update") {
+                    may(b, "55000", &rel.name, format!("replica identity {}", rel.id.0));
+                }
                 update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
             }
             _ => {}

@@ -82,8 +82,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 set_type(s, r, column.as_str(), change);
             }
         }
-        A::SetExpression { .. } => {
+        A::SetExpression { column, .. } => {
             lock_tree(s, L::AccessExclusive);
+            if s.pg.0 >= 18 && rel.column(column.as_str()).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) {
+                // A virtual column has no values to write.
+                return;
+            }
             tree.iter().for_each(|t| s.rewrite(*t));
         }
         A::AddConstraint(c) => add_constraint(s, rel, &tree, c),
@@ -248,7 +252,7 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 if !soft {
                     default_partition_lock(s, id);
                 }
-                if s.pg.0 >= 18 {
+                {
                     // Foreign keys that it shared become its own.
                     let others: Vec<Id> = rel
                         .constraints
@@ -561,8 +565,20 @@ fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bou
     }
     for c in &parent.constraints {
         if let ConKind::ForeignKey { table, .. } = &c.kind {
-            s.lock(*table, L::ShareRowExclusive);
-            s.join(p.id, *table);
+            // The partition's own foreign key of the same meaning takes the place: nothing is checked, its triggers are dropped.
+            let own = p.constraints.iter().any(|o| match (&o.kind, &c.kind) {
+                (
+                    ConKind::ForeignKey { columns: a, table: t, ref_columns: x, .. },
+                    ConKind::ForeignKey { columns: b, table: u, ref_columns: y, .. },
+                ) => a == b && t == u && x == y && o.validated,
+                _ => false,
+            });
+            if own {
+                s.lock(*table, L::AccessExclusive);
+            } else {
+                s.lock(*table, L::ShareRowExclusive);
+                s.join(p.id, *table);
+            }
         }
     }
     // Indexes that the partition lacks are built.

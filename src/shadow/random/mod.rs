@@ -25,7 +25,7 @@ use super::observe::{Around, Observed, Observer};
 use super::*;
 use compare::{Context, Verdict};
 use pick::Gen;
-use release::Release;
+use release::{Release, Sessions};
 
 /// One schema gets so many statements: the first part makes it.
 const PER_DATABASE: usize = 120;
@@ -72,10 +72,11 @@ struct Tally {
 }
 
 struct Database {
-    _db: super::Database,
+    db: super::Database,
     observer: Observer,
     /// A session of the release before.
     app: Session,
+    copier: Session,
     cat: Catalog,
     rng: Rng,
     next: u32,
@@ -94,10 +95,12 @@ impl Database {
         observer.session.run("SET max_parallel_workers_per_gather = 0").expect("sets");
         let cat = Catalog::new(shadow.pg());
         let app = db.connect().expect("session");
+        let copier = db.connect().expect("session");
         Database {
-            _db: db,
+            db,
             observer,
             app,
+            copier,
             cat,
             rng: Rng::with_seed(seed),
             next: 0,
@@ -196,7 +199,8 @@ impl Database {
         let raw = !self.inside && has(&judged.statement, |k| matches!(k, OpKind::LockTable { .. }));
         let release = (!self.inside && judged.effects.fails.is_none() && self.log.len() > MAKING).then(|| {
             let shapes = crate::compat::touched_shapes(&judged.before, &judged.after);
-            Release::before(&mut self.app, shapes, &self.cat, &mut self.rng, &mut self.next)
+            let mut sessions = Sessions { app: &mut self.app, copier: &mut self.copier, db: &self.db };
+            Release::before(&mut sessions, shapes, &self.cat, &mut self.rng, &mut self.next)
         });
         let seen = match (raw, self.inside) {
             (true, _) => self.observer.pass(sql),
@@ -206,10 +210,8 @@ impl Database {
         tally.statements += 1;
         if let (Some(release), None) = (&release, &seen.error) {
             tally.shapes += release.len();
-            let wrong = release.after(&mut self.app, &judged.compat.broken);
-            if self.app.is_closed() {
-                self.app = self._db.connect().expect("session");
-            }
+            let mut sessions = Sessions { app: &mut self.app, copier: &mut self.copier, db: &self.db };
+            let wrong = release.after(&mut sessions, &judged.compat.broken);
             if !wrong.is_empty() {
                 tally.broken.push(self.report(sql, &wrong, &seen));
             }
