@@ -53,8 +53,9 @@ impl Catalog {
             self.mark_not_null(id, &column_name, name, true, false)?;
         }
         let rank = |c: &&crate::op::TableConstraint| match c.kind {
-            ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. } => 0,
-            ConstraintKind::ForeignKey(_) => 2,
+            ConstraintKind::NotNull { .. } => 0,
+            // Keys come before checks.
+            ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => 2,
             _ => 1,
         };
         let by_rank = |n: u8| def.constraints.iter().filter(move |c| rank(c) == n).cloned().collect::<Vec<_>>();
@@ -207,6 +208,9 @@ impl Catalog {
             return Err(fails("42P16", format!("cannot alter inherited column \"{name}\"")));
         }
         let new = self.need_type(ty)?;
+        if c.identity.is_some() && !is_integer(&new) {
+            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
+        }
         if let Some(by) = &rel.partition_by {
             let mut key = false;
             for k in &by.keys {
@@ -236,9 +240,6 @@ impl Catalog {
             && matches!(super::casts::default_casts(self, &c.ty, e, &new), Some(false))
         {
             return Err(fails("42804", format!("default for column \"{name}\" cannot be cast automatically to type {new}")));
-        }
-        if c.identity.is_some() && !is_integer(&new) {
-            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
         }
         for t in self.with_descendants(id, false) {
             if let Some(r) = self.relation(t) {

@@ -28,9 +28,24 @@ impl Catalog {
             _ => return Err(super::alter::wrong_kind(&rel, "ADD CONSTRAINT")),
         }
         // A key takes its name from its index, which is looked at later and first among relations.
+        let of_column = match &c.kind {
+            ConstraintKind::NotNull { column } => {
+                let name = clip(column.as_str());
+                rel.constraints.iter().find(|o| matches!(&o.kind, ConKind::NotNull { column } if *column == name))
+            }
+            _ => None,
+        };
+        if let Some(old) = of_column.filter(|_| self.at_least(18)) {
+            let other_name = c.name.as_ref().is_some_and(|n| clip(n.as_str()) != old.name);
+            if other_name || !c.not_valid && !old.validated {
+                let message = format!("cannot create not-null constraint on a column of table \"{}\" that has \"{}\"", rel.name, old.name);
+                return Err(fails("55000", message));
+            }
+        }
         let by_index = matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. });
         if let Some(name) = &c.name
             && let Some(old) = rel.constraint(&clip(name.as_str()))
+            && of_column.is_none()
             && !(by_index && self.name_taken(&rel.schema, &old.name))
             && !(old.inherited && same_check(old, c))
         {
@@ -188,7 +203,7 @@ impl Catalog {
     }
 
     /// Names the NOT NULLs of new columns, where they are objects.
-    pub(super) fn name_not_nulls(&mut self, id: Id, defs: &[ColumnDef]) -> Res<()> {
+    pub(super) fn name_not_nulls(&mut self, id: Id, defs: &[ColumnDef], sources: &[Id]) -> Res<()> {
         if !self.at_least(18) {
             return Ok(());
         }
@@ -197,7 +212,13 @@ impl Catalog {
         for column in columns {
             let def = defs.iter().find(|d| clip(d.name.as_str()) == column);
             let name = def.and_then(|d| d.not_null_name.as_ref()).map(|n| clip(n.as_str()));
-            self.mark_not_null(id, &column, name, true, true)?;
+            // A column that comes from elsewhere brings the name along, unless it is taken here.
+            let declared = def.is_some_and(|d| d.nullable == Some(false));
+            let brought = sources.iter().filter(|_| !declared).filter_map(|s| self.relation(*s)).find_map(|r| {
+                r.constraints.iter().find(|c| matches!(&c.kind, ConKind::NotNull { column: n } if *n == column)).map(|c| c.name.clone())
+            });
+            let brought = brought.filter(|n| self.relation(id).is_some_and(|r| r.constraint(n).is_none()));
+            self.mark_not_null(id, &column, name.or(brought), true, true)?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Catalog {
                     Some(true) => object.columns.push(unquote(tokens.get(at).map_or("", String::as_str))),
                     Some(false) => {
                         let written = tokens.get(at).map_or("", String::as_str);
-                        for id in self.published(written, std::mem::take(&mut only))? {
+                        for id in self.published(written, std::mem::take(&mut only), drop)? {
                             self.send(object, id, drop, set)?;
                         }
                     }
@@ -100,7 +100,7 @@ impl Catalog {
     }
 
     /// The table and those that inherit from it. Nothing where the table may be one that the history does not know.
-    fn published(&self, written: &str, only: bool) -> Res<Vec<Id>> {
+    fn published(&self, written: &str, only: bool, drop: bool) -> Res<Vec<Id>> {
         let mut parts: Vec<Name> = Vec::new();
         let mut rest = written;
         while !rest.is_empty() {
@@ -120,7 +120,7 @@ impl Catalog {
         if !rel.assumed && (rel.kind.is_index() || rel.kind == RelKind::Composite) {
             return Err(fails("42809", format!("cannot open relation \"{}\"", rel.name)));
         }
-        if !rel.assumed && (!rel.kind.is_table() || rel.persistence != crate::op::Persistence::Permanent) {
+        if !drop && !rel.assumed && (!rel.kind.is_table() || rel.persistence != crate::op::Persistence::Permanent) {
             return Err(fails("22023", format!("cannot add relation \"{}\" to publication", rel.name)));
         }
         let mut out = vec![rel.id];

@@ -322,7 +322,9 @@ impl Catalog {
             SetSchema { .. } if rel.schema == super::resolve::TEMP => {
                 Err(fails("0A000", "cannot move objects into or out of temporary schemas"))
             }
-            AddColumn { column: c, .. } if c.identity.is_some() && !self.children_of(rel.id).is_empty() => {
+            AddColumn { column: c, .. }
+                if c.identity.is_some() && column(c.name.as_str()).is_none() && !self.children_of(rel.id).is_empty() =>
+            {
                 let handed_down = self.at_least(17) && rel.kind == RelKind::PartitionedTable;
                 if handed_down {
                     Ok(())
@@ -598,6 +600,7 @@ fn allowed_kinds(rel: &Relation, action: &AlterAction, pg: u8) -> Res<()> {
             ("ENABLE", &[Table, PartitionedTable])
         }
         AlterAction::ReplicaIdentity { .. } => ("REPLICA IDENTITY", &[Table, PartitionedTable, MaterializedView]),
+        DetachPartition { .. } if pg >= 18 => ("DETACH PARTITION", &[PartitionedTable]),
         DetachPartition { .. } => ("DETACH PARTITION", &[Table, PartitionedTable]),
         _ => return Ok(()),
     };

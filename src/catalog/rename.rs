@@ -74,11 +74,11 @@ impl Catalog {
         if rel.column(&old).is_none() && !rel.assumed {
             return Err(no_column(&old, &rel));
         }
-        if rel.column(&new).is_some() {
-            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", rel.name)).unless(rel.assumed));
-        }
         if rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&old).is_some())) {
             return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));
+        }
+        if rel.column(&new).is_some() {
+            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", rel.name)).unless(rel.assumed));
         }
         if only && !self.children_of(id).is_empty() {
             return Err(fails("42P16", format!("inherited column \"{old}\" must be renamed in child tables too")));

@@ -68,7 +68,9 @@ impl Catalog {
             self.attach_sequence(id, def)?;
         }
         let wanted = constraints_of(t);
-        self.name_not_nulls(id, &t.columns)?;
+        let mut sources = self.relation(id).map(|r| r.parents.clone()).unwrap_or_default();
+        sources.extend(t.likes.iter().filter_map(|l| self.resolve(&l.table)));
+        self.name_not_nulls(id, &t.columns, &sources)?;
         self.inherit_checks(id)?;
         for c in wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. })) {
             self.add_constraint(id, c, false)?;

@@ -125,7 +125,7 @@ impl Binder<'_, '_> {
         }
         let out = self.returning(outer, named, d, &Scope::default())?;
         let ruled = |event: &str| named.rules.iter().any(|r| r.event.eq_ignore_ascii_case(event) && r.mode != TriggerMode::Disable);
-        if conflict.is_some() && (ruled("INSERT") || ruled("UPDATE")) {
+        if conflict.is_some() && ruled("UPDATE") {
             return Err(Fail::new("0A000", named.name.clone()));
         }
         let Some(w) = self.written(named, "INSERT", &set_columns)? else { return Ok(out) };
@@ -366,6 +366,17 @@ impl Binder<'_, '_> {
     fn returning(&mut self, outer: &Scopes<'_>, named: &Relation, d: &Dml, beside: &Scope) -> Bound<Option<Vec<OutColumn>>> {
         if d.returning.is_empty() {
             return Ok(None);
+        }
+        let event = match d.kind {
+            DmlKind::Insert { .. } => "INSERT",
+            DmlKind::Update { .. } => "UPDATE",
+            _ => "DELETE",
+        };
+        if named.kind.is_table()
+            && named.rules.iter().any(|r| r.instead && r.event.eq_ignore_ascii_case(event) && r.mode != TriggerMode::Disable)
+        {
+            // The rule's own statement returns nothing.
+            return Err(Fail::new("0A000", named.name.clone()));
         }
         let mut scope = beside.clone();
         if scope.items.is_empty() {

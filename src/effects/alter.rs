@@ -34,7 +34,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 match &c.kind {
                     ConstraintKind::Check { .. } if !c.not_enforced => tree.iter().for_each(|t| s.scan(*t)),
                     ConstraintKind::ForeignKey(fk) => {
-                        lock_named(s, &fk.table, L::ShareRowExclusive);
+                        if let Some(other) = s.find(&fk.table).map(|r| r.id) {
+                            s.with_partitions(other).into_iter().for_each(|t| s.lock(t, L::ShareRowExclusive));
+                        }
                         if value && let Some(r) = s.find(&fk.table) {
                             let r = r.id;
                             tree.iter().for_each(|t| s.join(*t, r));
@@ -532,6 +534,12 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
 /// The indexes of a partition become parts of the parent's indexes.
 pub fn parent_indexes(s: &mut Seen<'_>, parent: Id) {
     s.lock_indexes(parent, LockMode::ShareUpdateExclusive);
+    // What a partition takes is decided by the bounds of all the tables above it.
+    let mut above = s.get(parent).map(|r| r.parents.clone()).unwrap_or_default();
+    while let Some(id) = above.pop() {
+        s.lock(id, LockMode::AccessShare);
+        above.extend(s.get(id).map(|r| r.parents.clone()).unwrap_or_default());
+    }
 }
 
 fn is_session(role: &str) -> bool {

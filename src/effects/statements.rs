@@ -204,6 +204,16 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             }
             for o in objects {
                 match (o.kind, &o.on) {
+                    (ObjectKind::Statistics, _) => {
+                        let found = s.before.objects.values().find(|x| {
+                            x.kind == ObjectKind::Statistics
+                                && x.name == o.name.as_str()
+                                && o.name.schema_str().is_none_or(|schema| schema == x.schema)
+                        });
+                        for id in found.map(|x| x.relations.clone()).unwrap_or_default() {
+                            s.lock(id, L::ShareUpdateExclusive);
+                        }
+                    }
                     (ObjectKind::Trigger | ObjectKind::Policy | ObjectKind::Rule, Some(table)) => lock_named(s, table, L::AccessExclusive),
                     // The table of an index waits with it.
                     (ObjectKind::Index, _) => {
