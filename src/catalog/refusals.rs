@@ -21,7 +21,8 @@ impl Catalog {
                 self.refuse_unidentified(d)?;
                 self.refuse_unpopulated(d.reads())
             }
-            OpKind::Query(q) => self.refuse_unpopulated(q.relations()),
+            // That rows of a materialized view cannot be locked is said first, elsewhere.
+            OpKind::Query(q) if q.locking.is_none() => self.refuse_unpopulated(q.relations()),
             OpKind::CreateTableAs(t) if t.with_data => self.refuse_unpopulated(t.query.relations()),
             OpKind::CreateView(v) if v.materialized && v.with_data => self.refuse_unpopulated(v.query.relations()),
             OpKind::LockTable { tables, .. } => {
@@ -89,9 +90,10 @@ impl Catalog {
             DmlKind::Delete => "delete",
             _ => return Ok(()),
         };
+        // Of a partitioned table only the partitions count that a condition leaves.
         let Some(rel) = self.known(&d.table) else { return Ok(()) };
         match self
-            .with_descendants(rel.id, d.only)
+            .with_descendants(rel.id, d.only || rel.kind == RelKind::PartitionedTable && d.filter.is_some())
             .into_iter()
             .filter_map(|id| self.relation(id))
             .find(|r| self.cannot_be_told_apart(r, event))

@@ -189,6 +189,8 @@ impl<'a> Seen<'a> {
                 .filter(|id| !after.relations.contains_key(id))
                 .filter(keep)
                 .filter_map(|id| before.relation(*id).map(Relation::rel_name))
+                // One that the same statement makes anew under its name is there afterwards.
+                .filter(|n| after.relation_named(&n.schema, &n.name).is_none())
                 .collect(),
             in_transaction: self.in_transaction,
             fails: self.fails.as_ref().map(|(s, _)| s.to_string()),

@@ -13,6 +13,8 @@ mod other;
 mod pick;
 mod release;
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 
 use crate::catalog::{Catalog, RelKind};
@@ -55,6 +57,7 @@ fn random_statements_do_what_is_predicted_live() {
         tally.shapes,
         tally.broken.len()
     );
+    tally.known.iter().for_each(|(what, n)| println!("  known, {n} times: {what}"));
     tally.differences.append(&mut tally.broken);
     assert!(tally.differences.is_empty(), "{} differ:\n{}", tally.differences.len(), tally.differences.join("\n"));
 }
@@ -65,6 +68,7 @@ struct Tally {
     refused: usize,
     /// Refused because of what the rows hold, which nobody predicts.
     rows: usize,
+    known: BTreeMap<&'static str, usize>,
     differences: Vec<String>,
     /// Statements of the release before, each run fresh and prepared.
     shapes: usize,
@@ -226,6 +230,7 @@ impl Database {
             Verdict::Same if seen.error.is_some() => tally.refused += 1,
             Verdict::Same => {}
             Verdict::Rows => tally.rows += 1,
+            Verdict::Known(what) => *tally.known.entry(what).or_default() += 1,
             Verdict::Differ(words) => tally.differences.push(self.report(sql, words, &seen)),
         }
         self.log.push(format!("{sql};{}", if seen.error.is_some() { " -- refused" } else { "" }));
