@@ -79,6 +79,16 @@ fn sent(pg: PgVersion, tx: &Tracker) -> Sent {
     Sent { pg, in_transaction: tx.in_transaction() }
 }
 
+/// A statement about rows may be one that this schema does not take.
+fn refuse(statement: &Statement, here: &Catalog, effects: &mut Effects) {
+    let sent = statement.ops.iter().filter(|o| !o.nested && !o.conditional);
+    if let Some((state, because)) = sent.filter_map(|o| crate::compat::refused(o, here)).next() {
+        let about = because.map(|b| format!(": {b}")).unwrap_or_default();
+        let error = format!("{} is refused{about}", statement.command);
+        *effects = Effects { in_transaction: effects.in_transaction, fails: Some(state.into()), error: Some(error), ..Effects::default() };
+    }
+}
+
 /// Something that the statement names does not exist.
 fn names_the_unknown(e: &ApplyError) -> bool {
     matches!(e.sqlstate, "42P01" | "42703" | "42704" | "42883" | "3F000")
@@ -101,6 +111,9 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         let here = catalog.clone();
         let mut effects = crate::effects::predict(&statement, &here, sent);
         let errors = catalog.apply_statement(&statement);
+        if effects.fails.is_none() && errors.is_empty() {
+            refuse(&statement, &here, &mut effects);
+        }
         for (i, e) in &errors {
             if e.certain && !is_open(e) && effects.fails.is_none() && !statement.ops[*i].conditional {
                 effects = Effects { in_transaction: effects.in_transaction, ..Effects::default() };
@@ -219,6 +232,9 @@ struct Tracker {
 
 impl Tracker {
     fn new(execution: &Execution, statements: &[Statement], catalog: &mut Catalog) -> Self {
+        for (name, value) in &execution.settings {
+            catalog.set_in_session(name, value);
+        }
         if !execution.joins {
             catalog.now.transaction += 1;
         }

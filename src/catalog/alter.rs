@@ -51,6 +51,7 @@ impl Catalog {
         };
         let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
         self.check_kind(target, action, &rel)?;
+        self.refuse_alter(&rel, target, action)?;
         self.alter_relation(id, &rel, target, action)
     }
 
@@ -61,7 +62,8 @@ impl Catalog {
 
     fn check_kind(&self, target: &AlterTarget, action: &AlterAction, rel: &Relation) -> Res<()> {
         use RelKind::*;
-        if rel.assumed {
+        // A column can be renamed by the name of any kind of relation.
+        if rel.assumed || matches!(action, AlterAction::RenameColumn { .. }) {
             return Ok(());
         }
         let word = match target.kind {
@@ -151,7 +153,15 @@ impl Catalog {
                     self.drop_all(vec![Obj::Relation(s)], true)?;
                 }
             }
-            SetStatistics { column, value } => self.edit_column(id, column, |c| c.statistics = Some(value.clone())),
+            SetStatistics { column, value } => {
+                let by_number = rel.index.is_some() && column.parse::<u16>().is_ok();
+                if !by_number && !rel.assumed && rel.column(&clip(column)).is_none() {
+                    return Err(super::columns::no_column(&clip(column), rel));
+                }
+                for t in self.with_descendants(id, target.only) {
+                    self.edit_column(t, column, |c| c.statistics = Some(value.clone()));
+                }
+            }
             SetStorage { column, storage } => {
                 let column = self.need_column(id, column)?;
                 self.edit_column(id, &column, |c| c.storage = Some(storage.clone()));

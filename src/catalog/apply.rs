@@ -118,6 +118,7 @@ impl Catalog {
         if let Some(e) = self.unsafe_enum_use(op) {
             return Err(e);
         }
+        self.refuse(op)?;
         match &op.kind {
             OpKind::CreateTable(t) => self.create_table(t),
             OpKind::CreateTableAs(t) => self.create_table_as(t),

@@ -90,6 +90,29 @@ pub(super) fn assignable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
     })
 }
 
+/// `CAST (… AS to)`: what assignment takes, what goes through text, and the few casts that must be asked for.
+pub(super) fn castable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) -> Option<bool> {
+    if assignable(catalog, from, to)? {
+        return Some(true);
+    }
+    let (from, to) = (base(catalog, from), base(catalog, to));
+    let text = |t: &ColumnType| !t.is_array() && t.id.is_none() && family(&t.name) == Some(Family::Text);
+    if text(&from) || text(&to) {
+        return Some(true);
+    }
+    if from.is_array() || to.is_array() || from.id.is_some() || to.id.is_some() {
+        return Some(false);
+    }
+    let integer = |n: &str| matches!(n, "integer" | "bigint");
+    Some(match (from.name.as_str(), to.name.as_str()) {
+        ("integer", "boolean") | ("boolean", "integer") => true,
+        (a, "bit") | ("bit", a) if integer(a) => true,
+        ("jsonb", "boolean" | "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision") => true,
+        ("bytea", a) | (a, "bytea") if integer(a) || a == "smallint" => catalog.pg.0 >= 18,
+        _ => false,
+    })
+}
+
 /// A domain stands for its base type.
 fn base(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
     match ty.id.and_then(|id| catalog.types.get(&id)).map(|t| &t.kind) {
@@ -107,38 +130,92 @@ pub(super) fn default_casts(catalog: &Catalog, column: &ColumnType, default: &Ex
     assignable(catalog, column, to)
 }
 
-/// `=` between the types exists, as a foreign key needs it.
-pub(super) fn comparable(a: &ColumnType, b: &ColumnType) -> Option<bool> {
-    if a.name == b.name && a.is_array() == b.is_array() {
+/// A foreign key from a column of type `from` to one of type `to` can be implemented: the key's operator family compares the two, or
+/// `from` becomes `to` by an implicit cast.
+pub(super) fn comparable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) -> Option<bool> {
+    let (from, to) = (base(catalog, from), base(catalog, to));
+    if from.name == to.name && from.is_array() == to.is_array() {
         return Some(true);
     }
-    if a.is_array() || b.is_array() || a.id.is_some() || b.id.is_some() {
+    if from.id.is_some() || to.id.is_some() {
         return None;
     }
-    Some(family(&a.name)? == family(&b.name)?)
+    let (a, b) = (family(&from.name)?, family(&to.name)?);
+    if from.is_array() || to.is_array() {
+        return Some(false);
+    }
+    /// Types that one operator family of btree covers.
+    fn together(name: &str) -> &str {
+        match name {
+            "smallint" | "integer" | "bigint" => "integer",
+            "real" | "double precision" => "float",
+            "character varying" | "name" => "text",
+            "bpchar" => "character",
+            "date" | "timestamp with time zone" | "timestamp without time zone" => "datetime",
+            "cidr" => "inet",
+            other => other,
+        }
+    }
+    let (x, y) = (together(&from.name), together(&to.name));
+    let implicit = match (x, y) {
+        ("integer", "numeric" | "float") | ("numeric", "float") => true,
+        ("time without time zone", "time with time zone" | "interval") => true,
+        ("bit", "bit varying") | ("bit varying", "bit") => true,
+        _ => a == Family::Text && b == Family::Text,
+    };
+    if matches!(a, Family::Range | Family::Geometric | Family::Search) && a == b {
+        return None;
+    }
+    Some(x == y || implicit)
 }
 
 /// The type has a default operator class for the access method.
-pub(super) fn indexable(ty: &ColumnType, method: &str) -> Option<bool> {
-    if ty.id.is_some() || ty.is_unknown() {
+pub(super) fn indexable(catalog: &Catalog, ty: &ColumnType, method: &str) -> Option<bool> {
+    let ty = &base(catalog, ty);
+    if let Some(t) = ty.id.and_then(|id| catalog.types.get(&id))
+        && !ty.is_array()
+    {
+        return match (&t.kind, method) {
+            (TypeKind::Enum { .. } | TypeKind::Composite { .. }, "btree" | "hash") => Some(true),
+            (TypeKind::Enum { .. } | TypeKind::Composite { .. }, "gin" | "gist" | "brin") => Some(false),
+            (TypeKind::Range, "btree" | "hash" | "gist" | "brin") => Some(true),
+            (TypeKind::Range, "gin") => Some(false),
+            _ => None,
+        };
+    }
+    if ty.is_unknown() {
         return None;
+    }
+    if ty.is_array() {
+        return match method {
+            "btree" | "hash" | "gin" => Some(true),
+            "gist" | "brin" => Some(false),
+            _ => None,
+        };
     }
     let f = family(&ty.name);
     match method {
-        "btree" | "hash" if ty.is_array() => Some(true).filter(|_| method == "btree"),
         "btree" => match (f?, ty.name.as_str()) {
             (_, "json") | (Family::Xml | Family::Geometric, _) => Some(false),
             _ => Some(true),
         },
-        "gin" if ty.is_array() => Some(true),
+        "hash" => match (f?, ty.name.as_str()) {
+            (_, "json") | (Family::Xml | Family::Geometric | Family::Bits | Family::Search, _) => Some(false),
+            _ => Some(true),
+        },
         "gin" => match ty.name.as_str() {
             "jsonb" | "tsvector" => Some(true),
             _ => f.map(|_| false),
         },
-        "gist" if !ty.is_array() => match f? {
+        "gist" => match f? {
             Family::Range | Family::Search => Some(true),
-            Family::Geometric | Family::Net => None,
+            Family::Geometric => None,
             _ => Some(false),
+        },
+        "brin" => match f? {
+            Family::Boolean | Family::Json | Family::Xml | Family::Search => Some(false),
+            Family::Geometric => None,
+            _ => Some(true),
         },
         _ => None,
     }

@@ -53,8 +53,9 @@ impl Catalog {
             self.mark_not_null(id, &column_name, name, true, false)?;
         }
         let rank = |c: &&crate::op::TableConstraint| match c.kind {
-            ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. } => 0,
-            ConstraintKind::ForeignKey(_) => 2,
+            ConstraintKind::NotNull { .. } => 0,
+            // Keys come before checks.
+            ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => 2,
             _ => 1,
         };
         let by_rank = |n: u8| def.constraints.iter().filter(move |c| rank(c) == n).cloned().collect::<Vec<_>>();
@@ -201,11 +202,14 @@ impl Catalog {
         if is_serial_name(ty) {
             return Err(fails("42704", format!("type \"{}\" does not exist", ty.name)));
         }
-        let new = self.need_type(ty)?;
         let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
         let Some(c) = rel.column(&name).cloned() else { return Ok(()) };
         if self.is_inherited(&rel, &c) {
             return Err(fails("42P16", format!("cannot alter inherited column \"{name}\"")));
+        }
+        let new = self.need_type(ty)?;
+        if c.identity.is_some() && !is_integer(&new) {
+            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
         }
         if let Some(by) = &rel.partition_by {
             let mut key = false;
@@ -218,13 +222,13 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
-        self.nothing_holds_the_type(id, &rel, &name)?;
         match using {
             Some(u) => {
                 if has_subquery(u) {
                     return Err(fails("0A000", "cannot use subquery in transform expression"));
                 }
                 self.columns_in(u, &rel)?;
+                self.refuse_cast(u, &rel, &new, &name)?;
             }
             None if super::casts::assignable(self, &c.ty, &new) == Some(false) => {
                 return Err(fails("42804", format!("column \"{name}\" cannot be cast automatically to type {new}")));
@@ -237,9 +241,12 @@ impl Catalog {
         {
             return Err(fails("42804", format!("default for column \"{name}\" cannot be cast automatically to type {new}")));
         }
-        if c.identity.is_some() && !is_integer(&new) {
-            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
+        for t in self.with_descendants(id, false) {
+            if let Some(r) = self.relation(t) {
+                self.nothing_holds_the_type(t, r, &name)?;
+            }
         }
+        self.keys_stay_comparable(&rel, &name, &new)?;
         for id in self.with_descendants(id, false) {
             self.edit_column(id, &name, |c| {
                 c.ty = new.clone();
@@ -247,6 +254,25 @@ impl Catalog {
             });
         }
         self.retype_identity_sequence(id, &name, &new);
+        Ok(())
+    }
+
+    /// Foreign keys on the column are made again.
+    fn keys_stay_comparable(&self, rel: &Relation, column: &str, new: &ColumnType) -> Res<()> {
+        let no = |name: &str| Err(fails("42804", format!("foreign key constraint \"{name}\" cannot be implemented")));
+        let ty = |r: &Relation, n: &str| if r.id == rel.id && n == column { Some(new.clone()) } else { r.column(n).map(|c| c.ty.clone()) };
+        let own = rel.constraints.iter().map(|c| (rel, c)).chain(self.foreign_keys_to(rel.id));
+        for (from, c) in own {
+            let ConKind::ForeignKey { columns, table, ref_columns, .. } = &c.kind else { continue };
+            let Some(to) = self.relation(*table) else { continue };
+            for (a, b) in columns.iter().zip(ref_columns) {
+                let (Some(x), Some(y)) = (ty(from, a), ty(to, b)) else { continue };
+                let concerned = from.id == rel.id && a == column || to.id == rel.id && b == column;
+                if concerned && super::casts::comparable(self, &x, &y) == Some(false) {
+                    return no(&c.name);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -27,8 +27,27 @@ impl Catalog {
             }
             _ => return Err(super::alter::wrong_kind(&rel, "ADD CONSTRAINT")),
         }
+        // A key takes its name from its index, which is looked at later and first among relations.
+        let of_column = match &c.kind {
+            ConstraintKind::NotNull { column } => {
+                let name = clip(column.as_str());
+                rel.constraints.iter().find(|o| matches!(&o.kind, ConKind::NotNull { column } if *column == name))
+            }
+            _ => None,
+        };
+        if let Some(old) = of_column.filter(|_| self.at_least(18)) {
+            let other_name = c.name.as_ref().is_some_and(|n| clip(n.as_str()) != old.name);
+            if other_name || !c.not_valid && !old.validated {
+                let message = format!("cannot create not-null constraint on a column of table \"{}\" that has \"{}\"", rel.name, old.name);
+                return Err(fails("55000", message));
+            }
+        }
+        let by_index = matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. });
         if let Some(name) = &c.name
-            && rel.constraint(&clip(name.as_str())).is_some_and(|o| !(o.inherited && matches!(c.kind, ConstraintKind::Check { .. })))
+            && let Some(old) = rel.constraint(&clip(name.as_str()))
+            && of_column.is_none()
+            && !(by_index && self.name_taken(&rel.schema, &old.name))
+            && !(old.inherited && same_check(old, c))
         {
             return Err(fails("42710", format!("constraint \"{}\" for relation \"{}\" already exists", clip(name.as_str()), rel.name)));
         }
@@ -72,6 +91,9 @@ impl Catalog {
                 self.choose_constraint_name(&rel.schema, &rel.name, column, "check", &[])
             }
         };
+        if c.no_inherit && rel.kind == RelKind::PartitionedTable {
+            return Err(fails("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", rel.name)));
+        }
         let children = self.children_of(rel.id);
         if only && !children.is_empty() && !c.no_inherit {
             return Err(fails("42P16", "constraint must be added to child tables too"));
@@ -95,6 +117,13 @@ impl Catalog {
 
     /// Gives a child its parent's check, or joins it with the one of the same name.
     pub(super) fn hand_down(&mut self, child: Id, c: &Constraint) -> Res<()> {
+        if let Some(r) = self.relation(child)
+            && let Some(old) = r.constraint(&c.name)
+            && let (ConKind::Check { expr: a, .. }, ConKind::Check { expr: b, .. }) = (&old.kind, &c.kind)
+            && super::indexes::normal(&a.text) != super::indexes::normal(&b.text)
+        {
+            return Err(fails("42710", format!("constraint \"{}\" for relation \"{}\" already exists", c.name, r.name)));
+        }
         self.edit(child, |r| match r.constraints.iter_mut().find(|o| o.name == c.name) {
             Some(_) => {}
             None => r.constraints.push(Constraint { inherited: true, ..c.clone() }),
@@ -174,7 +203,7 @@ impl Catalog {
     }
 
     /// Names the NOT NULLs of new columns, where they are objects.
-    pub(super) fn name_not_nulls(&mut self, id: Id, defs: &[ColumnDef]) -> Res<()> {
+    pub(super) fn name_not_nulls(&mut self, id: Id, defs: &[ColumnDef], sources: &[Id]) -> Res<()> {
         if !self.at_least(18) {
             return Ok(());
         }
@@ -183,7 +212,13 @@ impl Catalog {
         for column in columns {
             let def = defs.iter().find(|d| clip(d.name.as_str()) == column);
             let name = def.and_then(|d| d.not_null_name.as_ref()).map(|n| clip(n.as_str()));
-            self.mark_not_null(id, &column, name, true, true)?;
+            // A column that comes from elsewhere brings the name along, unless it is taken here.
+            let declared = def.is_some_and(|d| d.nullable == Some(false));
+            let brought = sources.iter().filter(|_| !declared).filter_map(|s| self.relation(*s)).find_map(|r| {
+                r.constraints.iter().find(|c| matches!(&c.kind, ConKind::NotNull { column: n } if *n == column)).map(|c| c.name.clone())
+            });
+            let brought = brought.filter(|n| self.relation(id).is_some_and(|r| r.constraint(n).is_none()));
+            self.mark_not_null(id, &column, name.or(brought), true, true)?;
         }
         Ok(())
     }
@@ -255,7 +290,23 @@ impl Catalog {
             });
             columns.push(k);
         }
-        if let (Some(by), false) = (&rel.partition_by, new.exclusion) {
+        if new.exclusion && rel.partition_by.is_some() && !self.at_least(17) {
+            return Err(fails("0A000", "exclusion constraints are not supported on partitioned tables"));
+        }
+        for n in &columns {
+            // The operator class of a column is looked for before the partition key is.
+            if let Some(c) = rel.column(n)
+                && rel.partition_by.is_some()
+                && super::casts::indexable(self, &c.ty, "btree") == Some(false)
+            {
+                let message = format!("data type {} has no default operator class for access method \"btree\"", c.ty);
+                return Err(fails("42704", message).unless(self.unknown_extension()));
+            }
+        }
+        if new.exclusion {
+            columns = new.elements.iter().filter_map(|e| super::names::simple_column(&e.expr)).map(clip).collect();
+        }
+        if let Some(by) = &rel.partition_by {
             for key in &by.keys {
                 let what = if primary { "PRIMARY KEY" } else { "UNIQUE" };
                 match super::names::simple_column(key) {
@@ -384,7 +435,7 @@ impl Catalog {
             if a.generated.as_ref().is_some_and(|g| !g.stored) {
                 return Err(fails("0A000", "foreign key constraints on virtual generated columns are not supported"));
             }
-            if super::casts::comparable(&a.ty, &b.ty) == Some(false) {
+            if super::casts::comparable(self, &a.ty, &b.ty) == Some(false) {
                 return Err(fails("42804", format!("foreign key constraint \"{name}\" cannot be implemented")));
             }
             let set = |a: FkAction| matches!(a, FkAction::SetNull | FkAction::SetDefault);
@@ -443,6 +494,9 @@ impl Catalog {
     /// The referenced columns, which a unique key must cover.
     fn referenced_key(&mut self, to: &Relation, fk: &ForeignKey) -> Res<Vec<String>> {
         if fk.ref_columns.is_empty() {
+            if to.primary_key().is_some_and(|pk| pk.deferrable) {
+                return Err(fails("55000", format!("cannot use a deferrable primary key for referenced table \"{}\"", to.name)));
+            }
             return match to.primary_key() {
                 Some(pk) => Ok(pk.kind.columns().to_vec()),
                 None if to.assumed => Ok(Vec::new()),
@@ -462,7 +516,22 @@ impl Catalog {
         if to.assumed || fk.period || self.unique_key(to.id, &columns).is_some() {
             return Ok(columns);
         }
+        if let Some(what) = self.deferrable_key(to.id, &columns) {
+            return Err(fails("55000", format!("cannot use a deferrable {what} for referenced table \"{}\"", to.name)));
+        }
         Err(fails("42830", format!("there is no unique constraint matching given keys for referenced table \"{}\"", to.name)))
+    }
+
+    /// The key on exactly these columns is one that is checked at the end of the transaction.
+    fn deferrable_key(&self, table: Id, columns: &[String]) -> Option<&'static str> {
+        self.relation(table)?.constraints.iter().find_map(|c| match &c.kind {
+            ConKind::Unique { columns: k, .. } | ConKind::PrimaryKey { columns: k, .. }
+                if c.deferrable && k.len() == columns.len() && k.iter().all(|n| columns.contains(n)) =>
+            {
+                Some(if matches!(c.kind, ConKind::PrimaryKey { .. }) { "primary key" } else { "unique constraint" })
+            }
+            _ => None,
+        })
     }
 
     /// The unique index (not partial, not deferrable) on exactly these columns, the primary key first.
@@ -483,6 +552,16 @@ impl Catalog {
             .collect();
         found.sort_by_key(|r| !r.index.as_ref().is_some_and(|i| i.primary));
         found.first().map(|r| r.id)
+    }
+}
+
+/// The new CHECK says what the old one says.
+fn same_check(old: &Constraint, new: &TableConstraint) -> bool {
+    match (&old.kind, &new.kind) {
+        (ConKind::Check { expr: a, .. }, ConstraintKind::Check { expr: b }) => {
+            super::indexes::normal(&a.text) == super::indexes::normal(&b.text)
+        }
+        _ => false,
     }
 }
 

@@ -85,6 +85,10 @@ impl Catalog {
             }
             Type | Domain => {
                 let Some(id) = self.type_id(&o.name) else { return if self.complete { Err(missing()) } else { Ok(None) } };
+                if let Some(extension) = self.extension_of(id) {
+                    let message = format!("cannot drop type {} because extension {extension} requires it", o.name);
+                    return Err(fails("2BP01", message));
+                }
                 match self.types.get(&id).map(|t| &t.kind) {
                     Some(TypeKind::Domain { .. }) | None if o.kind == Type && self.relations.contains_key(&id) => match self.relation(id) {
                         Some(r) if r.kind == RelKind::Composite => Obj::Relation(id),
@@ -118,6 +122,10 @@ impl Catalog {
                     return if rel.assumed { Ok(None) } else { Err(missing()) };
                 }
                 match o.kind {
+                    Trigger if rel.triggers.iter().any(|t| t.name == name && t.inherited) => {
+                        let message = format!("cannot drop trigger {name} on table {} because the table above requires it", rel.name);
+                        return Err(fails("2BP01", message));
+                    }
                     Trigger => Obj::Trigger(id, name),
                     Policy => Obj::Policy(id, name),
                     _ => Obj::Constraint(id, name),
@@ -317,9 +325,22 @@ impl Catalog {
             }),
             Obj::Constraint(id, name) => self.edit(*id, |r| r.constraints.retain(|c| c.name != *name)),
             Obj::Trigger(id, name) => {
+                let gone = self.relation(*id).and_then(|r| r.triggers.iter().find(|t| t.name == *name).cloned());
                 self.edit(*id, |r| r.triggers.retain(|t| t.name != *name));
+                // A copy on a partition may have another name by now.
+                let copy = |t: &super::Trigger| {
+                    t.inherited
+                        && gone.as_ref().is_some_and(|g| {
+                            t.name == g.name
+                                || t.origin <= g.origin && (&t.function, &t.timing, &t.events) == (&g.function, &g.timing, &g.events)
+                        })
+                };
                 for child in self.descendants_of(*id) {
-                    self.edit(child, |r| r.triggers.retain(|t| t.name != *name || !t.inherited));
+                    let there = self.relation(child).map(|r| r.triggers.as_slice()).unwrap_or_default();
+                    let name = there.iter().find(|t| t.inherited && t.name == *name).or_else(|| there.iter().find(|t| copy(t)));
+                    if let Some(name) = name.map(|t| t.name.clone()) {
+                        self.edit(child, |r| r.triggers.retain(|t| t.name != name));
+                    }
                 }
             }
             Obj::Policy(id, name) => self.edit(*id, |r| r.policies.retain(|p| p.name != *name)),

@@ -118,6 +118,11 @@ impl Catalog {
         types_of(name).iter().filter_map(|t| self.type_names.get(&(e.schema.clone(), (*t).to_string())).copied()).collect()
     }
 
+    /// The extension that the type belongs to.
+    pub(super) fn extension_of(&self, ty: Id) -> Option<String> {
+        self.objects_of(ObjectKind::Extension).find(|o| self.extension_types(&o.name).contains(&ty)).map(|o| o.name.clone())
+    }
+
     pub(super) fn drop_extension(&mut self, name: &str) -> bool {
         let name = clip(name);
         let types = self.extension_types(&name);

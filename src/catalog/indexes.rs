@@ -62,6 +62,8 @@ impl Catalog {
             tablespace: i.tablespace.clone(),
             ..NewIndex::default()
         };
+        let id = self.build_index(table, new)?;
+        // Columns and their types are looked at first.
         if i.unique
             && let Some(by) = &rel.partition_by
         {
@@ -71,7 +73,6 @@ impl Catalog {
                 }
             }
         }
-        let id = self.build_index(table, new)?;
         Ok(Applied::created(id))
     }
 
@@ -97,12 +98,15 @@ impl Catalog {
                     let Some(column) = rel.column(&c) else {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
-                    if e.opclass.is_none() && !new.exclusion && super::casts::indexable(&column.ty, &method) == Some(false) {
-                        let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
-                        let e =
-                            fails("42704", format!("data type {} has no default operator class for access method \"{method}\"", column.ty));
-                        return Err(e.unless(doubt));
+                    if column.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
+                        let what = match (new.primary, new.constraint) {
+                            (true, _) => "primary keys",
+                            (_, true) => "unique constraints",
+                            _ => "indexes",
+                        };
+                        return Err(fails("0A000", format!("{what} on virtual generated columns are not supported")));
                     }
+                    self.refuse_key(e, &column.ty, &method)?;
                     depends.push(c.clone());
                     columns.push(Some(c));
                 }
@@ -112,6 +116,7 @@ impl Catalog {
                     if self.planned_volatility(&e.expr).is_some_and(|v| v > Volatility::Immutable) {
                         return Err(fails("42P17", "functions in index expression must be marked IMMUTABLE"));
                     }
+                    self.refuse_key(e, &self.type_of(&e.expr, Some(table)), &method)?;
                     columns.push(None);
                 }
             }
@@ -126,7 +131,12 @@ impl Catalog {
             include.push(n);
         }
         if let Some(f) = &new.filter {
-            depends.extend(self.columns_in(f, &rel)?);
+            let columns = self.columns_in(f, &rel)?;
+            let virtual_column = |n: &String| rel.column(n).is_some_and(|c| c.generated.as_ref().is_some_and(|g| !g.stored));
+            if self.at_least(18) && columns.iter().any(virtual_column) {
+                return Err(fails("0A000", "indexes on virtual generated columns are not supported"));
+            }
+            depends.extend(columns);
             uses.extend(self.uses_of(f));
             if self.planned_volatility(f).is_some_and(|v| v > Volatility::Immutable) {
                 return Err(fails("42P17", "functions in index predicate must be marked IMMUTABLE"));
@@ -282,7 +292,11 @@ impl Catalog {
             let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", c.name, p.name);
             return Err(fails("55000", message));
         }
-        if !self.relation(ci.table).is_some_and(|t| t.parents.contains(&pi.table)) || !same_definition(pi, ci) {
+        if !self.relation(ci.table).is_some_and(|t| t.is_partition() && t.parents.contains(&pi.table)) {
+            let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", c.name, p.name);
+            return Err(fails("55000", message));
+        }
+        if !same_definition(pi, ci) {
             let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", c.name, p.name);
             return Err(fails("42P17", message));
         }
@@ -357,8 +371,11 @@ impl Catalog {
         match found {
             None if rel.assumed => Ok(()),
             None => Err(fails("42704", format!("index \"{name}\" for table \"{}\" does not exist", rel.name))),
-            some => {
-                self.edit(id, |r| r.clustered_on = some);
+            Some(index) => {
+                if let Some(index) = self.relation(index) {
+                    self.clusterable(index)?;
+                }
+                self.edit(id, |r| r.clustered_on = Some(index));
                 Ok(())
             }
         }

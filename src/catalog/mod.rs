@@ -26,6 +26,7 @@ mod objects;
 mod partitions;
 mod publications;
 mod query;
+mod refusals;
 mod rename;
 mod render;
 mod resolve;

@@ -140,7 +140,7 @@ impl Catalog {
             origin: self.now,
         };
         if o.kind == ObjectKind::Publication {
-            self.follow_publication(&mut object, detail);
+            self.follow_publication(&mut object, detail)?;
         }
         self.objects.insert(key, Arc::new(object));
         Ok(Applied::default())
@@ -151,7 +151,7 @@ impl Catalog {
         if let Some(old) = self.objects.get(&key).cloned() {
             let mut new = Object::clone(&old);
             if o.kind == ObjectKind::Publication {
-                self.follow_publication(&mut new, detail);
+                self.follow_publication(&mut new, detail)?;
             }
             if !detail.is_empty() {
                 new.detail = if new.detail.is_empty() { detail.to_string() } else { format!("{}; {detail}", new.detail) };

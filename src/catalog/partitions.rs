@@ -45,6 +45,10 @@ impl Catalog {
                 }
             }
             self.check_child_columns(&p, &c)?;
+            if let Some(column) = c.columns.iter().find(|c| c.identity.is_some() && self.at_least(17)) {
+                let message = format!("table \"{}\" being attached contains an identity column \"{}\"", c.name, column.name);
+                return Err(fails("55000", message));
+            }
         }
         let bound = bound.clone();
         self.edit(id, |r| {
@@ -99,6 +103,9 @@ impl Catalog {
         if parent == child || self.descendants_of(child).contains(&parent) {
             return Err(fails("42P07", "circular inheritance not allowed"));
         }
+        if p.is_partition() {
+            return Err(fails("42809", "cannot inherit from a partition"));
+        }
         if p.kind == RelKind::PartitionedTable {
             return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
         }
@@ -130,9 +137,7 @@ impl Catalog {
                 return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
             }
             if pc.not_null && !cc.not_null {
-                return Err(
-                    fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)).unless(self.at_least(17))
-                );
+                return Err(fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)));
             }
         }
         for pcon in p.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. }) && !c.no_inherit) {

@@ -62,17 +62,23 @@ impl Catalog {
     pub(super) fn rename_column(&mut self, id: Id, from: &Name, to: &Name, only: bool) -> Res<()> {
         let (old, new) = (clip(from.as_str()), clip(to.as_str()));
         let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
-        if rel.kind.is_index() {
+        if rel.kind == RelKind::Sequence {
+            return Err(fails("42809", format!("cannot rename columns of relation \"{}\"", rel.name)).unless(rel.assumed));
+        }
+        if let Some(i) = &rel.index {
+            if !i.columns.iter().flatten().chain(&i.include).any(|c| *c == old) && i.columns.iter().all(Option::is_some) {
+                return Err(no_column(&old, &rel));
+            }
             return Err(fails("42809", format!("cannot rename columns of index \"{}\"", rel.name)).maybe());
         }
         if rel.column(&old).is_none() && !rel.assumed {
             return Err(no_column(&old, &rel));
         }
-        if rel.column(&new).is_some() {
-            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", rel.name)).unless(rel.assumed));
-        }
         if rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&old).is_some())) {
             return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));
+        }
+        if rel.column(&new).is_some() {
+            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", rel.name)).unless(rel.assumed));
         }
         if only && !self.children_of(id).is_empty() {
             return Err(fails("42P16", format!("inherited column \"{old}\" must be renamed in child tables too")));
@@ -262,6 +268,16 @@ impl Catalog {
                     let what = o.kind.to_string().to_ascii_lowercase();
                     let message = format!("{what} \"{new}\" for relation \"{}\" already exists", rel.name);
                     return Err(fails("42710", message));
+                }
+                if o.kind == Trigger && self.at_least(15) {
+                    if self.relation(id).is_some_and(|r| r.triggers.iter().any(|t| t.name == old && t.inherited)) {
+                        return Err(fails("XX000", format!("cannot rename trigger \"{old}\" on a partition")));
+                    }
+                    for part in self.partitions_of(id) {
+                        self.edit(part, |r| {
+                            r.triggers.iter_mut().filter(|t| t.inherited && t.name == old).for_each(|t| t.name.clone_from(&new));
+                        });
+                    }
                 }
                 self.edit(id, |r| match o.kind {
                     Trigger => r.triggers.iter_mut().filter(|t| t.name == old).for_each(|t| t.name.clone_from(&new)),

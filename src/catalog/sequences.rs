@@ -46,10 +46,11 @@ impl Catalog {
             return Err(fails("42809", format!("\"{}\" is not a sequence", rel.name)));
         }
         if let Some(owner) = &options.owned_by {
-            if rel.sequence.as_ref().is_some_and(|s| s.identity) {
+            let identity = rel.sequence.as_ref().is_some_and(|s| s.identity);
+            self.set_owner_column(id, owner.as_ref())?;
+            if identity {
                 return Err(fails("0A000", "cannot change ownership of identity sequence"));
             }
-            self.set_owner_column(id, owner.as_ref())?;
         }
         self.edit(id, |r| {
             let s = r.sequence.get_or_insert_with(|| Sequence {

@@ -135,6 +135,11 @@ impl Catalog {
         }
     }
 
+    /// A setting that the runner makes when it connects.
+    pub fn set_in_session(&mut self, name: &str, value: &str) {
+        self.set(name, value.to_string(), split_list(value), false);
+    }
+
     pub(super) fn reset_var(&mut self, name: Option<&str>) -> Res<Applied> {
         match name {
             Some(n) => {

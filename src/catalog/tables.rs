@@ -42,7 +42,13 @@ impl Catalog {
             if parent.is_some_and(|p| p.kind != RelKind::PartitionedTable && !p.assumed) {
                 return Err(fails("42809", format!("\"{}\" is not partitioned", name.as_str())));
             }
+            self.refuse_bound(parents[0], bound)?;
             rel.partition_bound = Some(bound.clone());
+        }
+        let permanent = t.persistence != Persistence::Temporary;
+        if let Some(p) = parents.iter().filter_map(|p| self.relation(*p)).find(|p| p.persistence == Persistence::Temporary && permanent) {
+            let what = if t.partition_of.is_some() { "create a permanent relation as partition of" } else { "inherit from" };
+            return Err(fails("42809", format!("cannot {what} temporary relation \"{}\"", p.name)));
         }
         self.inherit_columns(&mut rel, &parents)?;
         rel.parents = parents;
@@ -62,7 +68,9 @@ impl Catalog {
             self.attach_sequence(id, def)?;
         }
         let wanted = constraints_of(t);
-        self.name_not_nulls(id, &t.columns)?;
+        let mut sources = self.relation(id).map(|r| r.parents.clone()).unwrap_or_default();
+        sources.extend(t.likes.iter().filter_map(|l| self.resolve(&l.table)));
+        self.name_not_nulls(id, &t.columns, &sources)?;
         self.inherit_checks(id)?;
         for c in wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. })) {
             self.add_constraint(id, c, false)?;

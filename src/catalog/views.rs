@@ -39,7 +39,17 @@ impl Catalog {
         if let Some(old) = old {
             return self.replace_view(&old, view, columns, v);
         }
-        let persistence = if v.temporary { Persistence::Temporary } else { Persistence::Permanent };
+        // What reads a temporary relation is temporary itself.
+        let over_temporary = view.depends.iter().any(|(id, _)| self.temporary.contains(id));
+        if over_temporary && v.materialized {
+            return Err(fails("0A000", "materialized views must not use temporary tables or views"));
+        }
+        if over_temporary && !v.temporary && v.name.schema.is_some() {
+            return Err(fails("42P16", "cannot create temporary relation in non-temporary schema"));
+        }
+        let temporary = v.temporary || over_temporary;
+        let schema = if temporary { self.creation_schema(&v.name, true)? } else { schema };
+        let persistence = if temporary { Persistence::Temporary } else { Persistence::Permanent };
         let written = QName { schema: Some(super::partitions::made_up(&schema)), name: v.name.name.clone() };
         let Some((schema, name)) = self.new_relation_name(&written, persistence, v.if_not_exists)? else {
             return Ok(Applied::skipped());
@@ -103,6 +113,10 @@ impl Catalog {
             if rel.view.as_ref().is_some_and(|v| !v.populated) {
                 return Err(fails("0A000", "CONCURRENTLY cannot be used when the materialized view is not populated"));
             }
+        }
+        if with_data && let Some(v) = self.relation(id).and_then(|r| r.view.clone()) {
+            let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
+            self.refuse_unpopulated_below(below)?;
         }
         self.edit(id, |r| {
             if let Some(v) = &mut r.view {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{Column, ColumnType, RelKind, Relation};
-use crate::op::{Assignment, ConflictTarget, Dml, DmlKind, Expr, ExprKind, InsertSource, Name, OnConflict, Query, QueryBody};
+use crate::op::{Assignment, ConflictTarget, Dml, DmlKind, Expr, ExprKind, InsertSource, Name, OnConflict, Query, QueryBody, TriggerMode};
 
 use super::arbiters::{self, Arbiter};
 use super::eval::Datum;
@@ -124,6 +124,10 @@ impl Binder<'_, '_> {
             conflict = Some(c);
         }
         let out = self.returning(outer, named, d, &Scope::default())?;
+        let ruled = |event: &str| named.rules.iter().any(|r| r.event.eq_ignore_ascii_case(event) && r.mode != TriggerMode::Disable);
+        if conflict.is_some() && ruled("UPDATE") {
+            return Err(Fail::new("0A000", named.name.clone()));
+        }
         let Some(w) = self.written(named, "INSERT", &set_columns)? else { return Ok(out) };
         // The rewriter refuses values for columns that are always generated.
         for &i in &given {
@@ -365,6 +369,17 @@ impl Binder<'_, '_> {
         if d.returning.is_empty() {
             return Ok(None);
         }
+        let event = match d.kind {
+            DmlKind::Insert { .. } => "INSERT",
+            DmlKind::Update { .. } => "UPDATE",
+            _ => "DELETE",
+        };
+        if named.kind.is_table()
+            && named.rules.iter().any(|r| r.instead && r.event.eq_ignore_ascii_case(event) && r.mode != TriggerMode::Disable)
+        {
+            // The rule's own statement returns nothing.
+            return Err(Fail::new("0A000", named.name.clone()));
+        }
         let mut scope = beside.clone();
         if scope.items.is_empty() {
             scope.push(Item::of_relation(named, d.alias.as_ref(), &[]));
@@ -382,6 +397,10 @@ impl Binder<'_, '_> {
         let mut out = Some(Vec::new());
         for t in &d.returning {
             self.target(&scopes, t, &mut out)?;
+        }
+        if out.as_ref().is_some_and(Vec::is_empty) && !named.assumed {
+            // `RETURNING *` of a table that has no column left.
+            return Err(Fail::bare("42601"));
         }
         Ok(out)
     }

@@ -140,6 +140,7 @@ impl<'a, 's> Binder<'a, 's> {
         // What the application sends was a value of the schema before.
         let cat = self.s.before.unwrap_or(self.s.cat);
         match self.s.samples.get(name) {
+            Some(t) if self.s.typed => Typed::Is(ColumnType { modifiers: Vec::new(), ..types::base(cat, t) }),
             // Numbers and booleans stand bare in a statement, everything else in quotes.
             Some(t) => match types::category(cat, t) {
                 Category::Numeric | Category::Bool => Typed::Is(ColumnType { modifiers: Vec::new(), ..types::base(cat, t) }),

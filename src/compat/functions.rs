@@ -7,7 +7,7 @@ use crate::op::{ObjectKind, Op, OpKind, QName, TypeName};
 
 use super::expr::Binder;
 use super::names::Session;
-use super::outcome::{Bound, Fail, OutColumn};
+use super::outcome::{Bound, Fail, OutColumn, Phase};
 use super::permissions;
 use super::scope::{Item, Scope, ScopeColumn, known};
 use super::types::{self, Category, Reach, Typed};
@@ -252,16 +252,20 @@ fn check_body(b: &mut Binder<'_, '_>, f: &Arc<Function>, returns: &Returns) {
         let outer = b.may.len();
         b.may.extend(out.may);
         b.may[outer..].iter_mut().for_each(|m| m.key = format!("{}: {}", f.name, m.key));
-        if let Some((_, fail)) = out.fail {
-            b.run.push(Fail { state: fail.state, because: fail.because.or_else(|| Some(f.name.clone())) });
-            break;
-        }
+        // The result is compared with what the function returns once the body is analysed, before privileges and rows are looked at.
+        let analysed = !matches!(&out.fail, Some((Phase::Analysis, _)));
         if sql
             && i == last
+            && analysed
             && !out.opaque
             && let Some(fail) = mismatch(&inner, op, out.columns.as_deref(), returns)
         {
             b.run.push(fail);
+            break;
+        }
+        if let Some((_, fail)) = out.fail {
+            b.run.push(Fail { state: fail.state, because: fail.because.or_else(|| Some(f.name.clone())) });
+            break;
         }
     }
     b.entered.pop();

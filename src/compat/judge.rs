@@ -39,21 +39,27 @@ impl<'a> Judge<'a> {
 
     fn session<'s>(&'s self, cat: &'s Catalog, before: Option<&'s Catalog>, samples: &'s BTreeMap<String, ColumnType>) -> Session<'s> {
         let other = if std::ptr::eq(cat, self.before) { self.after } else { self.before };
-        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, other }
+        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, other, typed: false }
     }
 
     /// One statement. What failed before the change as well is not its fault.
     pub fn statement(&self, op: &Op, samples: &BTreeMap<String, ColumnType>) -> Verdict {
         let old = statement::run(&self.session(self.before, Some(self.before), samples), op);
-        if old.fail.is_some() {
-            return Verdict::default();
-        }
         let new = statement::run(&self.session(self.after, Some(self.before), samples), op);
+        if let Some((phase, f)) = &old.fail {
+            // Other rows than those that are thought of may have worked before; they do not where nothing works any more.
+            let of_rows = *phase == Phase::Run && (f.state.starts_with("22") || f.state.starts_with("23"));
+            let again = new.clone();
+            let fresh = new.fail.filter(|(phase, _)| of_rows && *phase == Phase::Analysis).map(|(_, f)| f);
+            let prepared = if of_rows { self.prepared(op, &old, &again, samples) } else { None };
+            let prepared = prepared.filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
+            return Verdict { fresh, prepared, empty: false };
+        }
         let fresh = match &new.fail {
             Some((_, f)) => Some(f.clone()),
             None => new_risk(&old.may, &new.may),
         };
-        let prepared = self.prepared(op, &old, &new).filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
+        let prepared = self.prepared(op, &old, &new, samples).filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
         Verdict { fresh, prepared, empty: new.empty && !old.empty }
     }
 
@@ -70,19 +76,39 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Why the statement is refused on the schema before the change.
+    pub fn refusal(&self, op: &Op) -> Option<Fail> {
+        let out = statement::run(&self.session(self.before, Some(self.before), &BTreeMap::new()), op);
+        out.fail.filter(|_| !out.opaque).map(|(_, f)| f)
+    }
+
     /// What a statement that was prepared before the change meets, where it is not what the fresh one meets.
-    fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome) -> Option<Fail> {
+    fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome, samples: &BTreeMap<String, ColumnType>) -> Option<Fail> {
         if !matches!(op.kind, OpKind::Query(_) | OpKind::Dml(_)) {
             return None;
+        }
+        // Values of a type that is gone can neither be read nor shown; nothing tells the plan.
+        let gone = |t: &ColumnType| t.id.is_some_and(|id| self.before.types.contains_key(&id) && !self.after.types.contains_key(&id));
+        if samples.values().any(gone) {
+            return Some(Fail::bare("XX000"));
         }
         let noticed = old.relations.iter().any(|id| !same(self.before.relations.get(id), self.after.relations.get(id)))
             || old.functions.iter().any(|id| !same(self.before.functions.get(id), self.after.functions.get(id)));
         if noticed {
-            if matches!(&new.fail, Some((Phase::Analysis, _))) {
-                return None;
+            // It is analysed again with the types that its parameters got then.
+            let again = (!samples.is_empty()).then(|| {
+                let session = Session { typed: true, ..self.session(self.after, Some(self.before), samples) };
+                statement::run(&session, op)
+            });
+            let new = again.as_ref().unwrap_or(new);
+            if let Some((Phase::Analysis, f)) = &new.fail {
+                return again.is_some().then(|| f.clone());
             }
             let (Some(was), Some(is)) = (&old.columns, &new.columns) else { return None };
             return outcome::results_differ(was, is).then(|| Fail { state: "0A000", because: first_difference(was, is) });
+        }
+        if old.columns.iter().flatten().filter_map(|c| c.ty.as_ref()).any(gone) {
+            return Some(Fail::bare("XX000"));
         }
         // The plan does not depend on a function's row type: it goes on with the columns that it knew.
         if new.fail.is_some() {

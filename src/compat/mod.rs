@@ -33,6 +33,7 @@ use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 
 use judge::Judge;
+pub use predict::touched_shapes;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 pub use undo::{casts_the_column, type_change as type_change_undo};
 
@@ -206,6 +207,26 @@ pub fn unresolved(query: &KnownQuery, cat: &Catalog, role: Option<&str>, pg: PgV
         OpKind::Query(_) | OpKind::Dml(_) | OpKind::Copy { .. } | OpKind::Truncate { .. } | OpKind::Call { .. } => judge.unresolved(op),
         _ => None,
     })
+}
+
+/// The SQLSTATE with which a statement about rows is refused on this schema, and what it is about. What depends on rows (classes 22
+/// and 23) is not said. `None`: it is not refused, or that cannot be told.
+pub fn refused(op: &Op, catalog: &Catalog) -> Option<(&'static str, Option<String>)> {
+    if !catalog.complete || !matches!(op.kind, crate::op::OpKind::Query(_) | crate::op::OpKind::Dml(_)) {
+        return None;
+    }
+    // Temporary relations are the session's own; releases, for which these judgements are made, do not see them.
+    let named = match &op.kind {
+        crate::op::OpKind::Query(q) => q.relations(),
+        crate::op::OpKind::Dml(d) => d.reads().into_iter().chain([&d.table]).collect(),
+        _ => Vec::new(),
+    };
+    if named.iter().any(|n| n.schema_str() == Some("pg_temp") || catalog.relation_named("pg_temp", n.as_str()).is_some()) {
+        return None;
+    }
+    let fail = Judge::new(catalog, catalog, None, catalog.pg).refusal(op)?;
+    let of_rows = fail.state.starts_with("22") || fail.state.starts_with("23");
+    (!of_rows).then_some((fail.state, fail.because))
 }
 
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.

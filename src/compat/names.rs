@@ -24,6 +24,8 @@ pub struct Session<'a> {
     pub samples: &'a BTreeMap<String, ColumnType>,
     /// The other schema of the two that are compared.
     pub other: &'a Catalog,
+    /// Parameters have the types that they got at PREPARE; otherwise they stand for values in the text.
+    pub typed: bool,
 }
 
 impl<'a> Session<'a> {
@@ -90,7 +92,12 @@ impl<'a> Session<'a> {
             Some(s) => self.cat.relation_named(s, ty.name.as_str()),
             None => self.schemas().find_map(|s| self.cat.relation_named(s, ty.name.as_str())),
         };
-        if row.is_some() || self.has_extensions() || !self.cat.complete || ty.name.as_str().starts_with("pg_") {
+        // What the catalog knew before the change is none of an extension's.
+        let was_known = self.before.is_some_and(|b| match ty.name.schema_str() {
+            Some(s) => b.type_names.contains_key(&key(s)),
+            None => self.schemas().any(|s| b.type_names.contains_key(&key(s))),
+        });
+        if row.is_some() || self.has_extensions() && !was_known || !self.cat.complete || ty.name.as_str().starts_with("pg_") {
             return Ok(None);
         }
         Err(Fail::new("42704", ty.name.to_string()))

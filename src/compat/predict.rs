@@ -27,7 +27,8 @@ pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, 
         let owner = Judge::new(before, after, None, pg);
         for id in &touched.relations {
             let Some(rel) = before.relations.get(id) else { continue };
-            if rel.assumed {
+            // A temporary relation is the migration's own.
+            if rel.assumed || rel.persistence == crate::op::Persistence::Temporary {
                 continue;
             }
             let list = shapes::shapes(before, rel);
@@ -61,6 +62,20 @@ pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, 
         broken.iter().filter(|b| !b.prepared).map(|b| ((b.relation.clone(), b.shape), b.sqlstate.clone())).collect();
     broken.retain(|b| !b.prepared || fresh.get(&(b.relation.clone(), b.shape)).is_none_or(|s| *s != b.sqlstate));
     Compat { broken, undo_now, undo }
+}
+
+/// The statements that `predict` judges for the owner.
+pub fn touched_shapes(before: &Catalog, after: &Catalog) -> Vec<ShapeSql> {
+    let touched = touched(before, after);
+    let relations = touched
+        .relations
+        .iter()
+        .filter_map(|id| before.relations.get(id))
+        .filter(|r| !r.assumed && r.persistence != crate::op::Persistence::Temporary);
+    let mut out: Vec<ShapeSql> = relations.flat_map(|r| shapes::shapes(before, r)).collect();
+    out.extend(touched.functions.iter().filter_map(|f| shapes::function_shape(before, f)));
+    out.extend(touched.types.iter().flat_map(|t| shapes::cast_shapes(t)));
+    out
 }
 
 fn judge(judge: &Judge<'_>, shape: &ShapeSql, out: &mut Vec<Broken>) {

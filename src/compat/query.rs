@@ -95,6 +95,32 @@ impl Binder<'_, '_> {
         }
     }
 
+    /// Rows can be locked of tables, and of views that show rows one by one.
+    fn lockable(&mut self, id: crate::catalog::Id) {
+        let Some(rel) = self.s.get(id) else { return };
+        let refused = match (rel.kind, &rel.view) {
+            (RelKind::MaterializedView | RelKind::Sequence, _) => Some("42809"),
+            (RelKind::View, Some(v)) => match &v.query.body {
+                QueryBody::SetOp(..) => Some("0A000"),
+                QueryBody::Select(s) => {
+                    let mut gathers = s.distinct || !s.group_by.is_empty() || s.having.is_some();
+                    for t in &s.targets {
+                        t.expr.walk(&mut |e| {
+                            if let ExprKind::Call(c) = &e.kind {
+                                gathers |= c.star || c.window || matches!(c.name.as_str(), "count" | "sum" | "avg" | "min" | "max");
+                            }
+                        });
+                    }
+                    gathers.then_some("0A000")
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let name = rel.name.clone();
+        self.plan.extend(refused.map(|state| Fail::new(state, name)));
+    }
+
     fn select(&mut self, outer: &Scopes<'_>, s: &Select, locking: bool) -> Bound<(Option<Vec<OutColumn>>, Scope)> {
         let mut scope = Scope::default();
         for f in &s.from {
@@ -106,6 +132,7 @@ impl Binder<'_, '_> {
             for i in &scope.items {
                 if let Some(r) = i.relation {
                     self.need(r, "UPDATE", None);
+                    self.lockable(r);
                 }
             }
         }
@@ -433,6 +460,13 @@ impl Binder<'_, '_> {
 
     /// Notes that a relation is read, and what a view reads in turn.
     pub fn read(&mut self, rel: &Relation) {
+        if let Some(empty) = self.s.cat.unpopulated(vec![rel.id]) {
+            self.run.push(Fail::new("55000", empty.name.clone()));
+        }
+        if let Some(view) = self.s.cat.recursive_view(&[rel.id]) {
+            self.plan.push(Fail::new("42P17", view.name.clone()));
+            return;
+        }
         self.relations.push(rel.id);
         match &rel.view {
             Some(v) if rel.kind == RelKind::View => {

@@ -73,7 +73,7 @@ fn analyse(b: &mut Binder<'_, '_>, op: &Op, outer: &Scope) -> Bound<Option<Vec<O
         OpKind::RefreshView { name, .. } => {
             let rel = utility_relation(b, name)?;
             if let Some(rel) = rel.filter(|r| r.kind != RelKind::MaterializedView) {
-                return Err(Fail::new("0A000", rel.name.clone()));
+                return Err(Fail::new(if rel.kind.is_table() { "0A000" } else { "42809" }, rel.name.clone()));
             }
             Ok(None)
         }

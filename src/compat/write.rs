@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Cell, Column, ColumnType, ConKind, Constraint, Id, RelKind, Relation, TypeKind};
-use crate::op::{Assignment, Dml, Expr, ExprKind, FkAction, FromItem, Name, ObjectKind, OnConflict, Query, QueryBody, ReplicaIdentity};
+use crate::catalog::{Catalog, Cell, Column, ColumnType, ConKind, Constraint, Id, Index, RelKind, Relation, TypeKind};
+use crate::op::{Assignment, Dml, Expr, ExprKind, FkAction, FromItem, Name, OnConflict, Query, QueryBody};
 
 use super::arbiters::{self, Arbiter};
 use super::dml::{Written, is_default};
@@ -108,14 +108,8 @@ pub fn select_known(b: &Binder<'_, '_>, q: &Query) -> Option<Vec<Vec<Datum>>> {
     }
     let [FromItem::Table { name, .. }] = s.from.as_slice() else { return None };
     let rel = b.s.relation(name).ok()?;
-    if !rel.kind.is_table() {
-        return None;
-    }
-    if row_security::hides_all(b.s, rel) {
-        return Some(Vec::new());
-    }
     let mut out = Vec::new();
-    for row in known_rows(b, rel)? {
+    for row in rows_behind(b, rel)? {
         let env = RowEnv { rel, row: &row, other: None, samples: b.s.samples };
         if let Some(f) = &s.filter {
             match eval(f, &env).truth() {
@@ -139,11 +133,24 @@ pub fn select_known(b: &Binder<'_, '_>, q: &Query) -> Option<Vec<Vec<Datum>>> {
     Some(out)
 }
 
-pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Option<&Conflict<'_>>) {
-    let rel = &w.base;
-    if on.is_some_and(|c| !c.spec.set.is_empty()) {
-        replica_identity(b, rel, "UPDATE");
+/// Known rows of a table, or what a view that shows all rows of one such table makes of them.
+fn rows_behind(b: &Binder<'_, '_>, rel: &Relation) -> Option<Vec<Row>> {
+    if rel.kind.is_table() {
+        return if row_security::hides_all(b.s, rel) { Some(Vec::new()) } else { known_rows(b, rel) };
     }
+    let view = rel.view.as_ref().filter(|v| v.updatable && rel.kind == RelKind::View)?;
+    let QueryBody::Select(s) = &view.query.body else { return None };
+    if s.filter.is_some() || view.bases.len() != rel.columns.len() {
+        return None;
+    }
+    let bases: Vec<&(Id, String)> = view.bases.iter().map(Option::as_ref).collect::<Option<_>>()?;
+    let table = b.s.get(bases.first()?.0)?;
+    let at: Vec<usize> =
+        bases.iter().map(|(id, n)| table.columns.iter().position(|c| *id == table.id && c.name == *n)).collect::<Option<_>>()?;
+    Some(rows_behind(b, table)?.into_iter().map(|r| at.iter().map(|i| r.get(*i).cloned().unwrap_or(Datum::ANY)).collect()).collect())
+}
+
+pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Option<&Conflict<'_>>) {
     for values in rows {
         let before = b.run.len();
         insert_row(b, w, &values, on);
@@ -185,6 +192,9 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
     if !constraints(b, &rel, &row, None) {
         return;
     }
+    if rel.kind == RelKind::PartitionedTable {
+        stricter_below(b, &rel, &row, None);
+    }
     let arbiters = on.and_then(|c| c.arbiter.clone()).unwrap_or_default();
     if let Some(name) = &arbiters.deferrable {
         return b.run.push(Fail::new("55000", name.clone()));
@@ -193,12 +203,19 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
         match conflicting_row(b, &rel, &row, &arbiters) {
             Met::Row(there) => {
                 if !on.spec.set.is_empty() {
+                    // 14 does not ask for a replica identity here.
+                    if b.s.pg.0 >= 15 {
+                        replica_identity(b, &rel, "UPDATE");
+                    }
                     update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
                 }
                 return;
             }
             Met::Perhaps if !on.spec.set.is_empty() => {
                 let there = any_row(&rel);
+                if b.s.pg.0 >= 15 && b.s.cat.cannot_be_told_apart(&rel, "update") {
+                    may(b, "55000", &rel.name, format!("replica identity {}", rel.id.0));
+                }
                 update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
             }
             _ => {}
@@ -281,6 +298,7 @@ fn update_row(b: &mut Binder<'_, '_>, w: &Written, old: &[Datum], set: &[Assignm
     if !constraints(b, &rel, &row, Some(&touched)) {
         return;
     }
+    stricter_below(b, &rel, &row, Some(&touched));
     keys(b, &rel, &row, Some((old, &touched)), &[]);
     referenced(b, &rel, old, Some(&touched));
     if let Some(f) = triggers::after_row(b, &rel, "UPDATE") {
@@ -455,6 +473,14 @@ fn routed(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row) -> bool {
     if partitions.iter().any(|p| matches!(p.partition_bound, Some(Default))) {
         return true;
     }
+    // A row that found its place in a partition that is gone.
+    let bounds = |cat: &Catalog| -> Vec<crate::op::PartitionBound> {
+        cat.children_of(rel.id).into_iter().filter_map(|id| cat.relation(id)?.partition_bound.clone()).collect()
+    };
+    let gone = b.s.before.is_some_and(|before| bounds(before).iter().any(|old| !bounds(b.s.cat).contains(old)));
+    if gone {
+        may(b, "23514", &rel.name, format!("route {}", rel.id.0));
+    }
     let [key] = by.keys.as_slice() else { return true };
     let value = eval(key, &RowEnv { rel, row, other: None, samples: b.s.samples });
     let lists: Option<Vec<&Vec<Expr>>> = partitions
@@ -491,6 +517,12 @@ fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Optio
             _ => {}
         }
     }
+    if touched.is_none()
+        && let Some(bound) = rel.partition_bound.as_ref().filter(|b| **b != crate::op::PartitionBound::Default)
+    {
+        // Whoever writes to a partition by its own name may send a row that belongs elsewhere.
+        may(b, "23514", &rel.name, format!("bound {} {bound:?}", rel.id.0));
+    }
     let mut checks: Vec<&Constraint> = rel.constraints.iter().filter(|c| c.enforced && matches!(c.kind, ConKind::Check { .. })).collect();
     checks.sort_by(|a, b| a.name.cmp(&b.name));
     for c in checks {
@@ -513,6 +545,39 @@ fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Optio
         }
     }
     true
+}
+
+/// A row that goes to a partition, or is one of a child, meets the constraints that only that one has.
+fn stricter_below(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Option<&[&str]>) {
+    let below: Vec<Arc<Relation>> = b.s.cat.descendants_of(rel.id).into_iter().filter_map(|id| b.s.get(id)).cloned().collect();
+    for child in below.iter().filter(|r| r.kind == RelKind::Table) {
+        let value = |n: &str| rel.columns.iter().position(|c| c.name == n).and_then(|i| row.get(i)).cloned().unwrap_or(Datum::ANY);
+        let set = |n: &str| touched.is_none_or(|t| t.contains(&n));
+        for c in child.columns.iter().filter(|c| c.not_null && set(&c.name) && rel.column(&c.name).is_some_and(|p| !p.not_null)) {
+            if matches!(value(&c.name), Datum::Null | Datum::Unknown { nullable: true, .. }) {
+                may(b, "23502", &c.name, format!("not null {}.{}", child.id.0, c.name));
+            }
+        }
+        let there: Row = child.columns.iter().map(|c| value(&c.name)).collect();
+        for c in child.constraints.iter().filter(|c| c.enforced && !c.inherited) {
+            let ConKind::Check { expr, columns } = &c.kind else { continue };
+            if columns.iter().any(|n| set(n)) {
+                let truth = eval(expr, &RowEnv { rel: child, row: &there, other: None, samples: b.s.samples }).truth();
+                if !matches!(truth, Some(Some(true) | None)) {
+                    may(b, "23514", &c.name, format!("check {} {}", child.id.0, arbiters::normal(expr)));
+                }
+            }
+        }
+        for index in arbiters::indexes_of(b.s.cat, child.id).cloned().collect::<Vec<_>>() {
+            let Some(i) = index.index.as_ref().filter(|i| i.unique && i.parent.is_none() && !i.only) else { continue };
+            let keys: Vec<&String> = i.columns.iter().flatten().collect();
+            let filter = i.filter.as_ref().map_or_else(String::new, arbiters::normal);
+            let concerned = keys.iter().any(|n| set(n)) && !keys.iter().any(|n| value(n) == Datum::Null);
+            if concerned && !was_unique(b, child.id, i, &filter) {
+                may(b, "23505", &index.name, format!("23505 {} {keys:?} {filter}", child.id.0));
+            }
+        }
+    }
 }
 
 enum Met {
@@ -595,6 +660,7 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
             continue;
         }
         let plain = (!i.exclusion).then(|| index_columns(b.s.cat, index.id)).flatten();
+        let covered = was_unique(b, rel.id, i, &filter);
         let mut verdict = Some(false);
         match (&rows, &plain) {
             (Some(rows), Some(columns)) => {
@@ -611,6 +677,7 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
         }
         match verdict {
             Some(true) => return b.run.push(Fail::new(state, index.name.clone())),
+            _ if covered => {}
             None => may(b, state, &index.name, risk),
             Some(false) if key.iter().any(|n| datum(n).is_some_and(Datum::is_unknown)) => may(b, state, &index.name, risk),
             Some(false) => {}
@@ -662,6 +729,30 @@ fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum]
     }
 }
 
+/// The schema before the change refused the same duplicates already: by the same columns or fewer of them, in the same rows or in more.
+fn was_unique(b: &Binder<'_, '_>, table: Id, index: &Index, filter: &str) -> bool {
+    let Some(before) = b.s.before else { return false };
+    let Some(columns) = index.columns.iter().cloned().collect::<Option<Vec<String>>>() else { return false };
+    // Keys are compared by attribute number: columns may have other names by now.
+    let numbers = |cat: &Catalog, names: &[String]| -> Option<Vec<u16>> {
+        let rel = cat.relations.get(&table)?;
+        names.iter().map(|n| rel.column(n).map(|c| c.attnum)).collect()
+    };
+    let Some(now) = numbers(b.s.cat, &columns) else { return false };
+    arbiters::indexes_of(before, table).filter_map(|r| r.index.as_ref()).any(|o| {
+        let same_rows = o.filter.as_ref().is_none_or(|f| arbiters::normal(f) == filter);
+        let names: Option<Vec<String>> = o.columns.iter().cloned().collect();
+        let keys = names.and_then(|n| numbers(before, &n));
+        o.unique
+            && o.valid
+            && !o.only
+            && !index.exclusion
+            && same_rows
+            && (o.nulls_not_distinct || !index.nulls_not_distinct)
+            && keys.is_some_and(|k| k.iter().all(|n| now.contains(n)))
+    })
+}
+
 /// Foreign keys that point here and do not cascade: the row may be in use.
 fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option<&[&str]>) {
     let users: Vec<(Relation, Constraint)> =
@@ -705,29 +796,9 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
 
 /// A published table needs something to find its rows by: else UPDATE and DELETE are refused, whatever rows they mean.
 fn replica_identity(b: &mut Binder<'_, '_>, rel: &Relation, event: &str) {
-    let published = b.s.cat.objects_of(ObjectKind::Publication).any(|o| {
-        let detail = o.detail.to_ascii_lowercase();
-        let sends = match detail.split_once("publish") {
-            Some((_, list)) if list.contains('\'') => list.split('\'').nth(1).is_some_and(|l| l.contains(&event.to_ascii_lowercase())),
-            _ => true,
-        };
-        let all = detail.contains("for all tables") || (detail.contains("tables in schema") && o.columns.contains(&rel.schema));
-        sends && (all || o.relations.contains(&rel.id) || rel.parents.iter().any(|p| o.relations.contains(p)))
-    });
-    if !published || rel.persistence != crate::op::Persistence::Permanent {
-        return;
-    }
-    let found = match &rel.replica_identity {
-        None | Some(ReplicaIdentity::Default) => {
-            rel.constraints.iter().any(|c| matches!(c.kind, ConKind::PrimaryKey { .. }) && !c.deferrable)
-        }
-        Some(ReplicaIdentity::Full) => true,
-        Some(ReplicaIdentity::Nothing) => false,
-        Some(ReplicaIdentity::Index(name)) => {
-            arbiters::indexes_of(b.s.cat, rel.id).any(|r| r.name == name.value && r.index.as_ref().is_some_and(|i| i.unique && i.valid))
-        }
-    };
-    if !found {
+    let below = b.s.cat.descendants_of(rel.id).into_iter().filter_map(|id| b.s.get(id));
+    let event = event.to_ascii_lowercase();
+    if b.s.cat.cannot_be_told_apart(rel, &event) || below.into_iter().any(|r| b.s.cat.cannot_be_told_apart(r, &event)) {
         b.run.push(Fail::new("55000", rel.name.clone()));
     }
 }

@@ -34,14 +34,17 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 match &c.kind {
                     ConstraintKind::Check { .. } if !c.not_enforced => tree.iter().for_each(|t| s.scan(*t)),
                     ConstraintKind::ForeignKey(fk) => {
-                        lock_named(s, &fk.table, L::ShareRowExclusive);
+                        if let Some(other) = s.find(&fk.table).map(|r| r.id) {
+                            s.with_partitions(other).into_iter().for_each(|t| s.lock(t, L::ShareRowExclusive));
+                        }
                         if value && let Some(r) = s.find(&fk.table) {
                             let r = r.id;
                             tree.iter().for_each(|t| s.join(*t, r));
                         }
                     }
                     ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. } => {
-                        tree.iter().for_each(|t| s.scan(*t));
+                        // Partitions have a part in the index, children by inheritance have none.
+                        s.with_partitions(id).into_iter().for_each(|t| s.scan(t));
                         new_indexes(s);
                     }
                     _ => {}
@@ -49,6 +52,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         A::SetNotNull { column } => {
+            // Where the table knows it already, its children do too, and are not looked at: before 18, that holds of partitions only.
+            let known = rel.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(rel, column.as_str());
+            if known && (rel.kind == RelKind::PartitionedTable || s.pg.0 >= 18) {
+                s.lock(id, L::AccessExclusive);
+                return;
+            }
             lock_tree(s, L::AccessExclusive);
             let dropped = dropped_constraints(statement, target);
             for t in &tree {
@@ -66,11 +75,21 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 let Some(r) = s.get(*t) else { continue };
                 let Some(c) = r.column(column.as_str()) else { continue };
                 let change = type_change(s.before, &c.ty, &new, using.as_ref(), column.as_str());
+                // A virtual column has no values to write.
+                let change = if c.generated.as_ref().is_some_and(|g| !g.stored) && s.pg.0 >= 18 { TypeChange::Free } else { change };
+                if c.identity.is_some() {
+                    let sequence = s.before.sequence_of_column(*t, column.as_str()).map(|q| q.id);
+                    sequence.into_iter().for_each(|q| s.lock(q, L::ShareRowExclusive));
+                }
                 set_type(s, r, column.as_str(), change);
             }
         }
-        A::SetExpression { .. } => {
+        A::SetExpression { column, .. } => {
             lock_tree(s, L::AccessExclusive);
+            if s.pg.0 >= 18 && rel.column(column.as_str()).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) {
+                // A virtual column has no values to write.
+                return;
+            }
             tree.iter().for_each(|t| s.rewrite(*t));
         }
         A::AddConstraint(c) => add_constraint(s, rel, &tree, c),
@@ -84,18 +103,91 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 }
             }
         }
-        A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
-        A::RenameTo { .. } | A::SetSchema { .. } => s.lock(id, L::AccessExclusive),
-        A::Owner { .. } => {
+        A::RenameConstraint { from, .. } => {
+            let c = rel.constraint(from.as_str());
+            let handed_down = c.is_some_and(|c| !c.no_inherit && matches!(c.kind, ConKind::Check { .. } | ConKind::NotNull { .. }));
+            if handed_down {
+                lock_tree(s, L::AccessExclusive);
+            } else {
+                s.lock(id, L::AccessExclusive);
+            }
+            if let Some(i) = c.and_then(|c| c.kind.index()) {
+                s.lock(i, L::ShareUpdateExclusive);
+            }
+        }
+        A::DropConstraint { name, .. } => match rel.constraint(name.as_str()) {
+            Some(c) if !c.no_inherit && matches!(c.kind, ConKind::Check { .. } | ConKind::NotNull { .. }) => {
+                lock_tree(s, L::AccessExclusive);
+            }
+            _ => s.lock(id, L::AccessExclusive),
+        },
+        A::DropColumn { column, .. } if rel.column(column.as_str()).is_none() => s.lock(id, L::AccessExclusive),
+        A::DropNotNull { column } if s.pg.0 >= 18 && rel.column(column.as_str()).is_some_and(|c| !c.not_null) => {
             s.lock(id, L::AccessExclusive);
+        }
+        A::AddIdentity { .. } | A::DropIdentity { .. } => {
+            s.lock(id, L::AccessExclusive);
+            if s.pg.0 >= 17 && rel.kind == RelKind::PartitionedTable {
+                lock_tree(s, L::AccessExclusive);
+            }
+        }
+        A::SetCompression { .. }
+        | A::EnableRowSecurity
+        | A::DisableRowSecurity
+        | A::ForceRowSecurity
+        | A::NoForceRowSecurity
+        | A::Rule { .. }
+        | A::SetWithoutOids
+        | A::OfType { .. }
+        | A::NotOf => s.lock(id, L::AccessExclusive),
+        A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
+        A::RenameTo { .. } => s.lock(id, L::AccessExclusive),
+        A::SetSchema { .. } => {
+            s.lock(id, L::AccessExclusive);
+            let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
+            sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
+        }
+        A::Owner { to } => {
+            s.lock(id, L::AccessExclusive);
+            let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner) || is_session(to) && rel.owner.is_none();
+            if same {
+                // Nothing is to be done.
+                return;
+            }
             s.lock_indexes(id, L::AccessExclusive);
             let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
             sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
         }
-        A::SetStatistics { .. } | A::SetColumnOptions { .. } | A::SetWithoutCluster => s.lock(id, L::ShareUpdateExclusive),
+        A::SetStatistics { .. } => lock_tree(s, L::ShareUpdateExclusive),
+        A::SetColumnOptions { .. } | A::SetWithoutCluster => s.lock(id, L::ShareUpdateExclusive),
+        A::ReplicaIdentity { identity } => {
+            s.lock(id, L::AccessExclusive);
+            if let crate::op::ReplicaIdentity::Index(name) = identity {
+                let found = s.before.indexes_of(id).into_iter().find(|i| i.name == name.as_str()).map(|i| i.id);
+                found.into_iter().for_each(|i| s.lock(i, L::Share));
+            }
+        }
+        A::SetIdentity { column, .. } => {
+            s.lock(id, L::AccessExclusive);
+            let sequence = s.before.sequence_of_column(id, column.as_str()).map(|q| q.id);
+            sequence.into_iter().for_each(|q| s.lock(q, L::ShareRowExclusive));
+        }
         A::SetOptions { options } => s.lock(id, option_lock(options.iter().map(|(k, _)| k.as_str()), rel)),
         A::ResetOptions { options } => s.lock(id, option_lock(options.iter().map(String::as_str), rel)),
-        A::Trigger { .. } => lock_tree(s, L::ShareRowExclusive),
+        A::Trigger { which, .. } => {
+            s.lock(id, L::ShareRowExclusive);
+            // Only the triggers that were handed down lead to the partitions.
+            let cloned = |t: &crate::catalog::Trigger| {
+                t.for_each_row
+                    && match which {
+                        crate::op::WhichTrigger::Named(n) => t.name == n.as_str(),
+                        _ => true,
+                    }
+            };
+            if rel.kind == RelKind::PartitionedTable && rel.triggers.iter().any(cloned) {
+                lock_tree(s, L::ShareRowExclusive);
+            }
+        }
         A::ClusterOn { index } => {
             s.lock(id, L::ShareUpdateExclusive);
             let found = s.before.indexes_of(id).into_iter().find(|i| i.name == index.as_str()).map(|i| i.id);
@@ -105,6 +197,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::SetLogged { logged } => {
             s.lock(id, L::AccessExclusive);
+            if s.pg.0 >= 15 && *logged != (rel.persistence == crate::op::Persistence::Permanent) {
+                let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
+                sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
+            }
             if *logged != (rel.persistence == crate::op::Persistence::Permanent) {
                 s.rewrite(id);
             }
@@ -146,8 +242,29 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             s.lock(id, if soft { L::ShareUpdateExclusive } else { L::AccessExclusive });
             if let Some(p) = s.find(partition).map(|r| r.id) {
                 s.lock(p, L::AccessExclusive);
+                // Its indexes are taken out of the parent's.
+                let parts: Vec<Id> = s
+                    .before
+                    .indexes_of(p)
+                    .into_iter()
+                    .filter(|i| i.index.as_ref().is_some_and(|i| i.parent.is_some()))
+                    .map(|i| i.id)
+                    .collect();
+                parts.into_iter().for_each(|i| s.lock(i, L::AccessExclusive));
                 if !soft {
                     default_partition_lock(s, id);
+                }
+                {
+                    // Foreign keys that it shared become its own.
+                    let others: Vec<Id> = rel
+                        .constraints
+                        .iter()
+                        .filter_map(|c| match &c.kind {
+                            ConKind::ForeignKey { table, .. } => Some(*table),
+                            _ => None,
+                        })
+                        .collect();
+                    others.into_iter().for_each(|o| s.lock(o, L::ShareRowExclusive));
                 }
             }
         }
@@ -165,6 +282,24 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         _ => lock_tree(s, L::AccessExclusive),
     }
+}
+
+/// The subcommand takes ACCESS EXCLUSIVE on its table.
+pub fn is_exclusive(action: &AlterAction) -> bool {
+    use AlterAction as A;
+    let weaker = matches!(
+        action,
+        A::SetStatistics { .. }
+            | A::SetColumnOptions { .. }
+            | A::SetWithoutCluster
+            | A::ClusterOn { .. }
+            | A::SetOptions { .. }
+            | A::ResetOptions { .. }
+            | A::ValidateConstraint { .. }
+            | A::Trigger { .. }
+            | A::AttachPartition { .. }
+    );
+    !weaker && !matches!(action, A::AddConstraint(c) if matches!(c.kind, ConstraintKind::ForeignKey(_)))
 }
 
 fn not_valid_not_null(r: &Relation, column: &str) -> bool {
@@ -220,16 +355,21 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
             }
         }
     }
-    let indexes: Vec<(Id, bool)> = s
+    let indexes: Vec<(Id, bool, bool)> = s
         .before
         .indexes_of(id)
         .into_iter()
-        .map(|i| (i.id, i.index.as_ref().is_some_and(|x| x.depends.iter().any(|d| d == column))))
+        .filter_map(|i| Some((i.id, i.index.as_ref()?)))
+        .map(|(id, x)| {
+            // Whether an expression or a predicate still means the same is not asked: such an index is always built anew.
+            let opaque = x.filter.is_some() || x.columns.iter().any(Option::is_none) || !x.valid;
+            (id, x.depends.iter().any(|d| d == column), opaque)
+        })
         .collect();
-    for (index, uses) in indexes {
+    for (index, uses, opaque) in indexes {
         if uses {
             s.lock(index, LockMode::AccessExclusive);
-            if change == TypeChange::Reindex {
+            if change == TypeChange::Reindex || opaque && change == TypeChange::Free {
                 s.build(index);
                 s.scan(id);
             }
@@ -305,7 +445,11 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
                 new_indexes(s);
             }
             if primary {
+                // The new NOT NULLs go down to the children, which have no part in the key itself.
+                let nullable = |r: &Relation| columns.iter().any(|n| r.column(n).is_some_and(|c| !c.not_null));
+                let parts = if nullable(rel) { tree.to_vec() } else { parts };
                 for t in &parts {
+                    s.lock(*t, L::AccessExclusive);
                     let Some(r) = s.get(*t) else { continue };
                     let nullable = |n: &String| r.column(n).is_some_and(|c| !c.not_null) && !proves_not_null(r, n, &[]);
                     if columns.iter().any(nullable) {
@@ -328,6 +472,7 @@ fn validate(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], name: &str) {
     use LockMode as L;
     s.lock(rel.id, L::ShareUpdateExclusive);
     let Some(c) = rel.constraint(name).filter(|c| !c.validated) else { return };
+    let tree = if c.no_inherit { &tree[..1] } else { tree };
     match &c.kind {
         ConKind::ForeignKey { table, .. } => {
             let table = *table;
@@ -386,6 +531,21 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
     }
 }
 
+/// The indexes of a partition become parts of the parent's indexes.
+pub fn parent_indexes(s: &mut Seen<'_>, parent: Id) {
+    s.lock_indexes(parent, LockMode::ShareUpdateExclusive);
+    // What a partition takes is decided by the bounds of all the tables above it.
+    let mut above = s.get(parent).map(|r| r.parents.clone()).unwrap_or_default();
+    while let Some(id) = above.pop() {
+        s.lock(id, LockMode::AccessShare);
+        above.extend(s.get(id).map(|r| r.parents.clone()).unwrap_or_default());
+    }
+}
+
+fn is_session(role: &str) -> bool {
+    ["current_user", "session_user", "current_role"].iter().any(|r| role.eq_ignore_ascii_case(r))
+}
+
 fn default_partition_lock(s: &mut Seen<'_>, parent: Id) {
     let default = s
         .before
@@ -403,15 +563,30 @@ fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bou
     if *bound != PartitionBound::Default {
         default_partition(s, parent.id);
     }
+    parent_indexes(s, parent.id);
     let Some(p) = s.find(partition) else { return };
     s.lock(p.id, L::AccessExclusive);
-    if !bound_is_proved(parent, p, bound) {
+    // A default partition takes everything as long as it is the only one.
+    let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty();
+    if !alone && !bound_is_proved(parent, p, bound) {
         s.scan(p.id);
     }
     for c in &parent.constraints {
         if let ConKind::ForeignKey { table, .. } = &c.kind {
-            s.lock(*table, L::ShareRowExclusive);
-            s.join(p.id, *table);
+            // The partition's own foreign key of the same meaning takes the place: nothing is checked, its triggers are dropped.
+            let own = p.constraints.iter().any(|o| match (&o.kind, &c.kind) {
+                (
+                    ConKind::ForeignKey { columns: a, table: t, ref_columns: x, .. },
+                    ConKind::ForeignKey { columns: b, table: u, ref_columns: y, .. },
+                ) => a == b && t == u && x == y && o.validated,
+                _ => false,
+            });
+            if own {
+                s.lock(*table, L::AccessExclusive);
+            } else {
+                s.lock(*table, L::ShareRowExclusive);
+                s.join(p.id, *table);
+            }
         }
     }
     // Indexes that the partition lacks are built.

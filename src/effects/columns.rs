@@ -11,7 +11,8 @@ pub fn add_rewrites(catalog: &Catalog, column: &ColumnDef, pg: PgVersion) -> boo
     if let Some(g) = &column.generated {
         return g.stored || g.implicit && pg.0 < 18;
     }
-    if is_constrained_domain(catalog, &catalog.resolve_type(&column.ty)) {
+    let ty = catalog.resolve_type(&column.ty);
+    if !ty.is_array() && is_constrained_domain(catalog, &ty) {
         return true;
     }
     column.default.as_ref().is_some_and(|d| catalog.volatility(d) == Volatility::Volatile)
@@ -50,7 +51,7 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
     {
         return TypeChange::Rewrite;
     }
-    if is_constrained_domain(catalog, new) && old != new {
+    if !new.is_array() && is_constrained_domain(catalog, new) && old != new {
         return TypeChange::Rewrite;
     }
     let (old, new) = (base_type(catalog, old), base_type(catalog, new));
@@ -63,9 +64,8 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
         }
         return if modifiers_widen(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite };
     }
-    if old.array_dims > 0
-        && !matches!((old.name.as_str(), new.name.as_str()), ("character varying", "text") | ("text", "character varying"))
-    {
+    // Arrays are converted element by element, even where an element would be left as it is.
+    if old.array_dims > 0 {
         return TypeChange::Rewrite;
     }
     let citext = |t: &ColumnType| t.name == "citext" || t.name.ends_with(".citext");
@@ -79,13 +79,18 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
         (_, "character varying") if citext(&old) && new.modifiers.is_empty() => TypeChange::Reindex,
         ("timestamp without time zone", "timestamp with time zone") | ("timestamp with time zone", "timestamp without time zone") => {
             // Since 12, while the session's time zone is UTC.
-            let utc = catalog.settings.get("timezone").is_some_and(|s| {
-                matches!(s.value.trim_matches('\'').to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "utc0" | "0")
-            });
-            if utc && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
+            if session_is_utc(catalog) && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
         }
         _ => TypeChange::Rewrite,
     }
+}
+
+/// Whether the session's time zone is UTC. Where the script does not set one, the server decides, and it is UTC there as in the official
+/// images, with hosting services and on the shadow; `timezone` under `[settings]` in `airlock.toml` says otherwise.
+fn session_is_utc(catalog: &Catalog) -> bool {
+    let utc =
+        |zone: &str| matches!(zone.to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "etc/gmt" | "uct" | "zulu" | "utc0" | "0");
+    catalog.settings.get("timezone").is_none_or(|s| utc(s.value.trim_matches('\'')))
 }
 
 fn base_type(catalog: &Catalog, ty: &ColumnType) -> ColumnType {

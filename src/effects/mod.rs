@@ -4,6 +4,8 @@ mod alter;
 mod columns;
 #[cfg(test)]
 mod facts_test;
+#[cfg(test)]
+pub(crate) mod recorded;
 mod seen;
 mod statements;
 

@@ -51,6 +51,11 @@ impl<'a> Seen<'a> {
         *e = (*e).max(mode);
     }
 
+    /// The lock that was noted so far.
+    pub fn locked(&self, id: Id) -> Option<LockMode> {
+        self.locks.get(&id).copied()
+    }
+
     pub fn lock_indexes(&mut self, table: Id, mode: LockMode) {
         for i in self.before.indexes_of(table) {
             self.lock(i.id, mode);
@@ -88,11 +93,15 @@ impl<'a> Seen<'a> {
 
     /// Reads two tables as a query does, to check a foreign key.
     pub fn join(&mut self, table: Id, referenced: Id) {
-        for id in [table, referenced] {
-            for part in self.with_partitions(id) {
-                self.scan(part);
-                self.lock_indexes(part, LockMode::AccessShare);
-            }
+        // One query for each table that holds rows; the other side is named as a whole.
+        let holders: Vec<Id> =
+            self.with_partitions(table).into_iter().filter(|p| self.get(*p).is_some_and(|r| r.kind == RelKind::Table)).collect();
+        if holders.is_empty() {
+            return;
+        }
+        for part in holders.into_iter().chain(self.with_partitions(referenced)) {
+            self.scan(part);
+            self.lock_indexes(part, LockMode::AccessShare);
         }
     }
 
@@ -109,12 +118,19 @@ impl<'a> Seen<'a> {
             let Some(new) = self.after.relation(old.id) else {
                 self.lock(old.id, LockMode::AccessExclusive);
                 self.foreign_keys_gone(old, &[]);
+                if old.is_partition() {
+                    self.partition_gone(old);
+                }
                 continue;
             };
             if Arc::ptr_eq(old, self.after.relations.get(&old.id).unwrap_or(old)) {
                 continue;
             }
-            let columns = old.columns.iter().any(|c| !new.columns.iter().any(|n| n.attnum == c.attnum));
+            // A column is gone, or its default with the sequence or function that it called.
+            let columns = old.columns.iter().any(|c| {
+                let still = new.columns.iter().find(|n| n.attnum == c.attnum);
+                still.is_none_or(|n| c.default.is_some() && n.default.is_none())
+            });
             let constraints = old.constraints.iter().any(|c| !new.constraints.iter().any(|n| n.name == c.name || n.kind == c.kind));
             let triggers =
                 old.triggers.len() > new.triggers.len() || old.policies.len() > new.policies.len() || old.rules.len() > new.rules.len();
@@ -122,6 +138,18 @@ impl<'a> Seen<'a> {
                 self.lock(old.id, LockMode::AccessExclusive);
             }
             self.foreign_keys_gone(old, &new.constraints);
+        }
+    }
+
+    /// The bounds of the table above change, and with them those of its default partition.
+    fn partition_gone(&mut self, old: &Relation) {
+        for p in &old.parents {
+            self.lock(*p, LockMode::AccessExclusive);
+            for sibling in self.before.children_of(*p) {
+                if self.before.relation(sibling).is_some_and(|r| r.partition_bound == Some(crate::op::PartitionBound::Default)) {
+                    self.lock(sibling, LockMode::AccessExclusive);
+                }
+            }
         }
     }
 
@@ -153,7 +181,8 @@ impl<'a> Seen<'a> {
                 .iter()
                 .filter(|id| {
                     let index = after.relation(**id).or_else(|| before.relation(**id));
-                    index.and_then(|r| r.index.as_ref()).is_some_and(|i| keep(&&i.table))
+                    // One that the same statement drops is not built.
+                    after.relation(**id).is_some() && index.and_then(|r| r.index.as_ref()).is_some_and(|i| keep(&&i.table))
                 })
                 .filter_map(name)
                 .collect(),
@@ -162,6 +191,8 @@ impl<'a> Seen<'a> {
                 .filter(|id| !after.relations.contains_key(id))
                 .filter(keep)
                 .filter_map(|id| before.relation(*id).map(Relation::rel_name))
+                // One that the same statement makes anew under its name is there afterwards.
+                .filter(|n| after.relation_named(&n.schema, &n.name).is_none())
                 .collect(),
             in_transaction: self.in_transaction,
             fails: self.fails.as_ref().map(|(s, _)| s.to_string()),

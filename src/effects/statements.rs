@@ -13,14 +13,21 @@ use super::{Effects, Sent, alter};
 
 pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     let mut after = before.clone();
-    after.apply_statement(statement);
+    let refused = after.apply_statement(statement).iter().any(|(_, e)| e.certain);
     let mut s = Seen::new(before, &after, sent.pg);
     for op in &statement.ops {
         operation(&mut s, op, statement);
         called(&mut s, op, statement, 0);
+        one_level(&mut s, op, statement);
+        if matches!(op.kind, OpKind::LockTable { .. }) && !op.nested && !sent.in_transaction {
+            s.fails = Some(("25P01", "LOCK TABLE can only be used in transaction blocks".into()));
+        }
     }
     s.removals();
-    if sent.in_transaction && !s.in_transaction && s.fails.is_none() {
+    // Some ask for the transaction only after they have looked at what they are about.
+    let concurrently = statement.ops.iter().any(|o| matches!(o.kind, OpKind::Reindex { concurrently: true, .. }));
+    let late = ["CLUSTER", "REINDEX"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
+    if sent.in_transaction && !s.in_transaction && s.fails.is_none() && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
     }
@@ -58,14 +65,49 @@ fn called(s: &mut Seen<'_>, op: &Op, statement: &Statement, depth: u32) {
     }
 }
 
+/// The subcommands of one ALTER TABLE lock by the strongest of them, children and the index of CLUSTER ON included.
+fn one_level(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
+    let OpKind::Alter { target, action } = &op.kind else { return };
+    let commands = statement.ops.iter().filter(|o| o.command == op.command);
+    if commands.count() < 2 {
+        return;
+    }
+    let Some(id) = s.find(&target.name).map(|r| r.id) else { return };
+    let Some(mode) = s.locked(id) else { return };
+    for child in s.before.descendants_of(id) {
+        if s.locked(child).is_some() {
+            s.lock(child, mode);
+        }
+    }
+    // The order in which they are written says nothing about the order in which they are looked at here.
+    let others = statement.ops.iter().filter(|o| o.command == op.command).filter_map(|o| match &o.kind {
+        OpKind::Alter { action, .. } => Some(action),
+        _ => None,
+    });
+    if let crate::op::AlterAction::ClusterOn { .. } = action
+        && others.into_iter().any(alter::is_exclusive)
+    {
+        let indexes: Vec<Id> = s.before.indexes_of(id).into_iter().map(|i| i.id).collect();
+        indexes.into_iter().filter(|i| s.locked(*i) == Some(LockMode::ShareUpdateExclusive)).collect::<Vec<_>>().into_iter().for_each(
+            |i| {
+                s.lock(i, LockMode::AccessExclusive);
+            },
+        );
+    }
+}
+
 fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
     use LockMode as L;
     match &op.kind {
         OpKind::Alter { target, action } => alter::alter(s, target, action, statement),
         OpKind::CreateTable(t) => {
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
-                if let crate::op::ConstraintKind::ForeignKey(fk) = &c.kind {
-                    lock_named(s, &fk.table, L::ShareRowExclusive);
+                if let crate::op::ConstraintKind::ForeignKey(fk) = &c.kind
+                    && let Some(id) = s.before.relation_by(&fk.table).map(|r| r.id)
+                {
+                    for part in s.with_partitions(id) {
+                        s.lock(part, L::ShareRowExclusive);
+                    }
                 }
             }
             for like in &t.likes {
@@ -77,6 +119,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             if let Some((parent, _)) = &t.partition_of {
                 let Some(id) = s.find(parent).map(|r| r.id) else { return };
                 s.lock(id, L::AccessExclusive);
+                alter::parent_indexes(s, id);
                 alter::default_partition(s, id);
                 // Foreign keys of the parent are made on the partition too.
                 if let Some(r) = s.get(id) {
@@ -133,8 +176,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 s.lock_indexes(id, L::RowExclusive);
                 s.scan(id);
             } else {
+                // The old rows are not read; an index is built from the new ones.
                 s.lock(id, L::AccessExclusive);
-                s.rewrite(id);
+                s.replace_file(id);
+                if *with_data && !s.before.indexes_of(id).is_empty() {
+                    s.scan(id);
+                }
             }
         }
         OpKind::AlterSequence { name, options, .. } => {
@@ -163,6 +210,22 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             s.in_transaction = detail.to_lowercase().replace(' ', "").contains("create_slot=false")
                 || detail.to_lowercase().replace(' ', "").contains("connect=false");
         }
+        OpKind::CreateObject { object, detail, .. } | OpKind::AlterObject { object, detail } if object.kind == ObjectKind::Publication => {
+            publication(s, object.name.as_str(), detail);
+        }
+        // The body of an SQL function is analysed when it is made.
+        OpKind::CreateFunction(f) if f.language.eq_ignore_ascii_case("sql") => {
+            for op in &f.body_ops {
+                match &op.kind {
+                    OpKind::Query(q) => query(s, q, L::AccessShare, false),
+                    OpKind::Dml(d) => {
+                        lock_named(s, &d.table, L::RowExclusive);
+                        d.reads().into_iter().for_each(|r| lock_named(s, r, L::AccessShare));
+                    }
+                    _ => {}
+                }
+            }
+        }
         OpKind::Drop { objects, concurrently, cascade, .. } => {
             if *concurrently {
                 s.in_transaction = false;
@@ -174,6 +237,16 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             }
             for o in objects {
                 match (o.kind, &o.on) {
+                    (ObjectKind::Statistics, _) => {
+                        let found = s.before.objects.values().find(|x| {
+                            x.kind == ObjectKind::Statistics
+                                && x.name == o.name.as_str()
+                                && o.name.schema_str().is_none_or(|schema| schema == x.schema)
+                        });
+                        for id in found.map(|x| x.relations.clone()).unwrap_or_default() {
+                            s.lock(id, L::ShareUpdateExclusive);
+                        }
+                    }
                     (ObjectKind::Trigger | ObjectKind::Policy | ObjectKind::Rule, Some(table)) => lock_named(s, table, L::AccessExclusive),
                     // The table of an index waits with it.
                     (ObjectKind::Index, _) => {
@@ -183,7 +256,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                         }
                         if let Some(i) = &index.index {
                             let table = i.table;
-                            s.lock(table, if *concurrently { L::ShareUpdateExclusive } else { L::AccessExclusive });
+                            let mode = if *concurrently { L::ShareUpdateExclusive } else { L::AccessExclusive };
+                            s.with_partitions(table).into_iter().for_each(|t| s.lock(t, mode));
                         }
                     }
                     _ => {}
@@ -191,8 +265,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             }
         }
         OpKind::Rename { object, .. } => {
-            if let Some(table) = &object.on {
-                lock_named(s, table, L::AccessExclusive);
+            if let Some(id) = object.on.as_ref().and_then(|t| s.find(t)).map(|r| r.id) {
+                s.lock(id, L::AccessExclusive);
+                // The copies of a row trigger are renamed with it.
+                if object.kind == ObjectKind::Trigger && s.pg.0 >= 15 {
+                    s.with_partitions(id).into_iter().for_each(|p| s.lock(p, L::AccessExclusive));
+                }
             }
         }
         OpKind::Comment { object, .. } => match (object.kind, &object.on) {
@@ -258,6 +336,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 let Some(id) = s.find(t).map(|r| r.id) else { continue };
                 for i in if *only { vec![id] } else { with_children(s, id) } {
                     s.lock(i, *mode);
+                    // A view is locked with all that it reads.
+                    lock_below(s, i, *mode);
                 }
             }
         }
@@ -267,13 +347,17 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 let id = r.id;
                 s.in_transaction &= r.kind != RelKind::PartitionedTable;
                 s.lock(id, L::AccessExclusive);
-                s.rewrite(id);
+                for part in s.with_partitions(id) {
+                    s.lock(part, L::AccessExclusive);
+                    s.rewrite(part);
+                }
             }
             None => s.in_transaction &= table.is_some(),
         },
         OpKind::Vacuum { tables, full, .. } => {
             s.in_transaction = false;
-            for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
+            let named: Vec<Id> = tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect();
+            for id in named.into_iter().flat_map(|id| maintained(s, id)).collect::<Vec<_>>() {
                 s.lock(id, if *full { L::AccessExclusive } else { L::ShareUpdateExclusive });
                 if *full {
                     s.rewrite(id);
@@ -284,14 +368,52 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::Analyze { tables } => {
             for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
-                for part in s.with_partitions(id) {
+                let reads = |r: &crate::catalog::Relation| r.kind.is_table() || r.kind == RelKind::MaterializedView;
+                for part in maintained(s, id).into_iter().filter(|t| s.get(*t).is_some_and(reads)).collect::<Vec<_>>() {
                     s.lock(part, L::ShareUpdateExclusive);
-                    s.lock_indexes(part, L::AccessShare);
+                    if s.get(part).is_some_and(|r| r.kind != RelKind::PartitionedTable) {
+                        s.lock_indexes(part, L::AccessShare);
+                    }
+                    // Statistics of the whole inheritance tree need rows of every child.
+                    for child in s.before.descendants_of(part) {
+                        s.lock(child, L::AccessShare);
+                    }
                 }
             }
         }
         OpKind::NoTransaction { .. } => s.in_transaction = false,
         _ => {}
+    }
+}
+
+fn lock_below(s: &mut Seen<'_>, view: Id, mode: LockMode) {
+    let Some((RelKind::View, Some(v))) = s.get(view).map(|r| (r.kind, &r.view)) else { return };
+    if s.before.recursive_view(&[view]).is_some() {
+        return;
+    }
+    for (id, _) in v.depends.clone() {
+        for t in with_children(s, id) {
+            s.lock(t, mode);
+            lock_below(s, t, mode);
+        }
+    }
+}
+
+/// What VACUUM and ANALYZE of one name go through: the partitions, and from 18 on whatever inherits.
+fn maintained(s: &Seen<'_>, id: Id) -> Vec<Id> {
+    if s.pg.0 >= 18 { with_children(s, id) } else { s.with_partitions(id) }
+}
+
+/// Tables that a publication begins or ceases to send one by one.
+fn publication(s: &mut Seen<'_>, name: &str, detail: &str) {
+    let sent = |c: &Catalog| {
+        let found = c.objects.values().find(|o| o.kind == ObjectKind::Publication && o.name == name);
+        found.map(|o| o.relations.clone()).unwrap_or_default()
+    };
+    let (old, new) = (sent(s.before), sent(s.after));
+    let sets = detail.trim_start().to_ascii_lowercase().strip_prefix("set").is_some_and(|rest| rest.trim_start().starts_with("table"));
+    for id in new.iter().filter(|id| sets || !old.contains(id)).chain(old.iter().filter(|id| !new.contains(id))) {
+        s.lock(*id, LockMode::ShareUpdateExclusive);
     }
 }
 
@@ -325,12 +447,31 @@ pub fn with_children(s: &Seen<'_>, id: Id) -> Vec<Id> {
 
 fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
     use crate::op::DomainAction as D;
-    let checks = matches!(action, D::AddConstraint { not_valid: false, .. } | D::SetNotNull | D::ValidateConstraint { .. });
-    let Some(id) = s.before.type_by(name).map(|t| t.id) else { return };
+    let Some(ty) = s.before.type_by(name) else { return };
+    let id = ty.id;
+    let crate::catalog::TypeKind::Domain { not_null, checks: there, .. } = &ty.kind else { return };
+    let checks = match action {
+        D::AddConstraint { not_valid, .. } => !not_valid,
+        D::SetNotNull => !not_null,
+        D::ValidateConstraint { name } => there.iter().any(|c| c.name == name.as_str() && !c.validated),
+        _ => false,
+    };
     if !checks {
         return;
     }
-    let tables: Vec<Id> = s.before.columns_of_type(id).into_iter().map(|(r, _)| r.id).collect();
+    // A domain over this domain is checked with it.
+    let mut types = vec![id];
+    let mut next = 0;
+    while let Some(base) = types.get(next).copied() {
+        next += 1;
+        types.extend(s.before.types.values().filter_map(|t| match &t.kind {
+            crate::catalog::TypeKind::Domain { base: b, .. } if b.id == Some(base) => Some(t.id),
+            _ => None,
+        }));
+    }
+    let holds_rows = |r: &crate::catalog::Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
+    let columns = types.iter().flat_map(|t| s.before.columns_of_type(*t));
+    let tables: Vec<Id> = columns.filter(|(r, _)| holds_rows(r)).map(|(r, _)| r.id).collect();
     for t in tables {
         s.lock(t, LockMode::Share);
         s.scan(t);
@@ -340,13 +481,38 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
 fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concurrently: bool) {
     s.in_transaction = !concurrently && matches!(target, ReindexTarget::Index | ReindexTarget::Table);
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
-    let (table, indexes): (Id, Vec<Id>) = match (target, &r.index) {
-        (ReindexTarget::Index, Some(i)) => (i.table, vec![r.id]),
-        (ReindexTarget::Table, _) => (r.id, s.before.indexes_of(r.id).into_iter().map(|i| i.id).collect()),
+    // Partition by partition, each in a transaction of its own.
+    s.in_transaction &= !matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
+    let parts: Vec<(Id, Vec<Id>)> = match (target, &r.index) {
+        (ReindexTarget::Index, Some(_)) => index_parts(s, r.id),
+        (ReindexTarget::Table, _) => {
+            let holders = s.with_partitions(r.id).into_iter().filter(|t| s.get(*t).is_some_and(|r| r.kind != RelKind::PartitionedTable));
+            holders.map(|t| (t, s.before.indexes_of(t).into_iter().map(|i| i.id).collect())).collect()
+        }
         _ => return,
     };
+    for (table, indexes) in parts {
+        reindex_table(s, table, indexes, concurrently);
+    }
+}
+
+/// The index itself, or the parts of a partitioned one that hold something, each with its table.
+fn index_parts(s: &Seen<'_>, index: Id) -> Vec<(Id, Vec<Id>)> {
+    let Some((r, i)) = s.get(index).and_then(|r| Some((r, r.index.as_ref()?))) else { return Vec::new() };
+    if r.kind != RelKind::PartitionedIndex {
+        return vec![(i.table, vec![index])];
+    }
+    let of = |child: Id| {
+        s.before.indexes_of(child).into_iter().filter(|c| c.index.as_ref().is_some_and(|c| c.parent == Some(index))).map(|c| c.id)
+    };
+    s.before.children_of(i.table).into_iter().flat_map(of).flat_map(|c| index_parts(s, c)).collect()
+}
+
+fn reindex_table(s: &mut Seen<'_>, table: Id, indexes: Vec<Id>, concurrently: bool) {
     s.lock(table, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
-    s.scan(table);
+    if !indexes.is_empty() {
+        s.scan(table);
+    }
     for i in indexes {
         s.lock(i, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive });
         s.build(i);
@@ -380,11 +546,7 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
     if let (RelKind::View, Some(v)) = (r.kind, &r.view) {
         let depends: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
         for d in depends {
-            for part in s.with_partitions(d) {
-                s.lock(part, mode);
-                s.lock_indexes(part, mode);
-                s.scan(part);
-            }
+            read_whole(s, d, mode);
         }
         return;
     }
@@ -394,6 +556,24 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
         if !is_indexed(s.before, part, filter) {
             s.scan(part);
         }
+    }
+}
+
+/// What a view reads: the tables below it, through views of views.
+fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
+    if s.before.recursive_view(&[id]).is_some() {
+        return;
+    }
+    s.lock(id, mode);
+    if let Some((RelKind::View, Some(v))) = s.get(id).map(|r| (r.kind, &r.view)) {
+        let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
+        below.into_iter().for_each(|d| read_whole(s, d, mode));
+        return;
+    }
+    for part in with_children(s, id) {
+        s.lock(part, mode);
+        s.lock_indexes(part, mode);
+        s.scan(part);
     }
 }
 
@@ -423,6 +603,7 @@ fn dml(s: &mut Seen<'_>, d: &Dml) {
         }
     }
     let Some(id) = target else { return };
+    keys_and_sequences(s, id, d);
     let reads_target = !matches!(d.kind, DmlKind::Insert { .. });
     for part in if d.only { vec![id] } else { with_children(s, id) } {
         s.lock(part, LockMode::RowExclusive);
@@ -430,6 +611,56 @@ fn dml(s: &mut Seen<'_>, d: &Dml) {
         let from_elsewhere = d.from.iter().any(|f| !matches!(f, FromItem::Other));
         if reads_target && (from_elsewhere && d.filter.is_none() || !is_indexed(s.before, part, d.filter.as_ref())) {
             s.scan(part);
+        }
+    }
+}
+
+/// What the rows of a write reach beside their own table, where there are rows: sequences of defaults, the other side of foreign keys,
+/// and the tables above a partition, whose bounds are read.
+fn keys_and_sequences(s: &mut Seen<'_>, table: Id, d: &Dml) {
+    let before = s.before;
+    let tree = if d.only { vec![table] } else { with_children(s, table) };
+    let given: Option<Vec<&str>> = match &d.kind {
+        DmlKind::Insert { columns, .. } => columns.as_ref().map(|c| c.iter().map(crate::op::Name::as_str).collect()),
+        DmlKind::Update { set } => Some(set.iter().flat_map(|a| &a.columns).map(crate::op::Name::as_str).collect()),
+        _ => None,
+    };
+    let inserts = matches!(d.kind, DmlKind::Insert { .. } | DmlKind::Merge { .. });
+    let removes = matches!(d.kind, DmlKind::Delete | DmlKind::Merge { .. });
+    let updated = |c: &str| matches!(d.kind, DmlKind::Merge { .. }) || given.as_ref().is_some_and(|g| !inserts && g.contains(&c));
+    for id in tree {
+        let Some(rel) = before.relation(id) else { continue };
+        rel.parents.iter().filter(|_| rel.is_partition()).for_each(|p| s.lock(*p, LockMode::AccessShare));
+        if inserts {
+            for c in rel.columns.iter().filter(|c| given.as_ref().is_none_or(|g| !g.contains(&c.name.as_str()))) {
+                let sequences = c.uses.iter().copied().chain(before.sequence_of_column(id, &c.name).map(|q| q.id));
+                let sequences: Vec<Id> = sequences.filter(|q| before.relation(*q).is_some_and(|r| r.kind == RelKind::Sequence)).collect();
+                sequences.into_iter().for_each(|q| s.lock(q, LockMode::RowExclusive));
+            }
+        }
+        for c in rel.constraints.iter().filter(|c| c.enforced) {
+            if let ConKind::ForeignKey { columns, table: other, .. } = &c.kind
+                && (inserts || columns.iter().any(|c| updated(c)))
+            {
+                for part in s.with_partitions(*other) {
+                    s.lock(part, LockMode::RowShare);
+                    s.lock_indexes(part, LockMode::RowShare);
+                }
+            }
+        }
+        for (user, c) in before.foreign_keys_to(id) {
+            let ConKind::ForeignKey { ref_columns, on_delete, on_update, .. } = &c.kind else { continue };
+            let action = if removes { on_delete } else { on_update };
+            if c.enforced && (removes || ref_columns.iter().any(|c| updated(c))) {
+                let mode = match action {
+                    crate::op::FkAction::NoAction | crate::op::FkAction::Restrict => LockMode::RowShare,
+                    _ => LockMode::RowExclusive,
+                };
+                for part in s.with_partitions(user.id) {
+                    s.lock(part, mode);
+                    s.lock_indexes(part, mode);
+                }
+            }
         }
     }
 }

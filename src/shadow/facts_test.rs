@@ -1,45 +1,18 @@
 //! Observed equals what was recorded on real servers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
-use serde::Deserialize;
 
 use super::observe::{Around, Observed, Observer};
 use super::*;
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    setup: String,
-    statement: String,
-    observed: Vec<Recorded>,
-}
-
-#[derive(Deserialize)]
-struct Recorded {
-    postgres: [u8; 2],
-    in_transaction: Option<bool>,
-    #[serde(default)]
-    locks: BTreeMap<String, String>,
-    #[serde(default)]
-    new_file: BTreeSet<String>,
-    #[serde(default)]
-    scanned: BTreeSet<String>,
-    #[serde(default)]
-    dropped: BTreeSet<String>,
-    error: Option<String>,
-}
+use crate::effects::recorded::{self, Recorded};
+use crate::op::LockMode;
 
 #[test]
 fn observed_equals_the_recorded_observations() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts/locks");
-    let Ok(cases) = std::fs::read_to_string(folder.join("cases.json")) else {
+    let Some((base_sql, cases)) = recorded::read() else {
         println!("the recorded observations are not on this machine: nothing to compare with");
         return;
     };
-    let cases: Vec<Case> = serde_json::from_str(&cases).expect("reads");
-    let base_sql = std::fs::read_to_string(folder.join("base.sql")).expect("reads");
     // The base makes roles and untrusted settings; these statements are not under suspicion.
     let shadow = Shadow::start(&ShadowOptions { superuser: true, ..super::tests::options() }).expect("starts");
     let major = shadow.pg().0;
@@ -49,7 +22,7 @@ fn observed_equals_the_recorded_observations() {
     let mut wrong = Vec::new();
     let mut one = Some(shadow.copy(&base).expect("copy"));
     for case in &cases {
-        let Some(r) = case.observed.iter().find(|o| (o.postgres[0]..=o.postgres[1]).contains(&major)) else { continue };
+        let Some(r) = case.on(major) else { continue };
         // What commits gets a copy of its own; the rest shares one and is rolled back.
         let own = !case.setup.is_empty() || r.in_transaction != Some(true);
         let fresh = own.then(|| shadow.copy(&base).expect("copy"));
@@ -75,19 +48,6 @@ fn observed_equals_the_recorded_observations() {
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-fn short(mode: &str) -> &str {
-    match mode {
-        "AS" => "AccessShareLock",
-        "RS" => "RowShareLock",
-        "RX" => "RowExclusiveLock",
-        "SUX" => "ShareUpdateExclusiveLock",
-        "S" => "ShareLock",
-        "SRX" => "ShareRowExclusiveLock",
-        "X" => "ExclusiveLock",
-        _ => "AccessExclusiveLock",
-    }
-}
-
 fn differs(seen: &Observed, r: &Recorded) -> Option<String> {
     if r.error.is_some() || seen.error.is_some() {
         let (a, b) = (seen.error.as_ref().map(|e| e.message.as_str()), r.error.as_deref());
@@ -105,8 +65,8 @@ fn differs(seen: &Observed, r: &Recorded) -> Option<String> {
     }
     // Outside a transaction the record has no locks: nobody looked on.
     if seen.effects.in_transaction {
-        let locks: BTreeMap<String, String> = seen.effects.locks.iter().filter_map(|(n, m)| Some((in_s(n)?, m.to_string()))).collect();
-        let recorded: BTreeMap<String, String> = r.locks.iter().map(|(n, m)| (n.clone(), short(m).to_string())).collect();
+        let locks: BTreeMap<String, LockMode> = seen.effects.locks.iter().filter_map(|(n, m)| Some((in_s(n)?, *m))).collect();
+        let recorded = r.locks();
         if locks != recorded {
             out.push(format!("locks {locks:?}, recorded {recorded:?}"));
         }

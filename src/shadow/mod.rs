@@ -34,6 +34,8 @@ mod code_test;
 #[cfg(test)]
 mod facts_test;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod render_test;
 #[cfg(all(test, unix))]
 mod runner_test;

@@ -24,6 +24,8 @@ pub struct Observed {
     pub empty: BTreeSet<RelName>,
     /// Name after → name before, of relations that were renamed or moved.
     pub renamed: BTreeMap<RelName, RelName>,
+    /// The strongest lock that the open transaction held before on each relation; such a lock is not taken again.
+    pub held: BTreeMap<RelName, LockMode>,
     /// Indexes that were made anew under their old name.
     pub replaced: BTreeSet<RelName>,
 }
@@ -141,7 +143,8 @@ impl Observer {
         let fks = self.session.rows(FOREIGN_KEYS).unwrap_or_default();
         let effects = compare(&before, &after, &now, &notices, &fks);
         self.session.take_notices();
-        with_names(Observed { effects, notices, took, ..Observed::default() }, &before, &after)
+        let held = strongest(&before, &after, &held);
+        with_names(Observed { effects, notices, took, held, ..Observed::default() }, &before, &after)
     }
 
     /// Outside a transaction: the other session polls the locks, and holds the tables in the mode of an ordinary writer for a moment,
@@ -248,6 +251,17 @@ fn locks(s: &mut Session, pid: &str) -> Result<BTreeSet<(u32, LockMode)>, SqlErr
         .collect())
 }
 
+/// The strongest mode on each relation that was there before, by the name that it has after.
+fn strongest(before: &Rels, after: &Rels, taken: &BTreeSet<(u32, LockMode)>) -> BTreeMap<RelName, LockMode> {
+    let mut locks: BTreeMap<RelName, LockMode> = BTreeMap::new();
+    for (oid, mode) in taken {
+        let Some(b) = before.get(oid) else { continue };
+        let strongest = locks.entry(after.get(oid).unwrap_or(b).name.clone()).or_insert(*mode);
+        *strongest = (*strongest).max(*mode);
+    }
+    locks
+}
+
 fn compare(
     before: &Rels,
     after: &Rels,
@@ -255,16 +269,7 @@ fn compare(
     notices: &[Notice],
     foreign_keys: &[Vec<Option<String>>],
 ) -> Effects {
-    let name = |oid: u32| after.get(&oid).or_else(|| before.get(&oid)).map(|r| r.name.clone());
-    let mut locks: BTreeMap<RelName, LockMode> = BTreeMap::new();
-    for (oid, mode) in taken {
-        if before.contains_key(oid)
-            && let Some(n) = name(*oid)
-        {
-            let strongest = locks.entry(n).or_insert(*mode);
-            *strongest = (*strongest).max(*mode);
-        }
-    }
+    let locks = strongest(before, after, taken);
     let stored = |k: char| matches!(k, 'r' | 'm');
     let mut rewrites = BTreeSet::new();
     let mut scans = BTreeSet::new();

@@ -1,0 +1,672 @@
+//! What Postgres refuses because of a type, an access method or a state, before it changes anything.
+
+use std::collections::BTreeSet;
+
+use crate::op::{
+    AlterAction, AlterTarget, CreateIndex, Dml, DmlKind, DomainAction, Expr, GrantOn, IndexElement, ObjectKind, Op, OpKind, PartitionBound,
+    QName, ReindexTarget, ReplicaIdentity,
+};
+
+use super::apply::{Res, fails};
+use super::names::{clip, simple_column};
+use super::{Catalog, ColumnType, Id, Index, RelKind, Relation, TypeKind};
+
+impl Catalog {
+    pub(super) fn refuse(&self, op: &Op) -> Res<()> {
+        match &op.kind {
+            OpKind::CreateIndex(i) => self.refuse_index(i),
+            OpKind::RefreshView { name, concurrently, .. } => self.refuse_refresh(name, *concurrently),
+            OpKind::Cluster { table: Some(table), index } => self.refuse_cluster(table, index.is_some()),
+            OpKind::Dml(d) => {
+                self.refuse_unidentified(d)?;
+                self.refuse_unpopulated(d.reads())
+            }
+            // That rows of a materialized view cannot be locked is said first, elsewhere.
+            OpKind::Query(q) if q.locking.is_none() => self.refuse_unpopulated(q.relations()),
+            OpKind::CreateTableAs(t) if t.with_data => self.refuse_unpopulated(t.query.relations()),
+            OpKind::CreateView(v) if v.materialized && v.with_data => self.refuse_unpopulated(v.query.relations()),
+            OpKind::LockTable { tables, .. } => {
+                let found = tables.iter().filter_map(|(t, _)| self.known(t)).find(|r| !r.kind.is_table() && r.kind != RelKind::View);
+                found.map_or(Ok(()), |r| Err(fails("42809", format!("cannot lock relation \"{}\"", r.name))))
+            }
+            OpKind::AlterDomain { name, action } => self.refuse_domain(name, action),
+            OpKind::Comment { object, .. } => {
+                let kind = self.known(&object.name).map(|r| r.kind);
+                let right = |k: RelKind| match object.kind {
+                    ObjectKind::Table => k.is_table(),
+                    ObjectKind::View => k == RelKind::View,
+                    ObjectKind::MaterializedView => k == RelKind::MaterializedView,
+                    ObjectKind::Index => k.is_index(),
+                    ObjectKind::Sequence => k == RelKind::Sequence,
+                    ObjectKind::ForeignTable => k == RelKind::ForeignTable,
+                    _ => true,
+                };
+                let what = object.kind.to_string().to_ascii_lowercase().replace('-', " ");
+                match kind.is_none_or(right) {
+                    true => Ok(()),
+                    false => Err(fails("42809", format!("\"{}\" is not a {what}", object.name.as_str()))),
+                }
+            }
+            OpKind::Grant(g) => match &g.on {
+                GrantOn::Objects(objects) => {
+                    let wrong = |o: &&crate::op::ObjectRef| {
+                        let kind = self.known(&o.name).map(|r| r.kind);
+                        match o.kind {
+                            ObjectKind::Sequence => kind.is_some_and(|k| k != RelKind::Sequence),
+                            ObjectKind::Table => kind.is_some_and(|k| k.is_index() || k == RelKind::Composite),
+                            _ => false,
+                        }
+                    };
+                    let found = objects.iter().find(wrong);
+                    found.map_or(Ok(()), |o| Err(fails("42809", format!("\"{}\" is not of the kind that is granted", o.name.as_str()))))
+                }
+                _ => Ok(()),
+            },
+            OpKind::CreateRule { table, .. } => match self.known(table) {
+                Some(r) if !r.kind.is_table() && r.kind != RelKind::View => {
+                    Err(fails("42809", format!("relation \"{}\" cannot have rules", r.name)))
+                }
+                _ => Ok(()),
+            },
+            OpKind::Reindex { target: ReindexTarget::Table, name: Some(name), .. } => match self.known(name) {
+                Some(r) if !r.kind.is_table() && r.kind != RelKind::MaterializedView => {
+                    Err(fails("42809", format!("\"{}\" is not a table or materialized view", r.name)))
+                }
+                _ => Ok(()),
+            },
+            OpKind::CreateStatistics { exprs, table, .. } => self.refuse_statistics(exprs, table),
+            _ => Ok(()),
+        }
+    }
+
+    fn known(&self, name: &QName) -> Option<&Relation> {
+        self.relation(self.resolve(name)?).filter(|r| !r.assumed)
+    }
+
+    /// UPDATE and DELETE of a published table need something to find its rows by, whatever rows they mean.
+    fn refuse_unidentified(&self, d: &Dml) -> Res<()> {
+        let event = match d.kind {
+            DmlKind::Update { .. } => "update",
+            DmlKind::Delete => "delete",
+            _ => return Ok(()),
+        };
+        // Of a partitioned table only the partitions count that a condition leaves.
+        let Some(rel) = self.known(&d.table) else { return Ok(()) };
+        match self
+            .with_descendants(rel.id, d.only || rel.kind == RelKind::PartitionedTable && d.filter.is_some())
+            .into_iter()
+            .filter_map(|id| self.relation(id))
+            .find(|r| self.cannot_be_told_apart(r, event))
+        {
+            Some(r) => {
+                let message =
+                    format!("cannot {event} table \"{}\" because it does not have a replica identity and publishes {event}s", r.name);
+                Err(fails("55000", message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A materialized view WITH NO DATA cannot be read, not through other views either.
+    fn refuse_unpopulated(&self, names: Vec<&QName>) -> Res<()> {
+        self.refuse_unpopulated_below(names.into_iter().filter_map(|n| self.resolve(n)).collect())
+    }
+
+    pub(super) fn refuse_unpopulated_below(&self, ids: Vec<Id>) -> Res<()> {
+        if let Some(view) = self.recursive_view(&ids) {
+            return Err(fails("42P17", format!("infinite recursion detected in rules for relation \"{}\"", view.name)));
+        }
+        self.unpopulated(ids).map_or(Ok(()), |rel| {
+            Err(fails("55000", format!("materialized view \"{}\" has not been populated", rel.name)).unless(rel.assumed))
+        })
+    }
+
+    /// A view that reads itself, among these relations or below these views: it can be made, but not used.
+    pub fn recursive_view(&self, ids: &[Id]) -> Option<&Relation> {
+        fn enter<'c>(cat: &'c Catalog, id: Id, open: &mut Vec<Id>, done: &mut BTreeSet<Id>) -> Option<&'c Relation> {
+            let rel = cat.relation(id).filter(|r| r.kind == RelKind::View)?;
+            if open.contains(&id) {
+                return Some(rel);
+            }
+            if !done.insert(id) {
+                return None;
+            }
+            open.push(id);
+            let found = rel.view.iter().flat_map(|v| &v.depends).find_map(|(below, _)| enter(cat, *below, open, done));
+            open.pop();
+            found
+        }
+        let mut done = BTreeSet::new();
+        ids.iter().find_map(|id| enter(self, *id, &mut Vec::new(), &mut done))
+    }
+
+    /// A materialized view WITH NO DATA among these relations or below these views.
+    pub fn unpopulated(&self, mut ids: Vec<Id>) -> Option<&Relation> {
+        let mut next = 0;
+        while let Some(rel) = ids.get(next).map(|id| self.relation(*id)) {
+            next += 1;
+            let Some((rel, view)) = rel.and_then(|r| Some((r, r.view.as_ref()?))) else { continue };
+            match rel.kind {
+                RelKind::MaterializedView if !view.populated => return Some(rel),
+                RelKind::View => ids.extend(view.depends.iter().map(|(id, _)| *id).filter(|id| !ids.contains(id)).collect::<Vec<_>>()),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// What checks values of a domain cannot look into arrays and composite types.
+    fn refuse_domain(&self, name: &QName, action: &DomainAction) -> Res<()> {
+        let Some(id) = self.type_id(name) else { return Ok(()) };
+        let Some(TypeKind::Domain { not_null, .. }) = self.types.get(&id).map(|t| &t.kind) else { return Ok(()) };
+        let checks = match action {
+            DomainAction::AddConstraint { not_valid, .. } => !not_valid,
+            DomainAction::SetNotNull => !not_null,
+            _ => false,
+        };
+        let inside = |(r, c): &(&Relation, &str)| r.kind.is_table() && r.column(c).is_some_and(|c| c.ty.is_array());
+        match self.columns_of_type(id).into_iter().find(inside) {
+            Some((r, c)) if checks => {
+                Err(fails("0A000", format!("cannot alter type \"{}\" because column \"{}.{c}\" uses it", name.as_str(), r.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `USING column::type` where no such cast exists.
+    pub(super) fn refuse_cast(&self, using: &Expr, rel: &Relation, new: &ColumnType, name: &str) -> Res<()> {
+        let result = |from: &ColumnType| {
+            let message = format!("result of USING clause for column \"{name}\" cannot be cast automatically to type {new}");
+            if super::casts::assignable(self, from, new) == Some(false) { Err(fails("42804", message)) } else { Ok(()) }
+        };
+        if let Some(c) = simple_column(using).and_then(|c| rel.column(&clip(c))) {
+            return result(&c.ty);
+        }
+        let crate::op::ExprKind::Cast { expr, ty } = &using.kind else { return Ok(()) };
+        let Some(from) = simple_column(expr).and_then(|c| rel.column(&clip(c))).map(|c| &c.ty) else { return Ok(()) };
+        let to = self.resolve_type(ty);
+        if super::casts::castable(self, from, &to) == Some(false) {
+            return Err(fails("42846", format!("cannot cast type {from} to {to}")));
+        }
+        result(&to)
+    }
+
+    /// What the access method can do is asked before the columns are looked up.
+    fn refuse_index(&self, i: &CreateIndex) -> Res<()> {
+        if self.known(&i.table).is_none_or(|r| !r.kind.is_table() && r.kind != RelKind::MaterializedView) {
+            // That is said first, elsewhere.
+            return Ok(());
+        }
+        let method = i.method.as_deref().unwrap_or("btree");
+        let Some(can) = abilities(method) else { return Ok(()) };
+        let not = |what: &str| Err(fails("0A000", format!("access method \"{method}\" does not support {what}")));
+        if i.unique && !can.unique {
+            return not("unique indexes");
+        }
+        if !i.include.is_empty() && !can.include {
+            return not("included columns");
+        }
+        if i.elements.len() > 1 && !can.multicolumn {
+            return not("multicolumn indexes");
+        }
+        Ok(())
+    }
+
+    /// The operator class and the order of one key, asked when its column is known.
+    pub(super) fn refuse_key(&self, e: &IndexElement, ty: &ColumnType, method: &str) -> Res<()> {
+        let no_class = |what: String| Err(fails("42704", what));
+        match &e.opclass {
+            None if super::casts::indexable(self, ty, method) == Some(false) => {
+                let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
+                let message = format!("data type {ty} has no default operator class for access method \"{method}\"");
+                return no_class(message).map_err(|e| e.unless(doubt));
+            }
+            Some(c) if c.as_str().ends_with("_pattern_ops") && !matches!(method, "btree" | "hash") => {
+                return no_class(format!("operator class \"{}\" does not exist for access method \"{method}\"", c.as_str()));
+            }
+            _ => {}
+        }
+        if (e.descending || e.nulls_first.is_some()) && abilities(method).is_some_and(|a| !a.ordered) {
+            return Err(fails("0A000", format!("access method \"{method}\" does not support ASC/DESC or NULLS options")));
+        }
+        Ok(())
+    }
+
+    fn refuse_refresh(&self, name: &QName, concurrently: bool) -> Res<()> {
+        let Some(rel) = self.known(name) else { return Ok(()) };
+        if rel.kind.is_table() {
+            return Err(fails("0A000", format!("\"{}\" is not a materialized view", rel.name)));
+        }
+        if concurrently && rel.view.as_ref().is_some_and(|v| !v.populated) && rel.kind == RelKind::MaterializedView {
+            return Err(fails("0A000", "CONCURRENTLY cannot be used when the materialized view is not populated"));
+        }
+        Ok(())
+    }
+
+    fn refuse_cluster(&self, table: &QName, by_index: bool) -> Res<()> {
+        let Some(rel) = self.known(table) else { return Ok(()) };
+        if !rel.kind.is_table() && rel.kind != RelKind::MaterializedView {
+            return Err(fails("42809", format!("\"{}\" is not a table or materialized view", rel.name)));
+        }
+        if rel.kind == RelKind::PartitionedTable && !self.at_least(15) {
+            return Err(fails("0A000", "cannot cluster a partitioned table"));
+        }
+        let clustered = rel.clustered_on.is_some_and(|i| self.relation(i).is_some());
+        if !by_index && !clustered {
+            return Err(fails("42704", format!("there is no previously clustered index for table \"{}\"", rel.name)));
+        }
+        Ok(())
+    }
+
+    /// `check_index_is_clusterable`.
+    pub(super) fn clusterable(&self, index: &Relation) -> Res<()> {
+        let Some(i) = &index.index else { return Ok(()) };
+        let refused = |why: String| Err(fails("0A000", why));
+        if !matches!(i.method.as_str(), "btree" | "gist") {
+            return refused(format!("cannot cluster on index \"{}\" because access method does not support clustering", index.name));
+        }
+        if i.filter.is_some() {
+            return refused(format!("cannot cluster on partial index \"{}\"", index.name));
+        }
+        if !i.valid {
+            return refused(format!("cannot cluster on invalid index \"{}\"", index.name));
+        }
+        Ok(())
+    }
+
+    fn refuse_statistics(&self, exprs: &[Expr], table: &QName) -> Res<()> {
+        let Some(rel) = self.known(table) else { return Ok(()) };
+        if !matches!(rel.kind, RelKind::Table | RelKind::PartitionedTable | RelKind::MaterializedView | RelKind::ForeignTable) {
+            return Err(fails("42809", format!("cannot define statistics for relation \"{}\"", rel.name)));
+        }
+        let mut columns: Vec<String> = Vec::new();
+        for e in exprs {
+            let Some(name) = simple_column(e).map(clip) else { continue };
+            let Some(c) = rel.column(&name) else { continue };
+            if c.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
+                return Err(fails("0A000", "statistics creation on virtual generated columns is not supported"));
+            }
+            if super::casts::indexable(self, &c.ty, "btree") == Some(false) {
+                let message =
+                    format!("column \"{name}\" cannot be used in statistics because its type has no default btree operator class");
+                return Err(fails("0A000", message));
+            }
+            columns.push(name);
+        }
+        if columns.len() == 1 && exprs.len() == 1 {
+            return Err(fails("42P17", "extended statistics require at least 2 columns"));
+        }
+        columns.sort();
+        if columns.windows(2).any(|p| p[0] == p[1]) {
+            return Err(fails("42701", "duplicate column name in statistics definition"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse_alter(&self, rel: &Relation, target: &AlterTarget, action: &AlterAction) -> Res<()> {
+        use AlterAction::*;
+        if rel.assumed {
+            return Ok(());
+        }
+        let column = |n: &str| rel.column(&clip(n));
+        allowed_kinds(rel, action, self.pg.0)?;
+        match action {
+            Inherit { .. } if rel.kind == RelKind::PartitionedTable => {
+                Err(fails("42809", "cannot change inheritance of partitioned table"))
+            }
+            Inherit { .. } | NoInherit { .. } if rel.is_partition() => Err(fails("42809", "cannot change inheritance of a partition")),
+            SetIdentity { .. } | DropIdentity { .. } if rel.is_partition() && self.at_least(17) => {
+                Err(fails("42P16", "cannot change the identity of a column of a partition"))
+            }
+            DetachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
+                Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
+            }
+            SetSchema { .. } if rel.schema == super::resolve::TEMP => {
+                Err(fails("0A000", "cannot move objects into or out of temporary schemas"))
+            }
+            AddColumn { column: c, .. }
+                if c.identity.is_some() && column(c.name.as_str()).is_none() && !self.children_of(rel.id).is_empty() =>
+            {
+                let handed_down = self.at_least(17) && rel.kind == RelKind::PartitionedTable;
+                if handed_down {
+                    Ok(())
+                } else {
+                    Err(fails("42P16", "cannot recursively add identity column to table that has child tables"))
+                }
+            }
+            AttachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
+                Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
+            }
+            SetOptions { .. } if rel.kind == RelKind::PartitionedTable => {
+                let state = if self.at_least(16) { "42809" } else { "22023" };
+                Err(fails(state, "cannot specify storage parameters for a partitioned table"))
+            }
+            RenameConstraint { from, .. } => match rel.constraint(&clip(from.as_str())) {
+                Some(c)
+                    if target.only
+                        && !c.no_inherit
+                        && matches!(c.kind, super::ConKind::Check { .. })
+                        && !self.children_of(rel.id).is_empty() =>
+                {
+                    Err(fails("42P16", format!("inherited constraint \"{}\" must be renamed in child tables too", c.name)))
+                }
+                _ => Ok(()),
+            },
+            SetType { .. } if target.only && !self.children_of(rel.id).is_empty() => {
+                Err(fails("42P16", "type of inherited column must be changed in child tables too"))
+            }
+            SetLogged { logged } => self.refuse_persistence(rel, *logged),
+            DropExpression { column: c, .. } => {
+                let name = clip(c.as_str());
+                let from_above = rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&name).is_some()));
+                match column(c.as_str()) {
+                    Some(_) if from_above => Err(fails("42P16", "cannot drop generation expression from inherited column")),
+                    _ => Ok(()),
+                }
+            }
+            DetachPartition { partition, finalize: true, .. } => match self.resolve(partition).and_then(|id| self.relation(id)) {
+                // A detach that was interrupted is not something that a migration leaves behind.
+                Some(p) if p.parents.contains(&rel.id) => {
+                    Err(fails("55000", format!("cannot complete detaching partition \"{}\"", p.name)).unless(p.assumed))
+                }
+                _ => Ok(()),
+            },
+            SetStorage { column: c, storage } if !storage.eq_ignore_ascii_case("plain") && !storage.eq_ignore_ascii_case("default") => {
+                match column(c.as_str()) {
+                    Some(c) if self.toastable(&c.ty) == Some(false) => {
+                        Err(fails("0A000", format!("column data type {} can only have storage PLAIN", c.ty)))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            SetCompression { column: c, .. } => match column(c.as_str()) {
+                Some(c) if self.toastable(&c.ty) == Some(false) => {
+                    Err(fails("0A000", format!("column data type {} does not support compression", c.ty)))
+                }
+                _ => Ok(()),
+            },
+            SetStatistics { column: c, .. } => match &rel.index {
+                Some(i) => refuse_index_statistics(rel, i, c),
+                None => Ok(()),
+            },
+            SetType { column: c, using: Some(_), .. } if column(c.as_str()).is_some_and(|c| c.generated.is_some()) => {
+                Err(fails("42611", "cannot specify USING when altering type of generated column"))
+            }
+            SetWithoutCluster | ClusterOn { .. } if rel.kind == RelKind::PartitionedTable => {
+                Err(fails("0A000", "cannot mark index clustered in partitioned table"))
+            }
+            SetSchema { .. } if target.kind != ObjectKind::Table || rel.kind == RelKind::Sequence => {
+                match rel.sequence.as_ref().and_then(|s| s.owned_by.as_ref()) {
+                    // Even where it would stay in its schema.
+                    Some(_) => Err(fails("0A000", "cannot move an owned sequence into another schema")),
+                    None => Ok(()),
+                }
+            }
+            AddIdentity { column: c, .. } => match column(c.as_str()) {
+                Some(c) if self.is_no_integer(&c.ty) => Err(fails("22023", "identity column type must be smallint, integer, or bigint")),
+                _ if rel.is_partition() && self.at_least(17) => Err(fails("42P16", "cannot add identity to a column of a partition")),
+                _ => Ok(()),
+            },
+            ReplicaIdentity { identity: self::ReplicaIdentity::Index(name) } => self.refuse_identity_index(rel, &clip(name.as_str())),
+            AttachPartition { partition, bound } if rel.kind == RelKind::PartitionedTable => {
+                let part = self.resolve(partition).and_then(|id| self.relation(id)).filter(|p| !p.is_partition() && p.parents.is_empty());
+                if part.is_some_and(|p| p.kind == RelKind::Table && !self.children_of(p.id).is_empty()) {
+                    return Err(fails("42809", "cannot attach inheritance parent as partition"));
+                }
+                if part.is_some_and(|p| p.id == rel.id || self.descendants_of(p.id).contains(&rel.id)) {
+                    return Err(fails("42P07", "circular inheritance not allowed"));
+                }
+                self.refuse_bound(rel.id, bound)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// SET LOGGED and SET UNLOGGED.
+    fn refuse_persistence(&self, rel: &Relation, logged: bool) -> Res<()> {
+        use crate::op::Persistence::{Temporary, Unlogged};
+        if rel.persistence == Temporary {
+            return Err(fails("42P16", format!("cannot change logged status of table \"{}\" because it is temporary", rel.name)));
+        }
+        if logged != (rel.persistence == Unlogged) {
+            return Ok(());
+        }
+        if !logged && self.objects_of(ObjectKind::Publication).any(|o| o.relations.contains(&rel.id)) {
+            return Err(fails("55000", format!("cannot change table \"{}\" to unlogged because it is part of a publication", rel.name)));
+        }
+        // A logged table may not lean on an unlogged one.
+        let other = if logged {
+            rel.constraints.iter().find_map(|c| match &c.kind {
+                super::ConKind::ForeignKey { table, .. } if *table != rel.id => {
+                    self.relation(*table).filter(|r| r.persistence == Unlogged).map(|r| r.name.clone())
+                }
+                _ => None,
+            })
+        } else {
+            let users = self.foreign_keys_to(rel.id);
+            users.into_iter().find(|(r, _)| r.id != rel.id && r.persistence != Unlogged).map(|(r, _)| r.name.clone())
+        };
+        match other {
+            Some(other) => Err(fails("42P16", format!("could not change the table \"{}\" because of \"{other}\"", rel.name))),
+            None => Ok(()),
+        }
+    }
+
+    fn is_no_integer(&self, ty: &ColumnType) -> bool {
+        let other = ty.id.and_then(|id| self.types.get(&id)).is_some_and(|t| matches!(t.kind, TypeKind::Other));
+        !ty.is_unknown() && !other && (ty.id.is_some() || ty.is_array() || !matches!(ty.name.as_str(), "smallint" | "integer" | "bigint"))
+    }
+
+    fn refuse_identity_index(&self, rel: &Relation, name: &str) -> Res<()> {
+        let Some(index) = self.relation_named(&rel.schema, name) else { return Ok(()) };
+        let Some(i) = index.index.as_ref().filter(|i| i.table == rel.id) else {
+            return Err(fails("42809", format!("\"{name}\" is not an index for table \"{}\"", rel.name)));
+        };
+        let refused = |state: &'static str, why: &str| Err(fails(state, format!("cannot use {why} index \"{name}\" as replica identity")));
+        if !i.unique {
+            return refused("42809", "non-unique");
+        }
+        if i.deferrable {
+            return refused("0A000", "non-immediate");
+        }
+        if i.columns.iter().any(Option::is_none) {
+            return refused("0A000", "expression");
+        }
+        if i.filter.is_some() {
+            return refused("0A000", "partial");
+        }
+        if !i.valid && !self.at_least(18) {
+            return refused("0A000", "invalid");
+        }
+        for c in i.columns.iter().flatten() {
+            if rel.column(c).is_some_and(|c| !c.not_null) {
+                let message = format!("index \"{name}\" cannot be used as replica identity because column \"{c}\" is nullable");
+                return Err(fails("42809", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Values of the type can be stored outside of their row; `None`: nobody here knows.
+    fn toastable(&self, ty: &ColumnType) -> Option<bool> {
+        if ty.is_array() {
+            return Some(true);
+        }
+        if let Some(t) = ty.id.and_then(|id| self.types.get(&id)) {
+            return match &t.kind {
+                TypeKind::Enum { .. } => Some(false),
+                TypeKind::Domain { base, .. } => self.toastable(base),
+                TypeKind::Composite { .. } | TypeKind::Range => Some(true),
+                TypeKind::Other => None,
+            };
+        }
+        match ty.name.as_str() {
+            "smallint"
+            | "integer"
+            | "bigint"
+            | "real"
+            | "double precision"
+            | "boolean"
+            | "date"
+            | "timestamp with time zone"
+            | "timestamp without time zone"
+            | "time with time zone"
+            | "time without time zone"
+            | "interval"
+            | "uuid"
+            | "money"
+            | "oid"
+            | "name"
+            | "point"
+            | "box"
+            | "circle"
+            | "line"
+            | "lseg"
+            | "macaddr"
+            | "macaddr8"
+            | "\"char\"" => Some(false),
+            "unknown" => None,
+            _ => Some(true),
+        }
+    }
+
+    /// `check_new_partition_bound`: the kind of bound and what other partitions hold already.
+    pub(super) fn refuse_bound(&self, parent: Id, bound: &PartitionBound) -> Res<()> {
+        let Some(rel) = self.relation(parent) else { return Ok(()) };
+        let strategy = rel.partition_by.as_ref().map_or("", |p| p.strategy.as_str());
+        let others: Vec<(&str, &PartitionBound)> = self
+            .children_of(parent)
+            .into_iter()
+            .filter_map(|id| self.relation(id))
+            .filter_map(|r| Some((r.name.as_str(), r.partition_bound.as_ref()?)))
+            .collect();
+        let kind = match bound {
+            PartitionBound::Default if strategy == "hash" => {
+                return Err(fails("42P16", "a hash-partitioned table may not have a default partition"));
+            }
+            PartitionBound::Default => strategy,
+            PartitionBound::List(_) => "list",
+            PartitionBound::Range { .. } => "range",
+            PartitionBound::Hash { .. } => "hash",
+        };
+        if kind != strategy && !strategy.is_empty() {
+            return Err(fails("42P16", format!("invalid bound specification for a {strategy} partition")));
+        }
+        if let PartitionBound::Range { from, to } = bound
+            && let (Some(f), Some(t)) = (single(from), single(to))
+            && f >= t
+        {
+            return Err(fails("42P17", "empty range bound specified for partition"));
+        }
+        match others.iter().find(|(_, other)| clash(bound, other)) {
+            Some((name, PartitionBound::Default)) => {
+                Err(fails("42P17", format!("partition conflicts with existing default partition \"{name}\"")))
+            }
+            Some((name, _)) => Err(fails("42P17", format!("partition would overlap partition \"{name}\""))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `ATSimplePermissions`: the kinds of relations that a subcommand is for.
+fn allowed_kinds(rel: &Relation, action: &AlterAction, pg: u8) -> Res<()> {
+    use AlterAction::*;
+    use RelKind::*;
+    let (what, kinds): (&str, &[RelKind]) = match action {
+        SetDefault { .. } | DropDefault { .. } => ("ALTER COLUMN ... SET DEFAULT", &[Table, PartitionedTable, View, ForeignTable]),
+        AddIdentity { .. } | SetIdentity { .. } | DropIdentity { .. } => {
+            ("ALTER COLUMN ... IDENTITY", &[Table, PartitionedTable, View, ForeignTable])
+        }
+        SetNotNull { .. } | DropNotNull { .. } | SetExpression { .. } | DropExpression { .. } => {
+            ("ALTER COLUMN", &[Table, PartitionedTable, ForeignTable])
+        }
+        SetStatistics { .. } => {
+            ("ALTER COLUMN ... SET STATISTICS", &[Table, PartitionedTable, MaterializedView, Index, PartitionedIndex, ForeignTable])
+        }
+        SetColumnOptions { .. } | SetStorage { .. } => ("ALTER COLUMN ... SET", &[Table, PartitionedTable, MaterializedView, ForeignTable]),
+        SetCompression { .. } => ("ALTER COLUMN ... SET COMPRESSION", &[Table, PartitionedTable, MaterializedView]),
+        SetType { .. } => ("ALTER COLUMN ... SET DATA TYPE", &[Table, PartitionedTable, Composite, ForeignTable]),
+        DropConstraint { .. } | ValidateConstraint { .. } => ("CONSTRAINT", &[Table, PartitionedTable, ForeignTable]),
+        AlterConstraint { .. } => ("ALTER CONSTRAINT", &[Table, PartitionedTable]),
+        ClusterOn { .. } | SetWithoutCluster => ("CLUSTER ON", &[Table, PartitionedTable, MaterializedView]),
+        SetLogged { .. } if pg >= 18 => ("SET LOGGED", &[Table, Sequence]),
+        SetLogged { .. } if pg >= 15 => ("SET LOGGED", &[Table, PartitionedTable, Sequence]),
+        SetLogged { .. } => ("SET LOGGED", &[Table, PartitionedTable]),
+        SetWithoutOids | Inherit { .. } | NoInherit { .. } => ("SET", &[Table, PartitionedTable, ForeignTable]),
+        SetAccessMethod { .. } if pg >= 17 => ("SET ACCESS METHOD", &[Table, PartitionedTable, MaterializedView]),
+        SetAccessMethod { .. } => ("SET ACCESS METHOD", &[Table, MaterializedView]),
+        SetTablespace { .. } => ("SET TABLESPACE", &[Table, PartitionedTable, MaterializedView, Index, PartitionedIndex]),
+        SetOptions { .. } | ResetOptions { .. } => ("SET", &[Table, PartitionedTable, View, MaterializedView, Index]),
+        Trigger { .. } => ("ENABLE TRIGGER", &[Table, PartitionedTable, ForeignTable]),
+        Rule { .. } | EnableRowSecurity | DisableRowSecurity | ForceRowSecurity | NoForceRowSecurity | OfType { .. } | NotOf => {
+            ("ENABLE", &[Table, PartitionedTable])
+        }
+        AlterAction::ReplicaIdentity { .. } => ("REPLICA IDENTITY", &[Table, PartitionedTable, MaterializedView]),
+        DetachPartition { .. } if pg >= 18 => ("DETACH PARTITION", &[PartitionedTable]),
+        DetachPartition { .. } => ("DETACH PARTITION", &[Table, PartitionedTable]),
+        _ => return Ok(()),
+    };
+    if kinds.contains(&rel.kind) { Ok(()) } else { Err(super::alter::wrong_kind(rel, what)) }
+}
+
+/// ALTER INDEX … ALTER COLUMN n SET STATISTICS is for expressions.
+fn refuse_index_statistics(rel: &Relation, i: &Index, column: &str) -> Res<()> {
+    let Ok(n) = column.parse::<usize>() else { return Ok(()) };
+    if n > i.columns.len() + i.include.len() {
+        return Err(fails("42703", format!("column number {n} of relation \"{}\" does not exist", rel.name)));
+    }
+    let include = n > i.columns.len();
+    if include || i.columns.get(n.wrapping_sub(1)).is_some_and(Option::is_some) {
+        return Err(fails("0A000", format!("cannot alter statistics on non-expression column {n} of index \"{}\"", rel.name)));
+    }
+    Ok(())
+}
+
+/// Two bounds that both take some row; only said of constants that are plainly numbers or the same words.
+fn clash(a: &PartitionBound, b: &PartitionBound) -> bool {
+    use PartitionBound::*;
+    match (a, b) {
+        (Default, Default) => true,
+        (List(a), List(b)) => a.iter().any(|x| b.iter().any(|y| x.text.trim() == y.text.trim())),
+        (Range { from: f, to: t }, Range { from: g, to: u }) => match (single(f), single(t), single(g), single(u)) {
+            (Some(f), Some(t), Some(g), Some(u)) => f < u && g < t,
+            _ => false,
+        },
+        (Hash { modulus: m, remainder: r }, Hash { modulus: n, remainder: s }) => {
+            match (m.parse::<u32>(), r.parse::<u32>(), n.parse::<u32>(), s.parse::<u32>()) {
+                (Ok(m), Ok(r), Ok(n), Ok(s)) if m > 0 && n > 0 => r % m.min(n) == s % m.min(n),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// The one key of a range bound as a number.
+fn single(keys: &[Expr]) -> Option<i128> {
+    let [e] = keys else { return None };
+    match e.text.trim().to_ascii_uppercase().as_str() {
+        "MINVALUE" => Some(i128::MIN),
+        "MAXVALUE" => Some(i128::MAX),
+        t => t.trim_matches('\'').parse::<i64>().ok().map(i128::from),
+    }
+}
+
+struct Abilities {
+    unique: bool,
+    include: bool,
+    multicolumn: bool,
+    ordered: bool,
+}
+
+fn abilities(method: &str) -> Option<Abilities> {
+    let a = |unique, include, multicolumn, ordered| Some(Abilities { unique, include, multicolumn, ordered });
+    match method {
+        "btree" => a(true, true, true, true),
+        "hash" => a(false, false, false, false),
+        "gist" => a(false, true, true, false),
+        "spgist" => a(false, true, false, false),
+        "gin" | "brin" => a(false, false, true, false),
+        _ => None,
+    }
+}

@@ -1,0 +1,270 @@
+//! Random statements on random schemas: what is predicted is what a server does.
+//!
+//! Every statement, those that make the schema included, is judged by `replay` and run under observation. Statements are drawn from the
+//! catalog as it is at that point, so most of them fit and some do not. A difference is a failure that names its seed.
+//!
+//! `scripts/random N` runs N statements on each version. `AIRLOCK_RANDOM_STATEMENTS` and `AIRLOCK_SEED` choose how many and which;
+//! `AIRLOCK_RANDOM_SETUP` prints the way to each difference, `AIRLOCK_RANDOM_TRACE` each statement before it runs.
+
+mod alter;
+mod compare;
+mod create;
+mod other;
+mod pick;
+mod release;
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+
+use crate::catalog::{Catalog, RelKind};
+use crate::history::{Execution, Send};
+use crate::op::{OpKind, Statement};
+use crate::replay::{self, Replayed};
+use crate::source::SourceFile;
+
+use super::observe::{Around, Observed, Observer};
+use super::*;
+use compare::{Context, Verdict};
+use pick::Gen;
+use release::{Release, Sessions};
+
+/// One schema gets so many statements: the first part makes it.
+const PER_DATABASE: usize = 120;
+const MAKING: usize = 45;
+
+#[test]
+fn random_statements_do_what_is_predicted_live() {
+    let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |v| v.parse().expect("a number"));
+    let wanted = number("AIRLOCK_RANDOM_STATEMENTS", 240) as usize;
+    let seed = number("AIRLOCK_SEED", 7_000);
+    let shadow = Shadow::start(&super::tests::options()).expect("starts");
+    let mut tally = Tally::default();
+    let mut n = 0;
+    while tally.statements < wanted {
+        let left = wanted - tally.statements;
+        Database::new(&shadow, seed + n).play(left.min(PER_DATABASE), &mut tally);
+        n += 1;
+    }
+    println!(
+        "Postgres {}, seeds {seed} to {}: {} statements, {} refused by both, {} depend on rows, {} differ; {} statements of N-1 around changes, {} changes differ",
+        shadow.pg(),
+        seed + n - 1,
+        tally.statements,
+        tally.refused,
+        tally.rows,
+        tally.differences.len(),
+        tally.shapes,
+        tally.broken.len()
+    );
+    tally.known.iter().for_each(|(what, n)| println!("  known, {n} times: {what}"));
+    tally.differences.append(&mut tally.broken);
+    assert!(tally.differences.is_empty(), "{} differ:\n{}", tally.differences.len(), tally.differences.join("\n"));
+}
+
+#[derive(Default)]
+struct Tally {
+    statements: usize,
+    refused: usize,
+    /// Refused because of what the rows hold, which nobody predicts.
+    rows: usize,
+    known: BTreeMap<&'static str, usize>,
+    differences: Vec<String>,
+    /// Statements of the release before, each run fresh and prepared.
+    shapes: usize,
+    broken: Vec<String>,
+}
+
+struct Database {
+    db: super::Database,
+    observer: Observer,
+    /// A session of the release before.
+    app: Session,
+    copier: Session,
+    cat: Catalog,
+    rng: Rng,
+    next: u32,
+    seed: u64,
+    pg: u8,
+    log: Vec<String>,
+    /// A transaction is open.
+    inside: bool,
+}
+
+impl Database {
+    fn new(shadow: &Shadow, seed: u64) -> Database {
+        let db = shadow.database().expect("database");
+        let mut observer = Observer::new(&db).expect("sessions");
+        // Rows decide plans otherwise: without statistics a small table is read in full.
+        observer.session.run("SET max_parallel_workers_per_gather = 0").expect("sets");
+        let cat = Catalog::new(shadow.pg());
+        let app = db.connect().expect("session");
+        let copier = db.connect().expect("session");
+        Database {
+            db,
+            observer,
+            app,
+            copier,
+            cat,
+            rng: Rng::with_seed(seed),
+            next: 0,
+            seed,
+            pg: shadow.pg().0,
+            log: Vec::new(),
+            inside: false,
+        }
+    }
+
+    fn play(&mut self, statements: usize, tally: &mut Tally) {
+        if !self.one("CREATE SCHEMA app", tally) {
+            return;
+        }
+        if self.rng.bool() && !self.one("CREATE EXTENSION citext", tally) {
+            return;
+        }
+        let mut done = 0;
+        while done < statements {
+            let making = done < MAKING;
+            if !making && self.rng.u32(0..100) < 25 {
+                let n = self.rng.usize(2..6);
+                if !self.transaction(n, tally) {
+                    return;
+                }
+                done += n;
+                continue;
+            }
+            let sql = self.draw(making);
+            done += 1;
+            let tables = self.cat.relations.len();
+            if !self.one(&sql, tally) {
+                return;
+            }
+            // A new table gets rows most of the time.
+            if self.cat.relations.len() > tables && sql.starts_with("CREATE") && sql.contains("TABLE") && self.rng.u32(0..10) < 8 {
+                let sql = {
+                    let mut g = Gen { rng: &mut self.rng, cat: &self.cat, next: &mut self.next };
+                    let new = g.cat.relations.values().rev().find(|r| matches!(r.kind, RelKind::Table | RelKind::PartitionedTable));
+                    new.and_then(|r| g.insert_rows(r))
+                };
+                done += 1;
+                if let Some(sql) = sql
+                    && !self.one(&sql, tally)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self, making: bool) -> String {
+        Gen { rng: &mut self.rng, cat: &self.cat, next: &mut self.next }.statement(making)
+    }
+
+    /// Several statements in one transaction, which is kept or not.
+    fn transaction(&mut self, n: usize, tally: &mut Tally) -> bool {
+        let before = self.cat.clone();
+        self.pass("BEGIN");
+        self.inside = true;
+        self.cat.now.transaction += 1;
+        let mut alive = true;
+        for _ in 0..n {
+            let sql = self.draw(false);
+            self.pass("SAVEPOINT s");
+            alive = self.one(&sql, tally);
+            if !alive {
+                break;
+            }
+        }
+        let keep = alive && self.rng.u32(0..100) < 75;
+        let end = self.observer.pass(if keep { "COMMIT" } else { "ROLLBACK" });
+        self.inside = false;
+        self.log.push(if keep { "COMMIT".into() } else { "ROLLBACK".into() });
+        if !keep || end.error.is_some() {
+            self.cat = before;
+        }
+        alive
+    }
+
+    fn pass(&mut self, sql: &str) {
+        self.observer.pass(sql);
+        self.log.push(sql.into());
+    }
+
+    /// `false`: the catalog no longer follows the server, so this database is at its end.
+    fn one(&mut self, sql: &str, tally: &mut Tally) -> bool {
+        if std::env::var_os("AIRLOCK_RANDOM_TRACE").is_some() {
+            eprintln!("{} {sql}", self.seed);
+        }
+        let Some(judged) = self.judge(sql) else {
+            tally.differences.push(format!("seed {} on {}: not one statement: {sql}", self.seed, self.pg));
+            return true;
+        };
+        // LOCK TABLE is refused outside a transaction, and must be seen to be.
+        let raw = !self.inside && has(&judged.statement, |k| matches!(k, OpKind::LockTable { .. }));
+        let release = (!self.inside && judged.effects.fails.is_none() && self.log.len() > MAKING).then(|| {
+            let shapes = crate::compat::touched_shapes(&judged.before, &judged.after);
+            let mut sessions = Sessions { app: &mut self.app, copier: &mut self.copier, db: &self.db };
+            Release::before(&mut sessions, shapes, &self.cat, &mut self.rng, &mut self.next)
+        });
+        let seen = match (raw, self.inside) {
+            (true, _) => self.observer.pass(sql),
+            (_, true) => self.observer.run(sql, None, Around::Transaction),
+            _ => self.observer.run(sql, None, Around::Nothing),
+        };
+        tally.statements += 1;
+        if let (Some(release), None) = (&release, &seen.error) {
+            tally.shapes += release.len();
+            let mut sessions = Sessions { app: &mut self.app, copier: &mut self.copier, db: &self.db };
+            let wrong = release.after(&mut sessions, &judged.compat.broken);
+            if !wrong.is_empty() {
+                tally.broken.push(self.report(sql, &wrong, &seen));
+            }
+        }
+        let context = Context { judged: &judged, seen: &seen, raw };
+        let verdict = compare::compare(&context, &mut self.observer.session);
+        if self.inside {
+            let end = if seen.error.is_some() { "ROLLBACK TO SAVEPOINT s" } else { "RELEASE SAVEPOINT s" };
+            self.observer.pass(end);
+        }
+        match &verdict {
+            Verdict::Same if seen.error.is_some() => tally.refused += 1,
+            Verdict::Same => {}
+            Verdict::Rows => tally.rows += 1,
+            Verdict::Known(what) => *tally.known.entry(what).or_default() += 1,
+            Verdict::Differ(words) => tally.differences.push(self.report(sql, words, &seen)),
+        }
+        self.log.push(format!("{sql};{}", if seen.error.is_some() { " -- refused" } else { "" }));
+        if seen.error.is_none() {
+            let refused = judged.effects.fails.is_some();
+            self.cat = judged.after;
+            self.cat.transaction = None;
+            return !refused;
+        }
+        true
+    }
+
+    fn judge(&mut self, sql: &str) -> Option<Replayed> {
+        let source = SourceFile::new("random.sql", sql);
+        let statements = crate::lower::lower(&source, &[source.full_span()]);
+        let execution = Execution::new(self.inside, Send::Statement);
+        let mut cat = self.cat.clone();
+        if self.inside {
+            // The script is one statement, the transaction is the one that is open.
+            cat.now.transaction -= 1;
+        }
+        let mut done = replay::judge(&source, statements, &execution, &mut cat);
+        (done.statements.len() == 1).then(|| done.statements.remove(0))
+    }
+
+    fn report(&self, sql: &str, words: &[String], seen: &Observed) -> String {
+        let error = seen.error.as_ref().map(|e| format!("\n    {e}")).unwrap_or_default();
+        let place = if self.inside { " in a transaction" } else { "" };
+        let head = format!("seed {} on {}{place}: {sql}\n    {}{error}", self.seed, self.pg, words.join("\n    "));
+        // The way there is long; whoever looks into one seed asks for it.
+        if std::env::var_os("AIRLOCK_RANDOM_SETUP").is_some() { format!("{head}\n  after\n    {}", self.log.join("\n    ")) } else { head }
+    }
+}
+
+fn has(s: &Statement, f: impl Fn(&OpKind) -> bool) -> bool {
+    s.ops.iter().any(|o| !o.nested && f(&o.kind))
+}

@@ -1,0 +1,206 @@
+//! The statements of the release before a change, run around it: which fail afterwards, and is it what was predicted?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+
+use crate::catalog::{Catalog, RelName};
+use crate::compat::{Broken, Shape, ShapeSql};
+use crate::quote::ident;
+
+use super::super::session::Session;
+use super::pick::Gen;
+
+/// The sessions of the release. A refused COPY leaves the driver one answer behind, so COPY has a session of its own, which is then
+/// replaced.
+pub struct Sessions<'a> {
+    pub app: &'a mut Session,
+    pub copier: &'a mut Session,
+    pub db: &'a super::super::Database,
+}
+
+/// More shapes than these are not run around one change.
+const MOST: usize = 48;
+
+/// One statement with its values, as it worked before the change.
+struct Try {
+    shape: ShapeSql,
+    text: String,
+    /// The lines of COPY.
+    data: Option<String>,
+    /// `EXECUTE …` where it could be prepared.
+    execute: Option<String>,
+}
+
+/// What works before the change.
+pub struct Release(Vec<Try>);
+
+impl Release {
+    pub fn before(sessions: &mut Sessions<'_>, shapes: Vec<ShapeSql>, cat: &Catalog, rng: &mut Rng, next: &mut u32) -> Release {
+        let mut there: BTreeMap<RelName, BTreeMap<String, String>> = BTreeMap::new();
+        let mut out = Vec::new();
+        let (copies, mut shapes): (Vec<ShapeSql>, Vec<ShapeSql>) =
+            shapes.into_iter().partition(|s| matches!(s.shape, Shape::CopyColumns | Shape::CopyPositional));
+        shapes.truncate(MOST);
+        shapes.extend(copies.into_iter().take(MOST / 4));
+        for (i, shape) in shapes.into_iter().enumerate() {
+            let row = there.entry(shape.relation.clone()).or_insert_with(|| first_row(sessions.app, cat, &shape.relation));
+            let Some(values) = values(sessions.app, &shape, row, cat, rng, next) else { continue };
+            let copies = matches!(shape.shape, Shape::CopyColumns | Shape::CopyPositional);
+            let (text, data) = if copies { (shape.sql(), Some(line(&values))) } else { (shape.fill(&values), None) };
+            let mut t = Try { shape, text, data, execute: None };
+            if t.fresh(sessions).is_some() {
+                continue;
+            }
+            if t.data.is_none() && !matches!(t.shape.shape, Shape::Truncate) {
+                let name = format!("airlock_{i}");
+                if sessions.app.run(&format!("PREPARE {name} AS {}", t.shape.sql())).is_ok() {
+                    let given: Vec<String> =
+                        values.iter().map(|v| v.as_ref().map_or("NULL".into(), |v| crate::quote::literal(v))).collect();
+                    let arguments = if given.is_empty() { String::new() } else { format!("({})", given.join(", ")) };
+                    let execute = format!("EXECUTE {name}{arguments}");
+                    // What cannot run prepared cannot break prepared.
+                    if taken_back(sessions.app, &execute).is_none() {
+                        t.execute = Some(execute);
+                    }
+                }
+            }
+            out.push(t);
+        }
+        Release(out)
+    }
+
+    /// Runs everything once more and says where it is not as predicted.
+    pub fn after(&self, sessions: &mut Sessions<'_>, predicted: &[Broken]) -> Vec<String> {
+        let mut out = Vec::new();
+        type Key = (RelName, Shape);
+        let mut seen: BTreeMap<Key, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+        let said = |key: &Key, prepared: bool| {
+            let found = predicted.iter().find(|b| b.relation == key.0 && b.shape == key.1 && b.prepared == prepared);
+            found.map(|b| b.sqlstate.as_str())
+        };
+        for t in &self.0 {
+            let key = (t.shape.relation.clone(), t.shape.shape);
+            let fresh = t.fresh(sessions);
+            let prepared = t.execute.as_ref().map(|e| taken_back(sessions.app, e));
+            let expected = said(&key, false);
+            let entry = seen.entry(key.clone()).or_default();
+            let text = &t.text;
+            let name = |s: Option<&str>| s.unwrap_or("success").to_string();
+            if let Some((state, message)) = &fresh {
+                entry.0.insert(state.clone());
+                // What is judged of COPY is one more row like the first known one, and another row may be read otherwise; of several
+                // constraints that a row may violate one is named.
+                let copied = t.data.is_some() && expected.is_none() && state.starts_with("22");
+                let both_of_rows = ["22", "23"].iter().any(|c| state.starts_with(c) && expected.is_some_and(|e| e.starts_with(c)));
+                if expected != Some(state) && !copied && !both_of_rows {
+                    out.push(format!("{} on {}: predicted {}, observed {state} ({message}): {text}", key.1, key.0, name(expected)));
+                }
+            }
+            if let Some(prepared) = prepared {
+                let expected = said(&key, true).or(expected);
+                if let Some((state, message)) = &prepared {
+                    entry.1.insert(state.clone());
+                    let both_of_rows = ["22", "23"].iter().any(|c| state.starts_with(c) && expected.is_some_and(|e| e.starts_with(c)));
+                    if expected != Some(state) && !both_of_rows {
+                        out.push(format!(
+                            "{} on {} prepared: predicted {}, observed {state} ({message}): {text}",
+                            key.1,
+                            key.0,
+                            name(expected)
+                        ));
+                    }
+                } else {
+                    entry.1.insert("success".into());
+                }
+            }
+        }
+        for (key, (fresh, prepared)) in &seen {
+            // A failure that depends on values may stay away, and so does 55000 (no replica identity) where the partition in question is
+            // pruned. 42501 and vanishing rows are about other roles than the owner.
+            let sure = |s: &&str| !s.starts_with("22") && !s.starts_with("23") && !matches!(*s, "42501" | "55000" | "EMPTY");
+            if let Some(state) = said(key, false).filter(sure)
+                && !fresh.contains(state)
+            {
+                out.push(format!("{} on {}: predicted {state}, observed success", key.1, key.0));
+            }
+            if let Some(state) = said(key, true).filter(sure)
+                && !prepared.is_empty()
+                && !prepared.contains(state)
+            {
+                out.push(format!("{} on {} prepared: predicted {state}, observed {prepared:?}", key.1, key.0));
+            }
+        }
+        let _ = sessions.app.run("DEALLOCATE ALL");
+        out
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Try {
+    /// SQLSTATE and message of the failure; `None`: it works.
+    fn fresh(&self, sessions: &mut Sessions<'_>) -> Option<(String, String)> {
+        let Some(data) = &self.data else { return taken_back(sessions.app, &self.text) };
+        let session = &mut *sessions.copier;
+        let _ = session.run("BEGIN");
+        let end = session.copy_in(&self.text, data).err().map(|e| (e.sqlstate, e.message));
+        match end {
+            None => {
+                let _ = session.run("ROLLBACK");
+            }
+            Some(_) => *session = sessions.db.connect().expect("session"),
+        }
+        end
+    }
+}
+
+fn taken_back(session: &mut Session, sql: &str) -> Option<(String, String)> {
+    let end = session.simple(&format!("BEGIN; {sql}; ROLLBACK")).err().map(|e| (e.sqlstate, e.message));
+    if end.is_some() {
+        let _ = session.run("ROLLBACK");
+    }
+    end
+}
+
+/// One row of the table as text.
+fn first_row(session: &mut Session, cat: &Catalog, name: &RelName) -> BTreeMap<String, String> {
+    let Some(rel) = cat.relation_named(&name.schema, &name.name) else { return BTreeMap::new() };
+    let columns: Vec<&str> = rel.columns.iter().map(|c| c.name.as_str()).collect();
+    let list: Vec<String> = columns.iter().map(|c| format!("{}::text", ident(c))).collect();
+    let rows = session.rows(&format!("SELECT {} FROM {} LIMIT 1", list.join(", "), name.sql())).unwrap_or_default();
+    let row = rows.into_iter().next().unwrap_or_default();
+    columns.into_iter().zip(row).filter_map(|(c, v)| Some((c.to_string(), v?))).collect()
+}
+
+/// A value for every parameter: of a row that is there, or new where a key must be.
+fn values(
+    session: &mut Session,
+    shape: &ShapeSql,
+    row: &BTreeMap<String, String>,
+    cat: &Catalog,
+    rng: &mut Rng,
+    next: &mut u32,
+) -> Option<Vec<Option<String>>> {
+    let mut exprs = Vec::new();
+    for p in &shape.params {
+        let there = p.column.as_ref().and_then(|c| row.get(c));
+        let value = match there {
+            Some(v) if !p.key || p.finds => crate::quote::literal(v),
+            _ => Gen { rng, cat, next }.value(&p.ty)?,
+        };
+        exprs.push(format!("({value})::text"));
+    }
+    if exprs.is_empty() {
+        return Some(Vec::new());
+    }
+    session.rows(&format!("SELECT {}", exprs.join(", "))).ok()?.into_iter().next()
+}
+
+/// A line of COPY's text format.
+fn line(values: &[Option<String>]) -> String {
+    let cell = |v: &Option<String>| v.as_ref().map_or("\\N".into(), |v| v.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"));
+    format!("{}\n", values.iter().map(cell).collect::<Vec<String>>().join("\t"))
+}
