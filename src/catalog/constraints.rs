@@ -56,6 +56,7 @@ impl Catalog {
             inherited: false,
             uses: Vec::new(),
             origin: self.now,
+            comment: None,
         }
     }
 
@@ -97,7 +98,7 @@ impl Catalog {
     pub(super) fn hand_down(&mut self, child: Id, c: &Constraint) -> Res<()> {
         self.edit(child, |r| match r.constraints.iter_mut().find(|o| o.name == c.name) {
             Some(_) => {}
-            None => r.constraints.push(Constraint { inherited: true, ..c.clone() }),
+            None => r.constraints.push(Constraint { inherited: true, comment: None, ..c.clone() }),
         });
         for grandchild in self.children_of(child) {
             self.hand_down(grandchild, c)?;
@@ -117,7 +118,7 @@ impl Catalog {
                             _ => o.name == c.name,
                         });
                         if !there {
-                            r.constraints.push(Constraint { inherited: true, ..c.clone() });
+                            r.constraints.push(Constraint { inherited: true, comment: None, ..c.clone() });
                         }
                     });
                 }
@@ -162,6 +163,7 @@ impl Catalog {
                     inherited: false,
                     uses: Vec::new(),
                     origin,
+                    comment: None,
                 });
             }
         });
@@ -425,7 +427,7 @@ impl Catalog {
             } else {
                 c.name.clone()
             };
-            let made = Constraint { name, inherited: true, ..c.clone() };
+            let made = Constraint { name, inherited: true, comment: None, ..c.clone() };
             self.edit(partition, |r| r.constraints.push(made));
         }
         for child in self.children_of(partition) {

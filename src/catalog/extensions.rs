@@ -100,6 +100,7 @@ impl Catalog {
             relations: Vec::new(),
             columns: Vec::new(),
             origin: self.now,
+            comment: None,
         };
         self.objects.insert((ObjectKind::Extension, String::new(), name), Arc::new(object));
         Ok(Applied::default())
@@ -116,6 +117,10 @@ impl Catalog {
     fn extension_types(&self, name: &str) -> Vec<Id> {
         let Some(e) = self.objects.get(&(ObjectKind::Extension, String::new(), name.to_string())) else { return Vec::new() };
         types_of(name).iter().filter_map(|t| self.type_names.get(&(e.schema.clone(), (*t).to_string())).copied()).collect()
+    }
+
+    pub(super) fn is_extension_type(&self, id: Id) -> bool {
+        self.objects_of(ObjectKind::Extension).any(|e| self.extension_types(&e.name).contains(&id))
     }
 
     pub(super) fn drop_extension(&mut self, name: &str) -> bool {

@@ -59,8 +59,9 @@ impl Catalog {
             types,
             returns,
             origin: self.now,
+            comment: None,
             owner: self.current_role(),
-            grants: Vec::new(),
+            grants: super::Acl::everybody("EXECUTE"),
         };
         if let Some(old) = same {
             if !f.or_replace {
@@ -90,6 +91,7 @@ impl Catalog {
             function.origin = old.origin;
             function.owner.clone_from(&old.owner);
             function.grants.clone_from(&old.grants);
+            function.comment.clone_from(&old.comment);
             self.put_function(function);
             return Ok(Applied::default());
         }

@@ -178,7 +178,7 @@ impl Catalog {
             } else {
                 ConKind::Unique { columns: key_columns, index: id, nulls_not_distinct: new.nulls_not_distinct }
             };
-            let made = Constraint { name, kind, inherited: new.parent.is_some(), ..c.clone() };
+            let made = Constraint { name, kind, inherited: new.parent.is_some(), comment: None, ..c.clone() };
             self.edit(table, |r| r.constraints.push(made));
         }
         if !new.only {

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crate::op::{Expr, IndexElement, ObjectKind, PartitionBound, Persistence, TriggerMode};
 use crate::quote::{dollar, ident, idents, literal, qualified};
 
-use super::dump::type_sql;
 use super::names::simple_column;
+use super::words::type_sql;
 use super::{Catalog, Column, ConKind, Function, Id, Index, RelKind, Relation, Type, TypeKind};
 
 impl Catalog {

@@ -118,7 +118,7 @@ impl Catalog {
                     c.not_null |= pc.not_null;
                     continue;
                 }
-                let mut c = Column { inherited: true, serial: None, grants: Vec::new(), origin: self.now, ..pc.clone() };
+                let mut c = Column { inherited: true, serial: None, grants: Vec::new(), origin: self.now, comment: None, ..pc.clone() };
                 // Partitions take part in their parent's identity since 17; before, a partition's column is plain.
                 if !(self.at_least(17) && rel.partition_bound.is_some()) {
                     c.identity = None;
@@ -135,7 +135,7 @@ impl Catalog {
             _ => return Err(fails("42704", format!("type \"{ty}\" does not exist")).unless(self.unknown_extension())),
         };
         for c in self.relation(id).map(|r| r.columns.clone()).unwrap_or_default() {
-            rel.push_column(Column { origin: self.now, ..c });
+            rel.push_column(Column { origin: self.now, comment: None, ..c });
         }
         Ok(())
     }

@@ -5,13 +5,13 @@ use crate::op::{ColumnDef, DomainAction, DomainConstraintKind, Expr, Name, QName
 use super::apply::{Applied, ApplyError, Res, fails};
 use super::drop::Obj;
 use super::names::clip;
-use super::{Catalog, DomainCheck, EnumLabel, Id, Origin, RelKind, Relation, Type, TypeKind};
+use super::{Acl, Catalog, DomainCheck, EnumLabel, Id, Origin, RelKind, Relation, Type, TypeKind};
 
 impl Catalog {
     fn new_type(&mut self, name: &QName, kind: TypeKind) -> Res<Applied> {
         let (schema, name) = self.new_type_name(name)?;
         let id = self.fresh();
-        self.put_type(Type { id, schema, name, kind, origin: self.now, owner: self.current_role(), grants: Vec::new() });
+        self.put_type(Type { id, schema, name, kind, origin: self.now, owner: self.current_role(), grants: Acl::everybody("USAGE"), comment: None });
         Ok(Applied::created(id))
     }
 
@@ -65,7 +65,7 @@ impl Catalog {
         let mut made: Vec<DomainCheck> = Vec::new();
         for (given, expr) in checks {
             let name = domain_check_name(&domain, given.as_ref(), &made);
-            made.push(DomainCheck { name, expr: expr.clone(), validated: true });
+            made.push(DomainCheck { name, expr: expr.clone(), validated: true, comment: None });
         }
         self.new_type(name, TypeKind::Domain { base, not_null, default: default.cloned(), checks: made })
     }
@@ -108,7 +108,8 @@ impl Catalog {
             kind: assumed,
             origin: Origin::default(),
             owner: None,
-            grants: Vec::new(),
+            grants: Acl::everybody("USAGE"),
+            comment: None,
         });
         Ok(id)
     }
@@ -195,7 +196,7 @@ impl Catalog {
                     if checks.iter().any(|c| c.name == n) {
                         return Err(fails("42710", format!("constraint \"{n}\" for domain \"{}\" already exists", ty.name)));
                     }
-                    checks.push(DomainCheck { name: n, expr: expr.clone(), validated: !not_valid });
+                    checks.push(DomainCheck { name: n, expr: expr.clone(), validated: !not_valid, comment: None });
                 }
             },
             DomainAction::DropConstraint { name, if_exists, .. } => {
@@ -238,7 +239,7 @@ impl Catalog {
             return;
         }
         let id = self.fresh();
-        self.put_type(Type { id, schema: key.0, name: key.1, kind: TypeKind::Other, origin: self.now, owner: None, grants: Vec::new() });
+        self.put_type(Type { id, schema: key.0, name: key.1, kind: TypeKind::Other, origin: self.now, owner: None, grants: Acl::everybody("USAGE"), comment: None });
     }
 
     pub(super) fn drop_types(&mut self, ids: Vec<Id>, cascade: bool) -> Res<Vec<Id>> {
