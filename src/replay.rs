@@ -41,15 +41,21 @@ pub struct ReplayedScript {
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
 /// known is not all of it.
 pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
+    !follow(statements, execution, catalog).iter().any(|(_, _, e)| names_the_unknown(e))
+}
+
+/// The same, with what could not be followed: statement, operation in it, error. What certainly fails is left out and the rest goes on,
+/// as the loader of the shadow does it.
+pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> Vec<(usize, usize, ApplyError)> {
     let mut tx = Tracker::new(execution, statements, catalog);
-    let mut complete = true;
-    for s in statements {
+    let mut errors = Vec::new();
+    for (n, s) in statements.iter().enumerate() {
         tx.enter(s, catalog);
-        complete &= !catalog.apply_statement(s).iter().any(|(_, e)| names_the_unknown(e));
+        errors.extend(catalog.apply_statement(s).into_iter().map(|(op, e)| (n, op, e)));
         tx.leave(s, catalog);
     }
     tx.finish(catalog);
-    complete
+    errors
 }
 
 /// Something that the statement names does not exist.
@@ -149,6 +155,8 @@ struct Tracker {
     explicit: bool,
     number: u32,
     per_statement: bool,
+    /// What follows a COMMIT in the same query is a transaction again.
+    again: bool,
 }
 
 impl Tracker {
@@ -156,7 +164,12 @@ impl Tracker {
         let several = statements.len() > 1;
         let implicit = execution.transaction || (matches!(execution.send, Send::Whole | Send::Pipeline) && several);
         catalog.now.transaction += 1;
-        Tracker { implicit, explicit: false, number: catalog.now.transaction, per_statement: !implicit }
+        if implicit {
+            // A ROLLBACK in the script takes back what came before it.
+            catalog.open_transaction();
+        }
+        let again = execution.send != Send::Statement;
+        Tracker { implicit, explicit: false, number: catalog.now.transaction, per_statement: !implicit, again }
     }
 
     fn in_transaction(&self) -> bool {
@@ -182,6 +195,12 @@ impl Tracker {
                 catalog.now.transaction += 1;
                 self.number = catalog.now.transaction;
                 catalog.end_local_settings();
+                if self.implicit && self.again {
+                    catalog.open_transaction();
+                } else if self.implicit && catalog.transaction.is_none() {
+                    self.implicit = false;
+                    self.per_statement = true;
+                }
             }
         }
         if !self.in_transaction() {
