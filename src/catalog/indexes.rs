@@ -97,11 +97,15 @@ impl Catalog {
                     let Some(column) = rel.column(&c) else {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
-                    if e.opclass.is_none() && !new.exclusion && super::casts::indexable(&column.ty, &method) == Some(false) {
-                        let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
-                        let e =
-                            fails("42704", format!("data type {} has no default operator class for access method \"{method}\"", column.ty));
-                        return Err(e.unless(doubt));
+                    // Extensions bring operator classes along.
+                    let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
+                    if e.opclass.is_none()
+                        && !new.exclusion
+                        && !doubt
+                        && super::casts::indexable(&column.ty, &method) == Some(false)
+                    {
+                        let message = format!("data type {} has no default operator class for access method \"{method}\"", column.ty);
+                        return Err(fails("42704", message));
                     }
                     depends.push(c.clone());
                     columns.push(Some(c));

@@ -21,7 +21,8 @@ impl Catalog {
             return Err(fails("42P06", format!("schema \"{name}\" already exists")));
         }
         let owner = authorization.map(str::to_string).or_else(|| self.current_role());
-        let schema = Schema { owner, ..Schema::new(name.clone(), self.now) };
+        let grants = self.initial_grants(ObjectKind::Schema, "");
+        let schema = Schema { owner, grants, ..Schema::new(name.clone(), self.now) };
         self.schemas.insert(name, Arc::new(schema));
         Ok(Applied::default())
     }
@@ -149,6 +150,9 @@ impl Catalog {
 
     pub(super) fn alter_object(&mut self, o: &ObjectRef, detail: &str) -> Res<Applied> {
         let key = self.key(o);
+        if o.kind == ObjectKind::Publication && self.complete && !self.objects.contains_key(&key) {
+            return Err(fails("42704", format!("publication \"{}\" does not exist", key.2)));
+        }
         if let Some(old) = self.objects.get(&key).cloned() {
             let mut new = Object::clone(&old);
             if o.kind == ObjectKind::Publication {
@@ -329,6 +333,7 @@ impl Catalog {
             return Err(fails("42723", format!("function \"{name}\" already exists with same argument types")));
         }
         let id = self.fresh();
+        let grants = self.initial_grants(ObjectKind::Function, &schema);
         let def = crate::op::CreateFunction {
             name: o.name.clone(),
             procedure: false,
@@ -363,7 +368,7 @@ impl Catalog {
             origin: self.now,
             comment: None,
             owner: self.current_role(),
-            grants: super::Acl::everybody("EXECUTE"),
+            grants,
         });
         Ok(Applied::created(id))
     }

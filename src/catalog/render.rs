@@ -135,7 +135,9 @@ impl Catalog {
                 let _ = write!(out, "CREATE SEQUENCE {name} AS {}", s.data_type);
                 for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
                     let _ = match (k.as_str(), v) {
-                        ("CYCLE" | "NO CYCLE", _) | (_, None) => write!(out, " {k}"),
+                        ("CYCLE", Some(_)) => write!(out, " NO CYCLE"),
+                        ("MINVALUE" | "MAXVALUE", None) => write!(out, " NO {k}"),
+                        (_, None) => write!(out, " {k}"),
                         ("INCREMENT", Some(v)) => write!(out, " INCREMENT BY {v}"),
                         ("START", Some(v)) => write!(out, " START WITH {v}"),
                         (_, Some(v)) => write!(out, " {k} {v}"),

@@ -249,7 +249,7 @@ impl Catalog {
             return Err(fails("42P16", format!("column \"{name}\" has pseudo-type {ty}")).unless(ty.is_unknown()));
         }
         let mut c = Column::new(name, ty, self.now);
-        c.collation = def.collation.as_ref().map(ToString::to_string);
+        c.collation = def.collation.as_ref().and_then(super::names::collation);
         c.not_null = def.nullable == Some(false) || is_serial(def) || def.identity.is_some();
         c.storage = def.storage.clone();
         c.compression = def.compression.clone();
@@ -289,8 +289,8 @@ impl Catalog {
             return Err(fails("0A000", "cannot use column reference in DEFAULT expression"));
         }
         super::casts::check_default(self, c, e)?;
-        if matches!(e.kind, ExprKind::Null) {
-            // DEFAULT NULL is no default at all.
+        if matches!(e.kind, ExprKind::Null) && c.ty.modifiers.is_empty() && !self.is_domain(&c.ty) {
+            // DEFAULT NULL is no default at all, unless a length or a domain's checks make an expression of it.
             c.default = None;
             c.default_volatility = None;
             c.uses = Vec::new();
@@ -300,6 +300,10 @@ impl Catalog {
         c.default_volatility = Some(self.volatility(e));
         c.uses = self.uses_of(e);
         Ok(())
+    }
+
+    fn is_domain(&self, ty: &ColumnType) -> bool {
+        ty.id.and_then(|id| self.types.get(&id)).is_some_and(|t| matches!(t.kind, super::TypeKind::Domain { .. }))
     }
 
     fn check_partition_key(&self, rel: &Relation) -> Res<()> {

@@ -1,6 +1,6 @@
 //! Enums, domains, composite and other types.
 
-use crate::op::{ColumnDef, DomainAction, DomainConstraintKind, Expr, Name, QName, TypeName};
+use crate::op::{ColumnDef, DomainAction, DomainConstraintKind, Expr, Name, ObjectKind, QName, TypeName};
 
 use super::apply::{Applied, ApplyError, Res, fails};
 use super::drop::Obj;
@@ -11,7 +11,8 @@ impl Catalog {
     fn new_type(&mut self, name: &QName, kind: TypeKind) -> Res<Applied> {
         let (schema, name) = self.new_type_name(name)?;
         let id = self.fresh();
-        self.put_type(Type { id, schema, name, kind, origin: self.now, owner: self.current_role(), grants: Acl::everybody("USAGE"), comment: None });
+        let grants = self.initial_grants(ObjectKind::Type, &schema);
+        self.put_type(Type { id, schema, name, kind, origin: self.now, owner: self.current_role(), grants, comment: None });
         Ok(Applied::created(id))
     }
 
@@ -82,6 +83,7 @@ impl Catalog {
             rel.push_column(c);
         }
         rel.owner = self.current_role();
+        rel.grants = self.initial_grants(ObjectKind::Type, &rel.schema);
         self.put(rel);
         Ok(Applied::created(id))
     }
@@ -240,6 +242,18 @@ impl Catalog {
         }
         let id = self.fresh();
         self.put_type(Type { id, schema: key.0, name: key.1, kind: TypeKind::Other, origin: self.now, owner: None, grants: Acl::everybody("USAGE"), comment: None });
+    }
+
+    /// What lies below a domain; other types are their own base.
+    pub(super) fn base_type(&self, ty: &super::ColumnType) -> super::ColumnType {
+        let mut ty = ty.clone();
+        for _ in 0..32 {
+            match ty.id.and_then(|id| self.types.get(&id)).map(|t| &t.kind) {
+                Some(TypeKind::Domain { base, .. }) if !ty.is_array() => ty = base.clone(),
+                _ => break,
+            }
+        }
+        ty
     }
 
     pub(super) fn drop_types(&mut self, ids: Vec<Id>, cascade: bool) -> Res<Vec<Id>> {

@@ -46,12 +46,32 @@ impl Catalog {
     fn call_volatility(&self, c: &Call) -> Option<Volatility> {
         let own = self.candidates(c);
         if !own.is_empty() {
-            return own.iter().filter_map(|id| self.functions.get(id)).map(|f| f.def.volatility).max();
+            return own.iter().filter_map(|id| self.functions.get(id)).map(|f| self.function_volatility(f)).max().flatten();
         }
         match c.name.schema_str() {
             None | Some("pg_catalog" | "public" | "extensions") => builtin_volatility(c.name.as_str(), c.args.len()),
             Some(_) => extension_volatility(c.name.as_str()),
         }
+    }
+}
+
+impl Catalog {
+    /// As the planner sees it: a simple SQL function is put in the place of its call before anybody asks, and counts for what it does.
+    /// Its own word still holds where the body is more volatile than it says. `None`: the body is not understood.
+    fn function_volatility(&self, f: &super::Function) -> Option<Volatility> {
+        let (said, def) = (f.def.volatility, &f.def);
+        if said == Volatility::Immutable || def.language != "sql" || def.security_definer || !def.settings.is_empty() || def.dynamic_sql {
+            return Some(said);
+        }
+        let [crate::op::Op { kind: crate::op::OpKind::Query(q), .. }] = def.body_ops.as_slice() else { return Some(said) };
+        let crate::op::QueryBody::Select(s) = &q.body else { return Some(said) };
+        let plain = q.ctes.is_empty() && q.limit.is_none() && s.from.is_empty() && s.filter.is_none() && s.targets.len() == 1;
+        if !plain || def.returns.as_ref().is_none_or(|r| r.setof) {
+            return Some(said);
+        }
+        let body = self.volatility_if_known(&s.targets[0].expr)?;
+        // A strict function is only put in place where its body is strict too.
+        if def.strict && body < said { None } else { Some(body.min(said)) }
     }
 }
 

@@ -229,7 +229,9 @@ pub fn sequence_options(c: &mut Cursor<'_>) -> Read<SequenceOptions> {
             });
             continue;
         } else if c.eat("SEQUENCE NAME") {
-            ("SEQUENCE NAME", Some(c.qname()?.to_string()))
+            let n = c.qname()?;
+            let quoted = n.schema_str().map_or_else(|| crate::quote::ident(n.as_str()), |s| crate::quote::qualified(s, n.as_str()));
+            ("SEQUENCE NAME", Some(quoted))
         } else if c.eat("INCREMENT") {
             c.eat("BY");
             ("INCREMENT", value(c)?)

@@ -661,13 +661,67 @@ fn typed_literal(c: &Cursor<'_>) -> bool {
 /// Functions whose arguments have words between them: `extract(year FROM x)`, `trim(BOTH ' ' FROM x)`, `xmlelement(NAME a)`.
 fn has_wordy_args(name: &QName) -> bool {
     let n = name.as_str();
-    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert")
-        || n.starts_with("xml")
-        || n.starts_with("json")
+    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert") || n.starts_with("xml") || is_sql_json(n)
+}
+
+/// Constructors and queries of SQL/JSON, which have a grammar of their own; `json_build_object` and its like are plain functions.
+fn is_sql_json(name: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "json",
+        "json_array",
+        "json_arrayagg",
+        "json_exists",
+        "json_object",
+        "json_objectagg",
+        "json_query",
+        "json_scalar",
+        "json_serialize",
+        "json_table",
+        "json_value",
+    ];
+    NAMES.contains(&name)
+}
+
+/// Words that are arguments in some of these functions, and never columns: the field of EXTRACT, the form of NORMALIZE.
+fn field_word(c: &Cursor<'_>, function: &str, so_far: usize) -> bool {
+    match function {
+        "extract" => so_far == 0 && c.is_name() && c.is_at(1, "from"),
+        "normalize" => so_far == 1 && ["NFC", "NFD", "NFKC", "NFKD"].iter().any(|w| c.is(w)),
+        _ => false,
+    }
+}
+
+/// Words of SQL/JSON and of the XML functions before another word: `ERROR ON EMPTY`, `NAME a`, `FORMAT JSON`.
+fn bare_word(c: &Cursor<'_>) -> bool {
+    const WORDS: [&str; 20] = [
+        "ABSENT",
+        "CONDITIONAL",
+        "CONTENT",
+        "DEFAULT",
+        "DOCUMENT",
+        "EMPTY",
+        "ENCODING",
+        "ERROR",
+        "FORMAT",
+        "JSON",
+        "KEEP",
+        "KEY",
+        "KEYS",
+        "OMIT",
+        "QUOTES",
+        "UNCONDITIONAL",
+        "UNIQUE",
+        "VALUE",
+        "WRAPPER",
+        "YES",
+    ];
+    let last = c.is_punct_at(1, b',') || c.is_punct_at(1, b')') || c.is_punct_at(1, b'.') || c.is_punct_at(1, b'(');
+    WORDS.iter().any(|w| c.is(w)) && (!last || c.is("ERROR") || c.is("EMPTY") || c.is("KEYS") || c.is("WRAPPER"))
 }
 
 pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> {
-    let wordy = has_wordy_args(&name);
+    let function = name.as_str().to_string();
+    let wordy = has_wordy_args(&name).then_some(function.as_str());
     let mut call = Call { name, args: Vec::new(), star: false, window: false };
     c.expect_punct(b'(')?;
     if c.is_op("*") && c.is_punct_at(1, b')') {
@@ -711,7 +765,8 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
     Ok(made(c, start, ExprKind::Call(Box::new(call))))
 }
 
-fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
+/// `wordy`: the name of a function whose arguments have words between them.
+fn argument(c: &mut Cursor<'_>, wordy: Option<&str>, out: &mut Vec<Expr>) -> Read<()> {
     c.eat("VARIADIC");
     if c.is_name() && (c.is_op_at(1, "=>") || c.is_op_at(1, ":=")) {
         c.next();
@@ -724,10 +779,10 @@ fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
         out.push(made(c, start, ExprKind::Subquery(Box::new(q))));
         return Ok(());
     }
-    if !wordy {
+    let Some(function) = wordy else {
         out.push(expr(c)?);
         return Ok(());
-    }
+    };
     // Quoted-string arguments may follow these at once, which would read as a typed literal.
     let _ = c.eat("BOTH") || c.eat("LEADING") || c.eat("TRAILING");
     while let Some(t) = c.peek() {
@@ -735,6 +790,28 @@ fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
             break;
         }
         let pos = c.pos();
+        if field_word(c, function, out.len()) {
+            let word = c.name()?.value;
+            out.push(made(c, pos, ExprKind::String(word)));
+            continue;
+        }
+        if function == "xmlelement" && c.is("NAME") || function == "xmlpi" && c.is("NAME") {
+            c.next();
+            c.name()?;
+            continue;
+        }
+        if c.is("RETURNING") || function.starts_with("xml") && c.is("AS") {
+            c.next();
+            if super::types::type_name(c).is_err() {
+                c.reset(pos);
+                c.next();
+            }
+            continue;
+        }
+        if is_sql_json(function) && bare_word(c) {
+            c.next();
+            continue;
+        }
         let separator = t.kind == TokenKind::Word
             && ["FROM", "FOR", "IN", "AS", "USING", "PLACING", "PASSING", "RETURNING", "ON", "WITH", "WITHOUT", "ORDER", "BY", "TO"]
                 .iter()
@@ -844,7 +921,7 @@ mod tests {
         check("INTERVAL '1' DAY", "'1'::interval");
         check("now() - INTERVAL '1 day'", "(now() - '1 day'::interval)");
         check("CURRENT_TIMESTAMP(3)", "CURRENT_TIMESTAMP");
-        check("extract(epoch FROM a.b)", "extract(epoch a.b)");
+        check("extract(epoch FROM a.b)", "extract('epoch' a.b)");
         check("substring(a FROM 1 FOR 2)", "substring(a 1 2)");
         check("trim(BOTH ' ' FROM x)", "trim(' ' x)");
         check("count(*) FILTER (WHERE a > 1)", "count(*(a > 1))");
