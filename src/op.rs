@@ -1376,6 +1376,10 @@ pub struct CreateTrigger {
     pub function: QName,
     /// FROM of a constraint trigger.
     pub references: Option<QName>,
+    /// FROM, DEFERRABLE, INITIALLY and REFERENCING as written.
+    pub details: String,
+    /// What the function is given, as written between the parentheses.
+    pub arguments: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -46,6 +46,8 @@ impl Catalog {
             update_of,
             for_each_row: t.for_each_row,
             when: t.when.clone(),
+            details: t.details.clone(),
+            arguments: t.arguments.clone(),
             constraint: t.constraint,
             inherited: false,
             mode: TriggerMode::Enable,

@@ -242,6 +242,10 @@ impl Catalog {
         }
         for id in self.with_descendants(id, false) {
             self.edit_column(id, &name, |c| {
+                // A literal stays one of the type that it was read as.
+                if let Some(d) = c.default.as_mut().filter(|d| matches!(d.kind, crate::op::ExprKind::String(_)) && c.ty.name != new.name) {
+                    d.text = format!("{}::{}", d.text, super::words::type_sql(&c.ty));
+                }
                 c.ty = new.clone();
                 c.collation = collation.clone();
             });

@@ -29,6 +29,7 @@ mod publications;
 mod query;
 mod rename;
 mod render;
+mod render_rest;
 mod resolve;
 mod rows;
 mod sequences;

@@ -365,6 +365,10 @@ pub struct Trigger {
     pub update_of: Vec<String>,
     pub for_each_row: bool,
     pub when: Option<Expr>,
+    /// DEFERRABLE, REFERENCING and the like, as written.
+    pub details: String,
+    /// Arguments of the function, as written.
+    pub arguments: String,
     pub constraint: bool,
     /// Copied from the partitioned table above.
     pub inherited: bool,

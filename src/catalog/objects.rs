@@ -306,6 +306,9 @@ impl Catalog {
             },
             _ => {
                 let key = self.key(o);
+                if o.kind == Extension && self.complete && !self.objects.contains_key(&key) && name != "plpgsql" {
+                    return Err(fails("42704", format!("extension \"{name}\" does not exist")));
+                }
                 if let Some(old) = self.objects.get(&key).cloned() {
                     self.objects.insert(key, Arc::new(Object { comment: text, ..Object::clone(&old) }));
                 }

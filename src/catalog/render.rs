@@ -35,6 +35,8 @@ impl Catalog {
         for r in self.relations.values() {
             self.write_extras(&mut out, r);
         }
+        self.write_privileges(&mut out);
+        self.write_comments(&mut out);
         out
     }
 
@@ -259,10 +261,12 @@ impl Catalog {
             };
             let _ = writeln!(
                 out,
-                "CREATE {constraint}TRIGGER {} {} {} ON {name} FOR EACH {each}{when} EXECUTE FUNCTION {function}();",
+                "CREATE {constraint}TRIGGER {} {} {} ON {name}{} FOR EACH {each}{when} EXECUTE FUNCTION {function}({});",
                 ident(&t.name),
                 t.timing,
-                events.join(" OR ")
+                events.join(" OR "),
+                t.details,
+                t.arguments
             );
             let mode = match t.mode {
                 TriggerMode::Enable => continue,
@@ -272,6 +276,7 @@ impl Catalog {
             };
             let _ = writeln!(out, "ALTER TABLE {name} {mode} TRIGGER {};", ident(&t.name));
         }
+        self.write_settings(out, r, &name);
         if r.row_security {
             let _ = writeln!(out, "ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;");
         }

@@ -288,6 +288,7 @@ impl Catalog {
         if has_column(e) {
             return Err(fails("0A000", "cannot use column reference in DEFAULT expression"));
         }
+        self.need_functions(e)?;
         super::casts::check_default(self, c, e)?;
         if matches!(e.kind, ExprKind::Null) && c.ty.modifiers.is_empty() && !self.is_domain(&c.ty) {
             // DEFAULT NULL is no default at all, unless a length or a domain's checks make an expression of it.

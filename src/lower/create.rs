@@ -151,6 +151,8 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
         when: None,
         function: QName::bare("", c.here()),
         references: None,
+        details: String::new(),
+        arguments: String::new(),
     };
     loop {
         let Some(event) = c.eat_any(&["INSERT", "UPDATE", "DELETE", "TRUNCATE"]) else { return c.fail("an event") };
@@ -165,6 +167,8 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
     c.expect("ON")?;
     t.table = c.qname()?;
     loop {
+        let at = c.pos();
+        let mut detail = true;
         if c.eat("FROM") {
             t.references = Some(c.qname()?);
         } else if c.eat("NOT DEFERRABLE") || c.eat("DEFERRABLE") || c.eat("INITIALLY DEFERRED") || c.eat("INITIALLY IMMEDIATE") {
@@ -174,16 +178,24 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
             c.eat("EACH");
             t.for_each_row = c.eat("ROW");
             let _ = t.for_each_row || c.eat("STATEMENT");
+            detail = false;
         } else if c.eat("WHEN") {
             t.when = Some(in_parens(c)?);
+            detail = false;
         } else {
             break;
+        }
+        if detail {
+            t.details.push_str(&format!(" {}", c.text_from(at)));
         }
     }
     c.expect("EXECUTE")?;
     let _ = c.eat("FUNCTION") || c.eat("PROCEDURE");
     t.function = c.qname()?;
+    let at = c.pos();
     c.skip_parens();
+    let arguments = c.text_from(at);
+    t.arguments = arguments.trim().strip_prefix('(').and_then(|a| a.strip_suffix(')')).unwrap_or_default().trim().to_string();
     Ok(vec![op(c, start, OpKind::CreateTrigger(Box::new(t)))])
 }
 

@@ -37,4 +37,6 @@ mod snapshot_test;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod truth_random_test;
+#[cfg(test)]
 mod truth_test;

@@ -13,11 +13,11 @@ use super::*;
 
 /// One history: what the server refused, and where the catalog says something else.
 #[derive(Default)]
-struct Truth {
-    statements: usize,
-    refused: Vec<Failure>,
+pub(super) struct Truth {
+    pub statements: usize,
+    pub refused: Vec<Failure>,
     /// Kind, and words.
-    differences: Vec<(String, String)>,
+    pub differences: Vec<(String, String)>,
 }
 
 /// Plays the scripts on a server and in the catalog, and holds the two against each other; then what `airlock schema` prints.
@@ -28,35 +28,7 @@ fn truth(shadow: &Shadow, scripts: &[&Script]) -> Truth {
     let mut runner = Runner::new(&db).expect("sessions");
     for (i, script) in scripts.iter().enumerate() {
         catalog.now.migration = i as u32 + 1;
-        let refused = runner.script(script).expect("loads");
-        let mut statements = crate::lower::lower(&script.source, &script.parts);
-        out.statements += statements.len();
-        // What this server or the shadow's own care refuses, and another server would not, is left out on both sides.
-        let elsewhere: BTreeSet<usize> = refused.iter().filter(|f| of_this_server(&f.error)).map(|f| f.line).collect();
-        statements.retain(|s| !elsewhere.contains(&script.source.position(s.span.start).line));
-        let errors = replay::follow(&statements, &script.execution, &mut catalog);
-        let line = |n: usize| script.source.position(statements[n].span.start).line;
-        // What the catalog is not sure of may go either way.
-        let mut certain: BTreeMap<usize, String> = BTreeMap::new();
-        let mut maybe: BTreeSet<usize> = BTreeSet::new();
-        for (n, op, e) in errors {
-            maybe.insert(line(n));
-            if e.certain && !statements[n].ops[op].conditional {
-                certain.entry(line(n)).or_insert_with(|| format!("{} {}", e.sqlstate, e.message));
-            }
-        }
-        let path = script.source.path().display();
-        for f in &refused {
-            // Rows, and what may not stand in a transaction, are judged elsewhere; the statement's effect on the schema is the same.
-            let told = certain.remove(&f.line).is_some() || maybe.contains(&f.line) || f.error.is("25001") || elsewhere.contains(&f.line);
-            if !told {
-                out.differences.push(("refused".into(), format!("{path}:{}: the server refuses it: {} ({})", f.line, f.error, f.statement)));
-            }
-        }
-        for (line, why) in certain {
-            out.differences.push(("refused".into(), format!("{path}:{line}: the server accepts it; predicted {why}")));
-        }
-        out.refused.extend(refused);
+        play(&mut runner, script, &mut catalog, &mut out);
     }
     drop(runner);
     let observed = super::catalog::read(&db).expect("reads");
@@ -67,6 +39,39 @@ fn truth(shadow: &Shadow, scripts: &[&Script]) -> Truth {
         out.differences.extend(again(shadow, &catalog, &db));
     }
     out
+}
+
+/// Plays one script on both sides and holds what the server refuses against what the catalog foresees.
+pub(super) fn play(runner: &mut Runner<'_>, script: &Script, catalog: &mut Catalog, out: &mut Truth) {
+    let refused = runner.script(script).expect("loads");
+    let mut statements = crate::lower::lower(&script.source, &script.parts);
+    out.statements += statements.len();
+    // What this server or the shadow's own care refuses, and another server would not, is left out on both sides.
+    let elsewhere: BTreeSet<usize> = refused.iter().filter(|f| of_this_server(&f.error)).map(|f| f.line).collect();
+    statements.retain(|s| !elsewhere.contains(&script.source.position(s.span.start).line));
+    let errors = replay::follow(&statements, &script.execution, catalog);
+    let line = |n: usize| script.source.position(statements[n].span.start).line;
+    // What the catalog is not sure of may go either way.
+    let mut certain: BTreeMap<usize, String> = BTreeMap::new();
+    let mut maybe: BTreeSet<usize> = BTreeSet::new();
+    for (n, op, e) in errors {
+        maybe.insert(line(n));
+        if e.certain && !statements[n].ops[op].conditional {
+            certain.entry(line(n)).or_insert_with(|| format!("{} {}", e.sqlstate, e.message));
+        }
+    }
+    let path = script.source.path().display();
+    for f in &refused {
+        // Rows, and what may not stand in a transaction, are judged elsewhere; the statement's effect on the schema is the same.
+        let told = certain.remove(&f.line).is_some() || maybe.contains(&f.line) || f.error.is("25001") || elsewhere.contains(&f.line);
+        if !told {
+            out.differences.push(("refused".into(), format!("{path}:{}: the server refuses it: {} ({})", f.line, f.error, f.statement)));
+        }
+    }
+    for (line, why) in certain {
+        out.differences.push(("refused".into(), format!("{path}:{line}: the server accepts it; predicted {why}")));
+    }
+    out.refused.extend(refused);
 }
 
 /// Extensions that are not installed here; rights that only a superuser has; what asks for either by itself.
@@ -121,16 +126,19 @@ fn histories(folder: &Path) -> Vec<history::History> {
 
 /// Runners fill placeholders in before they send a file. Here each gets a name for its value, one byte for one byte, so that spans stay.
 fn filled(script: &mut Script) -> bool {
-    let pattern = regex::Regex::new(r#"\{\{[^{}\n]*\}\}|\$\{[A-Za-z][^{}\n]*\}|:[A-Z][A-Z_]{5,}|:"[a-z_]+""#).expect("a pattern");
+    let pattern = regex::Regex::new(
+        r#"(?<before>^|[^:])(?<word>\{\{[^{}\n]*\}\}|\$\{[A-Za-z][^{}\n]*\}|/\* TEMPLATE: [a-z]+ \*/|:[A-Z][A-Z_]{5,}|:"[a-z_]+")"#,
+    )
+    .expect("a pattern");
     let text = script.source.text();
     if !pattern.is_match(text) {
         return false;
     }
     let new = pattern.replace_all(text, |found: &regex::Captures<'_>| {
-        let name = &found[0];
+        let name = &found["word"];
         // `${…}` at the head of a statement comments it out or is nothing.
-        let word = if found[0].starts_with("$") { "" } else { "ph" };
-        format!("{word:len$}", len = name.len())
+        let word = if name.starts_with(['$', '/']) { "" } else { "ph" };
+        format!("{}{word:len$}", &found["before"], len = name.len())
     });
     script.source = SourceFile::new(script.source.path(), new.into_owned());
     true
@@ -159,7 +167,7 @@ fn live_the_corpus_is_the_servers() {
     for kind in std::fs::read_dir(&corpus).into_iter().flatten().flatten().filter(|e| e.path().is_dir()) {
         projects.extend(std::fs::read_dir(kind.path()).into_iter().flatten().flatten().map(|e| e.path()));
     }
-    projects.retain(|p| wanted.as_ref().is_none_or(|w| p.to_string_lossy().contains(w.as_str())));
+    projects.retain(|p| wanted.as_ref().is_none_or(|w| w.split(',').any(|w| p.to_string_lossy().contains(w))));
     projects.sort();
     if projects.is_empty() {
         println!("the corpus is not on this machine: nothing to compare with");
