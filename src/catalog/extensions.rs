@@ -114,16 +114,25 @@ impl Catalog {
         Ok(Applied::default())
     }
 
-    /// A function of an extension that the history does not make is missing, where nothing else of the name is there.
+    /// A sequence that `nextval` names must be there. A function of an extension that the history does not make is missing, where nothing else of the name is there.
     pub(super) fn need_functions(&self, e: &crate::op::Expr) -> Res<()> {
-        let mut missing = None;
+        let (mut missing, mut no_sequence) = (None, None);
         e.walk(&mut |e| {
             let crate::op::ExprKind::Call(c) = &e.kind else { return };
+            if matches!(c.name.as_str(), "nextval" | "currval" | "setval")
+                && let Some(name) = c.args.first().and_then(super::exprs::relation_literal)
+                && self.resolve(&name).is_none()
+            {
+                no_sequence = Some(self.no_relation(&name));
+            }
             let owner = FUNCTIONS.iter().find(|(_, names)| names.contains(&c.name.as_str())).map(|(x, _)| *x);
             if owner.is_some_and(|x| !self.has_extension(x)) && self.functions_named(&c.name).is_empty() {
                 missing = Some(c.name.to_string());
             }
         });
+        if let Some(e) = no_sequence.filter(|_| self.complete) {
+            return Err(e);
+        }
         match missing {
             Some(name) if self.complete && !self.unknown_extension() => Err(fails("42883", format!("function {name}() does not exist"))),
             _ => Ok(()),

@@ -37,6 +37,9 @@ impl Catalog {
         if !c.parents.is_empty() {
             return Err(fails("42809", "cannot attach inheritance child as partition"));
         }
+        if parent == id || self.descendants_of(id).contains(&parent) {
+            return Err(fails("42P07", "circular inheritance not allowed"));
+        }
         if !c.assumed && !p.assumed {
             for column in &c.columns {
                 if p.column(&column.name).is_none() {
@@ -98,6 +101,9 @@ impl Catalog {
         }
         if parent == child || self.descendants_of(child).contains(&parent) {
             return Err(fails("42P07", "circular inheritance not allowed"));
+        }
+        if p.is_partition() {
+            return Err(fails("42809", format!("cannot inherit from partition \"{}\"", p.name)));
         }
         if p.kind == RelKind::PartitionedTable {
             return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));

@@ -44,6 +44,14 @@ impl Catalog {
             }
             rel.partition_bound = Some(bound.clone());
         }
+        for p in parents.iter().filter(|_| t.partition_of.is_none()).filter_map(|p| self.relation(*p)) {
+            if p.kind == RelKind::PartitionedTable {
+                return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
+            }
+            if p.is_partition() {
+                return Err(fails("42809", format!("cannot inherit from partition \"{}\"", p.name)));
+            }
+        }
         self.inherit_columns(&mut rel, &parents)?;
         rel.parents = parents;
         if let Some(ty) = &t.of_type {
@@ -55,6 +63,8 @@ impl Catalog {
             return Err(fails("54011", "tables can have at most 1600 columns"));
         }
         let relation_name = rel.name.clone();
+        // Before the new table is there, which may bear the same name in another schema.
+        let sources: Vec<Option<Id>> = t.likes.iter().map(|l| self.resolve(&l.table)).collect();
         self.put(rel);
         self.default_grants(id, ObjectKind::Table);
 
@@ -68,8 +78,8 @@ impl Catalog {
             self.add_constraint(id, c, false)?;
         }
         self.index_constraints_of(id, &wanted)?;
-        for like in &t.likes {
-            self.like_objects(id, like)?;
+        for (like, source) in t.likes.iter().zip(sources) {
+            self.like_objects(id, like, source)?;
         }
         if let Some(parent) = t.partition_of.as_ref().and_then(|_| self.relation(id)?.parents.first().copied()) {
             self.clone_to_partition(parent, id)?;
@@ -214,8 +224,8 @@ impl Catalog {
     }
 
     /// What LIKE copies beside the columns: identity, checks, indexes, statistics.
-    fn like_objects(&mut self, id: Id, like: &LikeClause) -> Res<()> {
-        let Some(source) = self.resolve(&like.table) else { return Ok(()) };
+    fn like_objects(&mut self, id: Id, like: &LikeClause, source: Option<Id>) -> Res<()> {
+        let Some(source) = source else { return Ok(()) };
         let Some(from) = self.relation(source).cloned() else { return Ok(()) };
         if includes(like, "IDENTITY") {
             for c in from.columns.iter().filter(|c| c.identity.is_some()) {
@@ -290,8 +300,7 @@ impl Catalog {
         }
         self.need_functions(e)?;
         super::casts::check_default(self, c, e)?;
-        if matches!(e.kind, ExprKind::Null) && c.ty.modifiers.is_empty() && !self.is_domain(&c.ty) {
-            // DEFAULT NULL is no default at all, unless a length or a domain's checks make an expression of it.
+        if self.is_no_default(&c.ty, e) {
             c.default = None;
             c.default_volatility = None;
             c.uses = Vec::new();
@@ -301,6 +310,11 @@ impl Catalog {
         c.default_volatility = Some(self.volatility(e));
         c.uses = self.uses_of(e);
         Ok(())
+    }
+
+    /// DEFAULT NULL is no default at all, unless a length or a domain's checks make an expression of it.
+    pub(super) fn is_no_default(&self, ty: &ColumnType, e: &Expr) -> bool {
+        matches!(e.kind, ExprKind::Null) && ty.modifiers.is_empty() && !self.is_domain(ty)
     }
 
     fn is_domain(&self, ty: &ColumnType) -> bool {
@@ -333,7 +347,10 @@ impl Catalog {
         rel.persistence = t.persistence;
         rel.owner = self.current_role();
         for c in columns {
-            rel.push_column(Column::new(c.name, c.ty, self.now));
+            // A bare column brings its collation along.
+            let from = c.base.as_ref().and_then(|(table, name)| self.relation(*table)?.column(name));
+            let collation = from.filter(|f| f.ty == c.ty).and_then(|f| f.collation.clone());
+            rel.push_column(Column { collation, ..Column::new(c.name, c.ty, self.now) });
         }
         self.put(rel);
         self.default_grants(id, ObjectKind::Table);

@@ -68,7 +68,8 @@ impl Catalog {
             let name = domain_check_name(&domain, given.as_ref(), &made);
             made.push(DomainCheck { name, expr: expr.clone(), validated: true, comment: None });
         }
-        self.new_type(name, TypeKind::Domain { base, not_null, default: default.cloned(), checks: made })
+        let default = default.filter(|e| !self.is_no_default(&base, e)).cloned();
+        self.new_type(name, TypeKind::Domain { base, not_null, default, checks: made })
     }
 
     pub(super) fn create_composite(&mut self, name: &QName, attributes: &[ColumnDef]) -> Res<Applied> {
@@ -187,7 +188,7 @@ impl Catalog {
         };
         let missing = |n: &str| fails("42704", format!("constraint \"{n}\" of domain \"{}\" does not exist", ty.name));
         match action {
-            DomainAction::SetDefault(e) => default = Some(e.clone()),
+            DomainAction::SetDefault(e) => default = Some(e.clone()).filter(|e| !self.is_no_default(&base, e)),
             DomainAction::DropDefault => default = None,
             DomainAction::SetNotNull => not_null = true,
             DomainAction::DropNotNull => not_null = false,

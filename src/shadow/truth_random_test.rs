@@ -230,7 +230,7 @@ fn alter(r: &mut Rng) -> String {
         24 => format!("SET SCHEMA {}", pick(r, &["a", "b"])),
         25 => format!("ALTER COLUMN {c} {}", pick(r, &["ADD GENERATED ALWAYS AS IDENTITY", "DROP IDENTITY IF EXISTS", "DROP EXPRESSION IF EXISTS"])),
         26 => pick(r, &["ENABLE ROW LEVEL SECURITY", "FORCE ROW LEVEL SECURITY", "DISABLE ROW LEVEL SECURITY"]).to_string(),
-        27 => format!("{} TRIGGER {}", pick(r, &["DISABLE", "ENABLE", "ENABLE ALWAYS"]), pick(r, &["g1", "ALL", "USER"])),
+        27 => pick(r, &["DISABLE TRIGGER g1", "ENABLE TRIGGER ALL", "ENABLE ALWAYS TRIGGER g1", "DISABLE TRIGGER USER"]).to_string(),
         28 => format!("ADD COLUMN c7 int, DROP COLUMN {c}, ADD CHECK (c7 > 0)"),
         _ => pick(r, &["SET UNLOGGED", "SET LOGGED", "REPLICA IDENTITY FULL"]).to_string(),
     };
@@ -305,7 +305,7 @@ fn code(r: &mut Rng) -> String {
         }
         7 => format!("DROP TRIGGER {}g1 ON {t}", maybe(r, 2, "IF EXISTS ")),
         8 => format!("DROP FUNCTION {}{}{}", maybe(r, 2, "IF EXISTS "), pick(r, &["f1(int)", "f1", "g()", "g"]), maybe(r, 2, " CASCADE")),
-        9 => format!("CREATE POLICY y1 ON {t} {}", pick(r, &["USING (c1 IS NOT NULL)", "FOR INSERT WITH CHECK (true)", "AS RESTRICTIVE FOR SELECT USING (f1(1) = 1)"])),
+        9 => format!("CREATE POLICY y1 ON {t} {}", pick(r, &["USING (c1 IS NOT NULL)", "FOR INSERT WITH CHECK (true)", "AS RESTRICTIVE FOR SELECT USING (c1 IS NULL)"])),
         10 => format!("{} y1 ON {t}", pick(r, &["DROP POLICY", "DROP POLICY IF EXISTS"])),
         11 => format!("ALTER POLICY y1 ON {t} RENAME TO y2"),
         _ => format!("ALTER FUNCTION {} {}", pick(r, &["f1(int)", "g()"]), pick(r, &["RENAME TO f2", "STABLE", "SECURITY DEFINER", "SET SCHEMA b"])),
