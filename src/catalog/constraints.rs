@@ -66,6 +66,9 @@ impl Catalog {
             return Err(fails("0A000", "cannot use subquery in check constraint"));
         }
         let columns = self.columns_in(expr, rel)?;
+        if c.no_inherit && rel.kind == RelKind::PartitionedTable {
+            return Err(fails("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", rel.name)));
+        }
         let name = match &c.name {
             Some(n) => clip(n.as_str()),
             None => {
@@ -118,7 +121,9 @@ impl Catalog {
                             _ => o.name == c.name,
                         });
                         if !there {
-                            r.constraints.push(Constraint { inherited: true, comment: None, ..c.clone() });
+                            // A new table holds no row that could break it.
+                            let validated = c.validated || c.enforced && matches!(c.kind, ConKind::Check { .. });
+                            r.constraints.push(Constraint { inherited: true, comment: None, validated, ..c.clone() });
                         }
                     });
                 }

@@ -81,8 +81,12 @@ impl Catalog {
             if old.kind != kind {
                 return Err(fails("42809", "cannot change routine kind"));
             }
-            let has_out = |d: &CreateFunction| d.args.iter().any(|a| matches!(a.mode.as_str(), "OUT" | "INOUT"));
-            if old.returns != function.returns && !has_out(&old.def) && !has_out(f) && !f.procedure {
+            let outs = |d: &CreateFunction| -> Vec<String> {
+                let out = d.args.iter().filter(|a| matches!(a.mode.as_str(), "OUT" | "INOUT")).map(|a| &a.ty);
+                out.chain(d.returns_table.iter().map(|(_, t)| t)).map(|t| bare(&self.resolve_type(t))).collect()
+            };
+            let setof = |d: &CreateFunction| !d.returns_table.is_empty() || d.returns.as_ref().is_some_and(|r| r.setof);
+            if old.returns != function.returns || setof(&old.def) != setof(f) || outs(&old.def) != outs(f) {
                 return Err(fails("42P13", "cannot change return type of existing function"));
             }
             for (o, n) in old.def.args.iter().zip(&f.args) {

@@ -102,7 +102,12 @@ impl Catalog {
         self.edit(id, |r| {
             let (whole, columns): (Vec<_>, Vec<_>) = g.privileges.iter().cloned().partition(|(_, c)| c.is_empty());
             if !whole.is_empty() {
-                change(&mut r.grants, &Grant { privileges: whole, ..g.clone() }, kind, pg);
+                let whole = Grant { privileges: whole, ..g.clone() };
+                change(&mut r.grants, &whole, kind, pg);
+                // What is taken away of the whole is taken away of every column.
+                for c in r.columns.iter_mut().filter(|c| g.revoke && !c.grants.is_empty()) {
+                    change(&mut c.grants, &whole, ObjectKind::Column, pg);
+                }
             }
             for (privilege, names) in columns {
                 for n in names {

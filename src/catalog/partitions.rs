@@ -53,7 +53,7 @@ impl Catalog {
         self.edit(id, |r| {
             r.parents.push(parent);
             r.partition_bound = Some(bound);
-            r.columns.iter_mut().for_each(|c| c.inherited = false);
+            r.columns.iter_mut().for_each(|c| c.inherited = true);
         });
         self.mark_merged_checks(parent, id);
         self.clone_to_partition(parent, id)?;

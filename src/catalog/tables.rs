@@ -234,7 +234,7 @@ impl Catalog {
         }
         if includes(like, "CONSTRAINTS") {
             for c in from.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. })) {
-                let copy = Constraint { inherited: false, origin: self.now, ..c.clone() };
+                let copy = Constraint { inherited: false, origin: self.now, comment: None, validated: c.enforced, ..c.clone() };
                 self.edit(id, |r| r.constraints.push(copy));
             }
         }
