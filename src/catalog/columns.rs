@@ -39,8 +39,7 @@ impl Catalog {
         if let Some(g) = &def.generated {
             let from = self.type_of(&g.expr, Some(id));
             if !from.is_unknown() && super::casts::assignable(self, &from, &column.ty) == Some(false) {
-                let message =
-                    format!("column \"{}\" is of type {} but default expression is of type {from}", column.name, column.ty);
+                let message = format!("column \"{}\" is of type {} but default expression is of type {from}", column.name, column.ty);
                 return Err(fails("42804", message));
             }
         }

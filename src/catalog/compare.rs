@@ -82,8 +82,13 @@ impl Facts {
                 if owner(&self.owners) || owner(others) || matches!(g.grantee.as_str(), "current_user" | "session_user" | "current_role") {
                     continue;
                 }
-                let grantable = if g.grantable.is_empty() { String::new() } else { format!(" with grant option {}", g.grantable.join(", ")) };
-                self.put("grant", format!("{} to {}", object.replace('#', "."), g.grantee), format!("{}{grantable}", g.privileges.join(", ")));
+                let grantable =
+                    if g.grantable.is_empty() { String::new() } else { format!(" with grant option {}", g.grantable.join(", ")) };
+                self.put(
+                    "grant",
+                    format!("{} to {}", object.replace('#', "."), g.grantee),
+                    format!("{}{grantable}", g.privileges.join(", ")),
+                );
             }
         }
     }
@@ -105,8 +110,13 @@ impl Facts {
         }
         for t in &d.domains {
             let name = format!("{}.{}", t.schema, t.name);
-            let checks: Vec<String> = t.checks.iter().map(|c| format!("{}{}", c.name, if c.validated { "" } else { " not valid" })).collect();
-            self.put("domain", &name, format!("{}{}{} {}", t.ty, flag(t.not_null, "not null"), flag(t.default.is_some(), "default"), sorted(&checks)));
+            let checks: Vec<String> =
+                t.checks.iter().map(|c| format!("{}{}", c.name, if c.validated { "" } else { " not valid" })).collect();
+            self.put(
+                "domain",
+                &name,
+                format!("{}{}{} {}", t.ty, flag(t.not_null, "not null"), flag(t.default.is_some(), "default"), sorted(&checks)),
+            );
             for c in &t.checks {
                 self.comment(format!("constraint {name}.{}", c.name), &c.comment);
             }

@@ -171,7 +171,8 @@ impl Catalog {
         if schemas.is_empty() {
             schemas.push(None);
         }
-        let roles: Vec<Option<String>> = if d.roles.is_empty() { vec![self.current_role()] } else { d.roles.iter().cloned().map(Some).collect() };
+        let roles: Vec<Option<String>> =
+            if d.roles.is_empty() { vec![self.current_role()] } else { d.roles.iter().cloned().map(Some).collect() };
         for schema in &schemas {
             for role in &roles {
                 let here = |d: &DefaultAcl| d.schema == *schema && d.role == *role && d.kind == kind;
@@ -196,8 +197,7 @@ impl Catalog {
         let kind = broad(kind);
         let maker = self.current_role();
         let mine: Vec<&DefaultAcl> = self.default_acls.iter().filter(|d| d.kind == kind && d.role == maker).collect();
-        let mut out: Vec<Acl> =
-            if mine.iter().any(|d| d.schema.is_none()) { Vec::new() } else { built_in(kind) };
+        let mut out: Vec<Acl> = if mine.iter().any(|d| d.schema.is_none()) { Vec::new() } else { built_in(kind) };
         let fits = |d: &DefaultAcl| d.schema.as_ref().is_none_or(|s| s == schema) && !d.acl.privileges.is_empty();
         for d in mine.into_iter().filter(|d| fits(d)) {
             add(&mut out, d.acl.clone());

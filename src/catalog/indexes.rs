@@ -106,11 +106,7 @@ impl Catalog {
                     };
                     // Extensions bring operator classes along.
                     let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
-                    if e.opclass.is_none()
-                        && !new.exclusion
-                        && !doubt
-                        && super::casts::indexable(&column.ty, &method) == Some(false)
-                    {
+                    if e.opclass.is_none() && !new.exclusion && !doubt && super::casts::indexable(&column.ty, &method) == Some(false) {
                         let message = format!("data type {} has no default operator class for access method \"{method}\"", column.ty);
                         return Err(fails("42704", message));
                     }

@@ -502,10 +502,7 @@ impl Catalog {
     /// An empty database of that version, complete: what is not in it does not exist.
     pub fn new(pg: PgVersion) -> Self {
         let mut c = Catalog { pg, complete: true, search_path: vec!["$user".into(), "public".into()], ..Catalog::default() };
-        c.schemas.insert(
-            "public".into(),
-            Arc::new(Schema::public(pg)),
-        );
+        c.schemas.insert("public".into(), Arc::new(Schema::public(pg)));
         c
     }
 

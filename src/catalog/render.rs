@@ -37,6 +37,7 @@ impl Catalog {
         }
         self.write_privileges(&mut out);
         self.write_comments(&mut out);
+        self.write_default_privileges(&mut out);
         out
     }
 
@@ -134,18 +135,7 @@ impl Catalog {
             }
             RelKind::Sequence => {
                 let Some(s) = &r.sequence else { return };
-                let _ = write!(out, "CREATE SEQUENCE {name} AS {}", s.data_type);
-                for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
-                    let _ = match (k.as_str(), v) {
-                        ("CYCLE", Some(_)) => write!(out, " NO CYCLE"),
-                        ("MINVALUE" | "MAXVALUE", None) => write!(out, " NO {k}"),
-                        (_, None) => write!(out, " {k}"),
-                        ("INCREMENT", Some(v)) => write!(out, " INCREMENT BY {v}"),
-                        ("START", Some(v)) => write!(out, " START WITH {v}"),
-                        (_, Some(v)) => write!(out, " {k} {v}"),
-                    };
-                }
-                out.push_str(";\n");
+                let _ = writeln!(out, "CREATE SEQUENCE {name} AS {}{};", s.data_type, sequence_options(s));
             }
             RelKind::Composite => {
                 let columns: Vec<String> = r.columns.iter().map(|c| format!("{} {}", ident(&c.name), type_sql(&c.ty))).collect();
@@ -153,6 +143,13 @@ impl Catalog {
             }
             RelKind::Index | RelKind::PartitionedIndex => {}
         }
+    }
+
+    /// A check that is not valid, on a table whose children were made later and have it as a valid one.
+    fn was_there_before_children(&self, r: &Relation, c: &super::Constraint) -> bool {
+        let valid_below =
+            |child: &Id| self.relation(*child).and_then(|r| r.constraint(&c.name)).is_some_and(|o| o.inherited && o.validated);
+        matches!(c.kind, ConKind::Check { .. }) && !c.validated && self.children_of(r.id).iter().any(valid_below)
     }
 
     fn write_table(&self, out: &mut String, r: &Relation, name: &str) {
@@ -163,7 +160,7 @@ impl Catalog {
         };
         let foreign = if r.kind == RelKind::ForeignTable { "FOREIGN " } else { "" };
         let inherited = |c: &Column| c.inherited && !r.is_partition();
-        let mut parts: Vec<String> = r.columns.iter().filter(|c| !inherited(c)).map(column_sql).collect();
+        let mut parts: Vec<String> = r.columns.iter().filter(|c| !inherited(c)).map(|c| self.column_sql(r, c)).collect();
         for c in r.constraints.iter().filter(|c| !c.inherited) {
             let here = match &c.kind {
                 ConKind::Check { .. } => c.validated,
@@ -194,10 +191,38 @@ impl Catalog {
             let _ = write!(out, " SERVER {}", ident(server));
         }
         out.push_str(";\n");
+        for c in r.constraints.iter().filter(|c| !c.inherited && self.was_there_before_children(r, c)) {
+            let _ = writeln!(out, "ALTER TABLE {name} ADD CONSTRAINT {} {};", ident(&c.name), self.constraint_sql(c));
+        }
         if let (Some(bound), Some(parent)) = (&r.partition_bound, r.parents.first().and_then(|p| self.relation(*p))) {
             let parent = qualified(&parent.schema, &parent.name);
             let _ = writeln!(out, "ALTER TABLE {parent} ATTACH PARTITION {name} {};", bound_sql(bound));
         }
+    }
+
+    fn column_sql(&self, r: &Relation, c: &Column) -> String {
+        let mut out = format!("{} {}", ident(&c.name), type_sql(&c.ty));
+        if let Some(collation) = &c.collation {
+            let parts: Vec<String> = collation.split('.').map(ident).collect();
+            let _ = write!(out, " COLLATE {}", parts.join("."));
+        }
+        if let Some(g) = &c.generated {
+            let _ = write!(out, " GENERATED ALWAYS AS ({}) {}", g.expr.text, if g.stored { "STORED" } else { "VIRTUAL" });
+        } else if let Some(i) = &c.identity {
+            let _ = write!(out, " GENERATED {} AS IDENTITY", if i.always { "ALWAYS" } else { "BY DEFAULT" });
+            let made = self.sequences_of(r.id).into_iter().find(|(s, of)| *of == c.name && s.sequence.as_ref().is_some_and(|s| s.identity));
+            if let Some((name, options)) =
+                made.and_then(|(s, _)| Some((qualified(&s.schema, &s.name), sequence_options(s.sequence.as_ref()?))))
+            {
+                let _ = write!(out, " (SEQUENCE NAME {name}{options})");
+            }
+        } else if let Some(d) = &c.default {
+            let _ = write!(out, " DEFAULT {}", d.text);
+        }
+        if c.not_null {
+            out.push_str(" NOT NULL");
+        }
+        out
     }
 
     fn write_index(&self, out: &mut String, r: &Relation) {
@@ -240,7 +265,7 @@ impl Catalog {
         for c in r.constraints.iter().filter(|c| !c.inherited) {
             let later = match &c.kind {
                 ConKind::ForeignKey { .. } | ConKind::Exclude { .. } => true,
-                ConKind::Check { .. } => !c.validated,
+                ConKind::Check { .. } => !c.validated && !self.was_there_before_children(r, c),
                 _ => false,
             };
             if later {
@@ -301,21 +326,18 @@ impl Catalog {
     }
 }
 
-fn column_sql(c: &Column) -> String {
-    let mut out = format!("{} {}", ident(&c.name), type_sql(&c.ty));
-    if let Some(collation) = &c.collation {
-        let parts: Vec<String> = collation.split('.').map(ident).collect();
-        let _ = write!(out, " COLLATE {}", parts.join("."));
-    }
-    if let Some(g) = &c.generated {
-        let _ = write!(out, " GENERATED ALWAYS AS ({}) {}", g.expr.text, if g.stored { "STORED" } else { "VIRTUAL" });
-    } else if let Some(i) = &c.identity {
-        let _ = write!(out, " GENERATED {} AS IDENTITY", if i.always { "ALWAYS" } else { "BY DEFAULT" });
-    } else if let Some(d) = &c.default {
-        let _ = write!(out, " DEFAULT {}", d.text);
-    }
-    if c.not_null {
-        out.push_str(" NOT NULL");
+/// Options of a sequence as they stand behind its type.
+fn sequence_options(s: &super::Sequence) -> String {
+    let mut out = String::new();
+    for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
+        let _ = match (k.as_str(), v) {
+            ("CYCLE", Some(_)) => write!(out, " NO CYCLE"),
+            ("MINVALUE" | "MAXVALUE", None) => write!(out, " NO {k}"),
+            (_, None) => write!(out, " {k}"),
+            ("INCREMENT", Some(v)) => write!(out, " INCREMENT BY {v}"),
+            ("START", Some(v)) => write!(out, " START WITH {v}"),
+            (_, Some(v)) => write!(out, " {k} {v}"),
+        };
     }
     out
 }

@@ -69,6 +69,33 @@ impl Catalog {
         }
     }
 
+    /// ALTER DEFAULT PRIVILEGES, after everything is there, so that it changes nothing of it.
+    pub(super) fn write_default_privileges(&self, out: &mut String) {
+        for d in &self.default_acls {
+            let role = d.role.as_ref().map(|r| format!(" FOR ROLE {}", ident(r))).unwrap_or_default();
+            let schema = d.schema.as_ref().map(|s| format!(" IN SCHEMA {}", ident(s))).unwrap_or_default();
+            let (objects, start): (_, &[&str]) = match d.kind {
+                ObjectKind::Sequence => ("SEQUENCES", &[]),
+                ObjectKind::Function => ("FUNCTIONS", &["EXECUTE"]),
+                ObjectKind::Type => ("TYPES", &["USAGE"]),
+                ObjectKind::Schema => ("SCHEMAS", &[]),
+                _ => ("TABLES", &[]),
+            };
+            let head = format!("ALTER DEFAULT PRIVILEGES{role}{schema}");
+            let everybody = self.default_acls.iter().any(|o| {
+                (&o.role, &o.schema, o.kind) == (&d.role, &d.schema, d.kind) && o.acl.grantee == "public" && !o.acl.privileges.is_empty()
+            });
+            if d.schema.is_none() && !everybody && !start.is_empty() {
+                let _ = writeln!(out, "{head} REVOKE {} ON {objects} FROM PUBLIC;", start.join(", "));
+            }
+            if !d.acl.privileges.is_empty() {
+                let to = if d.acl.grantee == "public" { "PUBLIC".to_string() } else { ident(&d.acl.grantee) };
+                let option = if d.acl.grant_option { " WITH GRANT OPTION" } else { "" };
+                let _ = writeln!(out, "{head} GRANT {} ON {objects} TO {to}{option};", d.acl.privileges.join(", "));
+            }
+        }
+    }
+
     pub(super) fn write_comments(&self, out: &mut String) {
         let mut say = |what: String, comment: &Option<String>| {
             if let Some(text) = comment {

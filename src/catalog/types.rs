@@ -242,7 +242,16 @@ impl Catalog {
             return;
         }
         let id = self.fresh();
-        self.put_type(Type { id, schema: key.0, name: key.1, kind: TypeKind::Other, origin: self.now, owner: None, grants: Acl::everybody("USAGE"), comment: None });
+        self.put_type(Type {
+            id,
+            schema: key.0,
+            name: key.1,
+            kind: TypeKind::Other,
+            origin: self.now,
+            owner: None,
+            grants: Acl::everybody("USAGE"),
+            comment: None,
+        });
     }
 
     /// What lies below a domain; other types are their own base.

@@ -661,7 +661,9 @@ fn typed_literal(c: &Cursor<'_>) -> bool {
 /// Functions whose arguments have words between them: `extract(year FROM x)`, `trim(BOTH ' ' FROM x)`, `xmlelement(NAME a)`.
 fn has_wordy_args(name: &QName) -> bool {
     let n = name.as_str();
-    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert") || n.starts_with("xml") || is_sql_json(n)
+    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert")
+        || n.starts_with("xml")
+        || is_sql_json(n)
 }
 
 /// Constructors and queries of SQL/JSON, which have a grammar of their own; `json_build_object` and its like are plain functions.

@@ -194,7 +194,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("unions", "CREATE DOMAIN d AS text; CREATE TABLE t (a d, b text); CREATE VIEW v AS SELECT a AS x, a AS y FROM t UNION SELECT b, a FROM t;"),
     ("operator_classes", "CREATE EXTENSION btree_gin; CREATE TABLE t (a text, b jsonb); CREATE INDEX i ON t USING gin (a, b);"),
     ("like_of_a_namesake", "CREATE SCHEMA s; CREATE TABLE s.t (a int CHECK (a > 0), b int UNIQUE); SET search_path = public, s; CREATE TABLE t (LIKE t INCLUDING ALL);"),
-    ("only", "CREATE TABLE t (a int, b int CONSTRAINT k CHECK (b > 0)); CREATE TABLE u () INHERITS (t); ALTER TABLE ONLY t DROP COLUMN a; ALTER TABLE ONLY t DROP CONSTRAINT k;"),
+    ("only", "CREATE TABLE t (b int CONSTRAINT k CHECK (b > 0), a int); CREATE TABLE u () INHERITS (t); ALTER TABLE ONLY t DROP COLUMN a; ALTER TABLE ONLY t DROP CONSTRAINT k;"),
     ("not_valid_below", "CREATE TABLE t (a int); ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0) NOT VALID; CREATE TABLE u () INHERITS (t); CREATE TABLE w (LIKE t INCLUDING ALL);"),
     ("partitions", "CREATE TABLE p (a int, b text, PRIMARY KEY (a)) PARTITION BY RANGE (a); CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9);
          CREATE TABLE p2 (a int NOT NULL, b text); ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20); CREATE INDEX ON p (b);
