@@ -1330,6 +1330,8 @@ pub struct CreateFunction {
     pub strict: bool,
     pub security_definer: bool,
     pub leakproof: bool,
+    /// COST, ROWS, PARALLEL, SUPPORT, WINDOW and LEAKPROOF as written, one each.
+    pub attributes: Vec<String>,
     /// SET clauses: (`search_path`, value).
     pub settings: Vec<(String, String)>,
     /// The text between the quotes, unescaped; for BEGIN ATOMIC and RETURN bodies the words themselves.

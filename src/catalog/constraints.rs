@@ -199,18 +199,16 @@ impl Catalog {
     pub(super) fn index_constraints_of(&mut self, id: Id, wanted: &[TableConstraint]) -> Res<()> {
         let is_primary = |c: &&TableConstraint| matches!(c.kind, ConstraintKind::PrimaryKey { .. });
         let others = wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }));
-        let mut seen: Vec<&TableConstraint> = Vec::new();
+        let mut seen: Vec<TableConstraint> = Vec::new();
         for c in wanted.iter().filter(is_primary).chain(others) {
-            let same = seen.iter().position(|s| same_index(s, c));
-            if let Some(i) = same
-                && (c.name.is_none() || seen[i].name.is_none())
-            {
-                continue;
+            match seen.iter_mut().find(|s| same_index(s, c)) {
+                // The first stays; a name goes over to it where it has none.
+                Some(first) => first.name = first.name.take().or_else(|| c.name.clone()),
+                None => seen.push(c.clone()),
             }
-            seen.push(c);
         }
         for c in seen {
-            self.add_constraint(id, c, false)?;
+            self.add_constraint(id, &c, false)?;
         }
         Ok(())
     }

@@ -349,6 +349,7 @@ impl Catalog {
             strict: false,
             security_definer: false,
             leakproof: false,
+            attributes: Vec::new(),
             settings: Vec::new(),
             body: String::new(),
             body_span: None,

@@ -165,7 +165,8 @@ impl Catalog {
             let here = match &c.kind {
                 ConKind::Check { .. } => c.validated,
                 // Constraints on the partition that come from its partitioned table are made there.
-                ConKind::PrimaryKey { .. } | ConKind::Unique { .. } => true,
+                ConKind::PrimaryKey { .. } => true,
+                ConKind::Unique { .. } => !repeats(r, c),
                 _ => false,
             };
             if here {
@@ -265,6 +266,7 @@ impl Catalog {
         for c in r.constraints.iter().filter(|c| !c.inherited) {
             let later = match &c.kind {
                 ConKind::ForeignKey { .. } | ConKind::Exclude { .. } => true,
+                ConKind::Unique { .. } => repeats(r, c),
                 ConKind::Check { .. } => !c.validated && !self.was_there_before_children(r, c),
                 _ => false,
             };
@@ -326,6 +328,15 @@ impl Catalog {
     }
 }
 
+/// A key of the same columns as an earlier one: CREATE TABLE would make one of the two.
+fn repeats(r: &Relation, c: &super::Constraint) -> bool {
+    r.constraints
+        .iter()
+        .take_while(|o| o.name != c.name)
+        .chain(r.primary_key())
+        .any(|o| o.kind.index().is_some() && o.name != c.name && o.kind.columns() == c.kind.columns())
+}
+
 /// Options of a sequence as they stand behind its type.
 fn sequence_options(s: &super::Sequence) -> String {
     let mut out = String::new();
@@ -371,6 +382,9 @@ fn write_function(out: &mut String, f: &Function) {
         if d.strict {
             out.push_str(" STRICT");
         }
+    }
+    for a in &d.attributes {
+        let _ = write!(out, " {a}");
     }
     if d.security_definer {
         out.push_str(" SECURITY DEFINER");

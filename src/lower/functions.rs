@@ -48,6 +48,7 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
         strict: false,
         security_definer: false,
         leakproof: false,
+        attributes: Vec::new(),
         settings: Vec::new(),
         body: String::new(),
         body_span: None,
@@ -56,6 +57,7 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
         concatenated_sql: false,
     };
     while !c.at_end() {
+        let at = c.pos();
         if c.eat("RETURNS NULL ON NULL INPUT") || c.eat("STRICT") {
             f.strict = true;
         } else if c.eat("RETURNS TABLE") {
@@ -68,16 +70,21 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
             f.volatility = Volatility::Immutable;
         } else if c.eat("STABLE") {
             f.volatility = Volatility::Stable;
-        } else if c.eat("VOLATILE") || c.eat("CALLED ON NULL INPUT") || c.eat("WINDOW") || c.eat("NOT LEAKPROOF") {
+        } else if c.eat("VOLATILE") || c.eat("CALLED ON NULL INPUT") || c.eat("NOT LEAKPROOF") {
+        } else if c.eat("WINDOW") {
+            f.attributes.push(c.text_from(at));
         } else if c.eat("LEAKPROOF") {
             f.leakproof = true;
+            f.attributes.push(c.text_from(at));
         } else if c.eat("SECURITY DEFINER") || c.eat("EXTERNAL SECURITY DEFINER") {
             f.security_definer = true;
         } else if c.eat("SECURITY INVOKER") || c.eat("EXTERNAL SECURITY INVOKER") {
         } else if c.eat("COST") || c.eat("ROWS") {
             c.number()?;
+            f.attributes.push(c.text_from(at));
         } else if c.eat("PARALLEL") || c.eat("SUPPORT") {
             c.qname()?;
+            f.attributes.push(c.text_from(at));
         } else if c.eat("TRANSFORM") {
             c.list(|c| {
                 c.expect("FOR TYPE")?;

@@ -206,6 +206,14 @@ const SCENARIOS: &[(&str, &str)] = &[
          CREATE TRIGGER g AFTER DELETE ON t REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION f();"),
     ("long_names", "CREATE TABLE a_table_with_a_name_that_is_just_so_long_that_all_must_be_cut (a_column_with_a_name_that_is_rather_long_too serial UNIQUE, b int REFERENCES
          a_table_with_a_name_that_is_just_so_long_that_all_must_be_cut (a_column_with_a_name_that_is_rather_long_too));"),
+    (
+        "the_same_key_twice",
+        "CREATE TABLE t (a int, b int UNIQUE, CONSTRAINT x UNIQUE (a), CONSTRAINT y UNIQUE (a), CONSTRAINT z UNIQUE (b)); ALTER TABLE t ADD UNIQUE (a);",
+    ),
+    (
+        "attributes",
+        "CREATE FUNCTION f(int) RETURNS SETOF int LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 7 ROWS 3 AS 'SELECT $1';",
+    ),
     ("taken_back", "CREATE TABLE t (a int); BEGIN; CREATE TABLE u (a int); SAVEPOINT x; ALTER TABLE t ADD b int; ROLLBACK TO x; ALTER TABLE t ADD c int; COMMIT;
          BEGIN; DROP TABLE t; ROLLBACK;"),
     ("cascades", "CREATE TABLE t (a serial PRIMARY KEY, b int); CREATE TABLE r (a int REFERENCES t); CREATE VIEW v AS SELECT b FROM t; CREATE VIEW w AS SELECT * FROM v;
