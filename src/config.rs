@@ -15,6 +15,7 @@ pub const FILE_NAME: &str = "airlock.toml";
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
     /// The migration runner, where recognising it is not enough.
+    #[serde(deserialize_with = "framework")]
     pub framework: Option<Framework>,
     /// Major version of Postgres, 14 to 18.
     pub pg_version: Option<u8>,
@@ -36,6 +37,8 @@ pub struct Rules {
     /// Folders or files of rules in the format of the built-in ones.
     pub paths: Vec<PathBuf>,
     pub severity: BTreeMap<String, Severity>,
+    /// By rule: values for what its file lists under `[options]`.
+    pub options: BTreeMap<String, toml::Table>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -60,6 +63,11 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, error: std::io::Error },
     #[error("{}: {message}", path.display())]
     Invalid { path: PathBuf, message: String },
+}
+
+fn framework<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Framework>, D::Error> {
+    let name = String::deserialize(d)?;
+    Framework::named(&name).map(Some).map_err(serde::de::Error::custom)
 }
 
 impl Config {

@@ -49,6 +49,26 @@ pub struct Diagnostic {
     pub object: String,
 }
 
+/// What a rule says of itself, for formats that carry it beside the findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleInfo {
+    pub name: String,
+    pub summary: String,
+    pub why: String,
+    /// The whole page, in Markdown.
+    pub page: String,
+    pub severity: Severity,
+    pub default: bool,
+    pub tags: Vec<String>,
+}
+
+impl RuleInfo {
+    /// Where the rule's page stands.
+    pub fn url(&self) -> String {
+        format!("https://airlock-pg.github.io/airlock/rules/{}.html", self.name)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
     pub title: String,

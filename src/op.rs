@@ -997,6 +997,8 @@ pub enum OpaqueReason {
     Template,
     /// Code in a language that is not read.
     Language(String),
+    /// A psql command that runs SQL from elsewhere, or goes elsewhere: `\\i`, `\\gexec`, `\\connect`.
+    Psql(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

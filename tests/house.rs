@@ -8,7 +8,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("source", &[]),
     ("quote", &[]),
     ("op", &["source"]),
-    ("history", &["source"]),
+    ("history", &["source", "sql"]),
     ("sql", &["source"]),
     ("lower", &["sql", "source"]),
     ("catalog", &["source", "lower"]),

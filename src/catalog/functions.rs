@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::op::{CreateFunction, Expr, ObjectKind, ObjectRef, QName, Volatility};
+use crate::op::{CreateFunction, Expr, ObjectKind, ObjectRef, Op, QName, Volatility};
 
 use super::apply::{Applied, Res, fails};
 use super::names::clip;
@@ -223,7 +223,7 @@ impl Catalog {
         let call = crate::op::Call { name: name.clone(), args: args.to_vec(), star: false, window: false };
         let found = self.candidates(&call).first().copied();
         match found {
-            Some(id) => self.run(id, depth),
+            Some(id) => self.run(id, args, depth),
             None => {
                 if self.complete
                     && self.functions_named(name).is_empty()
@@ -237,23 +237,33 @@ impl Catalog {
         Ok(Applied::default())
     }
 
-    pub(super) fn run(&mut self, id: Id, depth: u32) {
+    /// What a call of the function does, with its arguments put in where they are literals, and whether something of it stays unknown.
+    pub fn body_called(&self, id: Id, args: &[Expr]) -> (Vec<Op>, bool) {
+        let Some(f) = self.functions.get(&id) else { return (Vec::new(), false) };
+        match crate::lower::called(&f.def, args) {
+            Some(body) => (body.ops, body.dynamic),
+            None => (f.def.body_ops.clone(), f.def.dynamic_sql),
+        }
+    }
+
+    pub(super) fn run(&mut self, id: Id, args: &[Expr], depth: u32) {
         if !Catalog::may_call(depth) {
             return;
         }
         let Some(f) = self.functions.get(&id).cloned() else { return };
-        if f.def.dynamic_sql {
+        let (ops, dynamic) = self.body_called(id, args);
+        if dynamic {
             // What it puts together is not known; it may make or drop anything.
             self.complete = false;
         }
-        if f.def.body_ops.is_empty() {
+        if ops.is_empty() {
             return;
         }
         let path = self.search_path.clone();
         if let Some((_, value)) = f.def.settings.iter().find(|(n, _)| n == "search_path") {
             self.search_path = super::session::split_list(value);
         }
-        for op in &f.def.body_ops {
+        for op in &ops {
             // A body that cannot be followed in full is followed as far as it goes.
             let _ = self.apply_nested(op, depth + 1);
         }

@@ -14,6 +14,7 @@ mod data;
 mod drop;
 mod dump;
 mod dumping;
+mod enum_use;
 mod exprs;
 mod extensions;
 mod functions;

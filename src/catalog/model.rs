@@ -83,6 +83,8 @@ pub struct Catalog {
     pub transaction: Option<Arc<Transaction>>,
     /// Session settings by name, folded, as far as rules ask for them (lock_timeout, role, …).
     pub settings: OrdMap<String, Setting>,
+    /// Number of the transaction in which an enum was last given a label.
+    pub(super) enum_value_added: u32,
     /// The history is complete as far as is known: an unknown object does not exist. Otherwise it may.
     pub complete: bool,
 }
@@ -448,6 +450,8 @@ pub enum TypeKind {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnumLabel {
+    /// By ALTER TYPE … ADD VALUE, not with the type.
+    pub added: bool,
     pub value: String,
     pub origin: Origin,
 }

@@ -459,3 +459,41 @@ fn bound_sql(bound: &PartitionBound) -> String {
         PartitionBound::Hash { modulus, remainder } => format!("FOR VALUES WITH (MODULUS {modulus}, REMAINDER {remainder})"),
     }
 }
+
+/// Single objects as SQL, for whoever has to bring one back.
+impl Catalog {
+    /// A table, view, sequence, composite type or index, without what ALTER adds to it.
+    pub fn relation_sql(&self, r: &Relation) -> String {
+        let mut out = String::new();
+        self.write_relation(&mut out, r);
+        self.write_index(&mut out, r);
+        statement(out)
+    }
+
+    pub fn function_sql(&self, f: &Function) -> String {
+        let mut out = String::new();
+        write_function(&mut out, f);
+        statement(out)
+    }
+
+    /// `CONSTRAINT name …` of a table, as ADD takes it; `not_valid` where the rows are not to be read.
+    pub fn constraint_definition(&self, c: &super::Constraint, not_valid: bool) -> String {
+        let words = self.constraint_sql(c);
+        let not_valid = if not_valid && !words.ends_with("NOT VALID") { " NOT VALID" } else { "" };
+        format!("CONSTRAINT {} {words}{not_valid}", ident(&c.name))
+    }
+
+    /// The statements that make one trigger or policy of a table.
+    pub fn attachment_sql(&self, r: &Relation, name: &str) -> Vec<String> {
+        let mut only = Relation::empty(r.id, &r.schema, &r.name, r.kind, r.origin);
+        only.triggers = r.triggers.iter().filter(|t| t.name == name).cloned().collect();
+        only.policies = r.policies.iter().filter(|p| p.name == name).cloned().collect();
+        let mut out = String::new();
+        self.write_extras(&mut out, &only);
+        crate::lower::lower_text(&out).iter().map(|s| out[s.span.range()].to_string()).collect()
+    }
+}
+
+fn statement(text: String) -> String {
+    text.trim_end().trim_end_matches(';').to_string()
+}

@@ -17,11 +17,6 @@ impl Catalog {
         Ok(Applied::default())
     }
 
-    /// The runner's own BEGIN, or the transaction that several statements of one query make.
-    pub fn open_transaction(&mut self) {
-        let _ = self.begin();
-    }
-
     pub(super) fn commit(&mut self, chain: bool) -> Res<Applied> {
         self.transaction = None;
         self.end_local_settings();

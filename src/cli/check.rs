@@ -8,9 +8,10 @@ use rayon::prelude::*;
 
 use crate::compat::Undo;
 use crate::diagnostic::Severity;
+use crate::history::History;
 use crate::op::Understood;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict};
-use crate::rules::{self, Checked, Selection};
+use crate::rules::{Checked, Checker, RuleSet, Selection};
 
 use super::project::{Judged, Project};
 use super::{CliError, SourceArgs, parse_format, parse_severity};
@@ -21,7 +22,7 @@ pub struct CheckArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
-    /// text, concise, json or github.
+    /// text, concise, json, json-lines, sarif, github, markdown, gitlab, junit or rdjson.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format, env = "AIRLOCK_OUTPUT_FORMAT")]
     output_format: Option<Format>,
     /// Rules, groups or tags to check, instead of the default ones; `all` is every rule.
@@ -58,8 +59,9 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
         }
     }
     let judged = project.judge();
-    let checked: Vec<Checked> = judged.par_iter().map(|j| rules::check(&rules, &j.script, &selection)).collect();
-    let report = report(&project, &judged, checked);
+    let checker = Checker::new(&rules, &selection);
+    let checked: Vec<Checked> = judged.par_iter().map(|j| checker.check(&j.script)).collect();
+    let report = report(&project, &rules, &judged, checked);
     // Only where human text would have been.
     let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
     let format = args.output_format.unwrap_or(if in_actions { Format::Github } else { Format::Text });
@@ -68,7 +70,7 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
     Ok(u8::from(failed && !args.exit_zero))
 }
 
-fn report(project: &Project, judged: &[Judged], checked: Vec<Checked>) -> Report {
+fn report(project: &Project, rules: &RuleSet, judged: &[Judged], checked: Vec<Checked>) -> Report {
     let mut statements = Statements::default();
     let mut verdict = Verdict { code_rollback: CodeRollback::Ok, schema_rollback: Undo::Lossless };
     for j in judged {
@@ -84,12 +86,22 @@ fn report(project: &Project, judged: &[Judged], checked: Vec<Checked>) -> Report
         verdict.schema_rollback = verdict.schema_rollback.max(s.compat.undo);
     }
     let files: std::collections::BTreeSet<_> = judged.iter().map(|j| j.script.source.path().to_path_buf()).collect();
+    let diagnostics: Vec<_> = checked.iter().flat_map(|c| c.diagnostics.iter().cloned()).collect();
+    let found: std::collections::BTreeSet<&str> = diagnostics.iter().map(|d| d.rule.as_str()).collect();
     Report {
+        rules: rules.iter().filter(|r| found.contains(r.name.as_str())).map(|r| r.info()).collect(),
+        checked: files.iter().map(|p| p.to_string_lossy().replace('\\', "/")).collect(),
         files: files.len(),
         statements,
         suppressed: checked.iter().map(|c| c.suppressed).sum(),
-        diagnostics: checked.into_iter().flat_map(|c| c.diagnostics).collect(),
+        diagnostics,
         verdict,
-        notes: project.histories.iter().flat_map(|h| h.notes.iter().cloned()).collect(),
+        notes: project.histories.iter().flat_map(|h| h.notes.iter().cloned().chain(file_notes(h))).collect(),
     }
+}
+
+/// How the runner takes the files that were asked for, where that is not what their authors expect.
+fn file_notes(h: &History) -> impl Iterator<Item = String> {
+    let asked = h.selected.iter().filter_map(|i| h.migrations.get(*i));
+    asked.flat_map(|m| m.notes.iter().map(|n| format!("{}: {n}", m.up.source.path().display())))
 }

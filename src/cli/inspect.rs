@@ -51,41 +51,6 @@ pub fn rules(format: ListFormat, out: &mut dyn Write) -> Result<u8, CliError> {
 }
 
 #[derive(Debug, Args)]
-pub struct HistoryArgs {
-    paths: Vec<PathBuf>,
-    #[command(flatten)]
-    source: SourceArgs,
-}
-
-pub fn history(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let project = Project::open(&args.paths, &args.source)?;
-    for h in &project.histories {
-        writeln!(out, "{} ({}, {})", h.root.display(), h.framework, crate::report::plural(h.migrations.len(), "migration"))?;
-        for m in &h.migrations {
-            let e = &m.up.execution;
-            let way = match (e.transaction, e.send) {
-                (true, crate::history::Send::Statement) => "in a transaction",
-                (true, _) => "whole, in a transaction",
-                (false, crate::history::Send::Statement) => "statement by statement, no transaction",
-                (false, crate::history::Send::Whole) => "whole, as one query",
-                (false, crate::history::Send::Pipeline) => "in one pipeline",
-            };
-            writeln!(
-                out,
-                "  {:20} {} ({way}{})",
-                m.version,
-                m.up.source.path().display(),
-                if m.down.is_some() { ", with a way back" } else { "" }
-            )?;
-        }
-        for n in &h.notes {
-            writeln!(out, "note: {n}")?;
-        }
-    }
-    Ok(0)
-}
-
-#[derive(Debug, Args)]
 pub struct SchemaArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]

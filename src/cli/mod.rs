@@ -2,6 +2,7 @@
 
 mod check;
 mod effects;
+mod history;
 mod inspect;
 mod plan;
 mod project;
@@ -63,7 +64,7 @@ enum Command {
         output_format: ListFormat,
     },
     /// Print the migrations that are found, in order, and how each would be run.
-    History(inspect::HistoryArgs),
+    History(history::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
 }
@@ -86,6 +87,9 @@ pub struct SourceArgs {
     /// Migration runner, instead of recognising it (`plain`: a folder of `.sql` files in natural order).
     #[arg(long, value_name = "NAME", env = "AIRLOCK_FRAMEWORK")]
     framework: Option<String>,
+    /// What the SQL on standard input (the path `-`) is called; the migrations around that file are read for the schema.
+    #[arg(long, value_name = "FILE")]
+    stdin_filename: Option<PathBuf>,
     /// The schema before the migration: a `pg_dump --schema-only` or any SQL, instead of the migrations around the file.
     #[arg(long, value_name = "FILE", env = "AIRLOCK_SCHEMA")]
     schema: Option<PathBuf>,
@@ -135,7 +139,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Verify(args) => verify::run(args, &mut out)?,
         Command::Explain { rule } => inspect::explain(rule, &mut out)?,
         Command::Rules { output_format } => inspect::rules(*output_format, &mut out)?,
-        Command::History(args) => inspect::history(args, &mut out)?,
+        Command::History(args) => history::run(args, &mut out)?,
         Command::Schema(args) => inspect::schema(args, &mut out)?,
     };
     out.flush()?;

@@ -30,16 +30,26 @@ pub struct Judged {
 impl Project {
     pub fn open(paths: &[PathBuf], args: &SourceArgs) -> Result<Project, CliError> {
         let paths: Vec<PathBuf> = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
-        let config = load_config(&paths, args)?;
+        let named = args.stdin_filename.clone().into_iter().chain(paths.iter().cloned()).collect::<Vec<_>>();
+        let config = load_config(&named, args)?;
         let framework = match &args.framework {
-            Some(name) => Some(name.parse().map_err(|_| unknown_framework(name))?),
-            None => config.framework,
+            Some(name) => Some((history::Framework::named(name).map_err(CliError::Usage)?, "--framework".to_string())),
+            None => config.framework.map(|f| (f, config::FILE_NAME.to_string())),
         };
         let pg = args.pg_version.or(config.pg_version.map(PgVersion)).unwrap_or_default();
-        let mut histories = history::discover(&paths, &history::Options { framework })?;
+        let stdin = if paths.iter().any(|p| p.as_os_str() == "-") { Some((args.stdin_filename.clone(), read_stdin()?)) } else { None };
+        if stdin.is_none() && args.stdin_filename.is_some() {
+            return Err(CliError::Usage("--stdin-filename names what stands on standard input; give `-` as the path".into()));
+        }
+        let mut histories = history::discover(&paths, &history::Options { framework, stdin })?;
         let settings: Vec<(String, String)> = config.settings.clone().into_iter().collect();
-        for m in histories.iter_mut().flat_map(|h| &mut h.migrations) {
-            m.up.execution.settings.clone_from(&settings);
+        for h in &mut histories {
+            // With all of a history asked for, nobody knows which of it is pending.
+            let pending = h.all_pending_in_one && h.selected.len() < h.migrations.len();
+            for (i, m) in h.migrations.iter_mut().enumerate() {
+                m.up.execution.settings.clone_from(&settings);
+                m.up.execution.joins = pending && i > 0 && h.selected.contains(&i) && h.selected.contains(&(i - 1));
+            }
         }
         let schema = match args.schema.as_ref().or(config.schema.as_ref()) {
             Some(path) => Some(Script::whole(SourceFile::new(path, history::read_sql(path)?), Execution::new(false, Send::Statement))),
@@ -114,8 +124,15 @@ impl Project {
         for (name, text) in config::rule_files(&self.config.rules.paths)? {
             set = set.with(Rule::parse("own", &name, &text)?);
         }
-        Ok(set)
+        Ok(set.with_options(&self.config.rules.options)?)
     }
+}
+
+fn read_stdin() -> Result<String, CliError> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| CliError::Usage(format!("standard input cannot be read: {e}")))?;
+    Ok(history::decode(std::path::Path::new(history::STDIN), bytes)?)
 }
 
 pub fn lower(script: &Script) -> Vec<Statement> {
@@ -135,11 +152,4 @@ fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError>
         Some(path) => Ok(Config::read(&path)?),
         None => Ok(Config::default()),
     }
-}
-
-fn unknown_framework(name: &str) -> CliError {
-    use strum::VariantNames;
-    let names = history::Framework::VARIANTS;
-    let near = crate::rules::nearest(name, names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-    CliError::Usage(format!("no framework is called `{name}`{near} Known: {}", names.join(", ")))
 }

@@ -1,6 +1,6 @@
 //! Judges statements on two schemas and keeps what the change broke.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, ColumnType};
@@ -27,20 +27,19 @@ pub struct Judge<'a> {
     path: Vec<String>,
     role: Option<&'a str>,
     pg: PgVersion,
-    own_functions: BTreeSet<String>,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(before: &'a Catalog, after: &'a Catalog, role: Option<&'a str>, pg: PgVersion) -> Self {
-        let own_functions = before.functions.values().chain(after.functions.values()).map(|f| f.name.clone()).collect();
         let mut path = before.search_path.clone();
         // A session may always see the temporary schema and the built-in one; neither is in the catalog.
         path.retain(|s| s != "pg_catalog" && s != "pg_temp");
-        Judge { before, after, path, role, pg, own_functions }
+        Judge { before, after, path, role, pg }
     }
 
     fn session<'s>(&'s self, cat: &'s Catalog, before: Option<&'s Catalog>, samples: &'s BTreeMap<String, ColumnType>) -> Session<'s> {
-        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, own_functions: &self.own_functions }
+        let other = if std::ptr::eq(cat, self.before) { self.after } else { self.before };
+        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, other }
     }
 
     /// One statement. What failed before the change as well is not its fault.

@@ -169,5 +169,10 @@ pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Op
 
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
 pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
-    predict::predict(ops, before, after, pg)
+    predict::predict(ops, before, before, after, pg)
+}
+
+/// Predicts what one statement of a script does to statements that ran on `start`, the schema before the script.
+pub fn predict_since(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
+    predict::predict(ops, start, before, after, pg)
 }

@@ -705,7 +705,7 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
 
 /// A published table needs something to find its rows by: else UPDATE and DELETE are refused, whatever rows they mean.
 fn replica_identity(b: &mut Binder<'_, '_>, rel: &Relation, event: &str) {
-    let published = b.s.cat.objects.values().filter(|o| o.kind == ObjectKind::Publication).any(|o| {
+    let published = b.s.cat.objects_of(ObjectKind::Publication).any(|o| {
         let detail = o.detail.to_ascii_lowercase();
         let sends = match detail.split_once("publish") {
             Some((_, list)) if list.contains('\'') => list.split('\'').nth(1).is_some_and(|l| l.contains(&event.to_ascii_lowercase())),

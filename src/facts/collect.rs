@@ -98,6 +98,7 @@ impl Place<'_> {
                 OpaqueReason::Dynamic => ("dynamic", "SQL that is put together when it runs".to_string()),
                 OpaqueReason::Template => ("template", "a placeholder that the runner fills in".to_string()),
                 OpaqueReason::Language(l) => ("language", format!("code in {l}")),
+                OpaqueReason::Psql(what) => ("psql", what.clone()),
             };
             f.text("opaque", kind);
             f.text("opaque.message", message);

@@ -52,7 +52,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("undo", "`lossless`, `loses-data`, `blocked-by-data`, `impossible`"),
     ("fails", "SQLSTATE with which Postgres refuses the statement"),
     ("error", "why, in Postgres's words"),
-    ("opaque", "why the statement was not understood: `syntax`, `dynamic`, `template`, `language`"),
+    ("opaque", "why the statement was not understood: `syntax`, `dynamic`, `template`, `language`, `psql`"),
     ("opaque.message", "what was expected and found"),
     ("in_transaction", "it runs inside a transaction, its own statement not counted"),
     ("lock_timeout", "a lock_timeout other than 0 is set"),

@@ -36,7 +36,7 @@ pub(super) fn made(c: &Cursor<'_>, start: usize, kind: ExprKind) -> Expr {
 /// Runs `f` one level deeper; refuses what is nested so deeply that whoever walks the tree could exhaust the stack.
 pub(super) fn deeper<T>(c: &mut Cursor<'_>, f: impl FnOnce(&mut Cursor<'_>) -> Read<T>) -> Read<T> {
     if c.depth >= MAX_DEPTH {
-        return Err(crate::sql::cursor::Unread { at: c.here(), message: "nested too deeply to be read".to_owned() });
+        return Err(crate::sql::cursor::Unread { at: c.here(), message: TOO_DEEP.to_owned() });
     }
     c.depth += 1;
     let out = stacker::maybe_grow(RED_ZONE, STACK_PIECE, || f(c));
@@ -44,10 +44,11 @@ pub(super) fn deeper<T>(c: &mut Cursor<'_>, f: impl FnOnce(&mut Cursor<'_>) -> R
     out
 }
 
-const MAX_DEPTH: u16 = 300;
+pub(super) const TOO_DEEP: &str = "nested too deeply to be read";
+pub(super) const MAX_DEPTH: u16 = 300;
 /// Room that one level surely gets along with, also in a debug build.
-const RED_ZONE: usize = 128 * 1024;
-const STACK_PIECE: usize = 2 * 1024 * 1024;
+pub(super) const RED_ZONE: usize = 128 * 1024;
+pub(super) const STACK_PIECE: usize = 2 * 1024 * 1024;
 
 /// Operands of one run of operators that become nested `Binary`s; the rest of a longer run becomes one flat list. A
 /// generated `id = 1 OR id = 2 OR …` would otherwise make a tree as deep as it is long. Less and less is allowed further

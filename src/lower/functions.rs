@@ -130,7 +130,7 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
     let literal =
         f.body_span.and_then(|s| c.tokens().iter().find(|t| t.span == s && matches!(t.kind, TokenKind::String | TokenKind::DollarString)));
     if let Some(token) = literal {
-        let found = code::body(c.text, token, &f.language);
+        let found = code::body(c.text, token, &f.language, false, c.depth);
         f.body_ops = found.ops;
         f.dynamic_sql = found.dynamic;
         f.concatenated_sql = found.concatenated;

@@ -78,6 +78,45 @@ fn known_traps() {
     );
 }
 
+/// A placeholder where a name or a value stands leaves the statement readable; one that stands for a statement does not.
+#[test]
+fn placeholders_are_read_around() {
+    for sql in [
+        "ALTER TABLE ${schema}.t ADD COLUMN a int DEFAULT ${n}",
+        "CREATE TABLE {{ prefix }}_t (a int)",
+        "DROP TABLE :t",
+        "DROP TABLE :\"t\"",
+        "INSERT INTO t VALUES (:'v', %s, %(w)s)",
+        "CREATE INDEX i ON %s (a)",
+        "ALTER TABLE <%= t %> DROP COLUMN a",
+        "GRANT SELECT ON t TO ${role}",
+        "SET search_path = ${schema}",
+    ] {
+        let s = lower_text(sql);
+        assert_eq!((s.len(), s[0].understood), (1, Understood::Full), "{sql}: {:?}", s[0].ops);
+    }
+    for sql in ["${statement}", "{{ statement }}", "CREATE TABLE t (${columns})"] {
+        let s = lower_text(sql);
+        assert!(matches!(&s[0].ops[0].kind, OpKind::Opaque { reason: OpaqueReason::Template }), "{sql}: {:?}", s[0].ops);
+    }
+}
+
+#[test]
+fn what_psql_runs_from_elsewhere_is_said() {
+    for (sql, understood) in [
+        ("\\ir x.sql", Understood::Opaque),
+        ("\\i x.sql", Understood::Opaque),
+        ("\\connect other", Understood::Opaque),
+        ("\\if :x", Understood::Opaque),
+        ("\\set x 1", Understood::NoEffect),
+        ("\\echo hello", Understood::NoEffect),
+        ("\\copy t from 'x'", Understood::NoEffect),
+    ] {
+        assert_eq!(lower_text(sql)[0].understood, understood, "{sql}");
+    }
+    assert_eq!(lower_text("SELECT 'DROP TABLE x' \\gexec")[1].understood, Understood::Opaque);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

@@ -1,13 +1,15 @@
 //! Facts × rules → diagnostics, with suppressions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, collect};
+use crate::facts::{Facts, Value, collect};
 use crate::replay::ReplayedScript;
 use crate::source::{SuppressionScope, suppressions};
 
 use super::format::fill;
+use super::matching::When;
 use super::{Rule, RuleSet};
 
 /// Which rules speak, and how loudly.
@@ -42,30 +44,62 @@ pub struct Checked {
     pub suppressed: usize,
 }
 
+/// Checks one script; several are cheaper with one `Checker`.
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
-    let active: Vec<&Rule> = rules.iter().filter(|r| selection.includes(r)).collect();
-    let mut found = Vec::new();
-    for facts in collect(script) {
-        for rule in &active {
-            if rule.when.iter().any(|w| w.holds(&facts)) {
-                found.push(diagnostic(rule, script, &facts, selection.severity_of(rule)));
-            }
-        }
-    }
-    suppress(rules, script, found)
+    Checker::new(rules, selection).check(script)
 }
 
-fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
+/// The rules that speak, found by operation: most rules are about one or two operations, and most operations concern few rules.
+pub struct Checker<'r> {
+    rules: &'r RuleSet,
+    active: Vec<(&'r Rule, Severity)>,
+    /// Places in `active`, by the value of the fact `op`; filled as operations come.
+    by_op: RwLock<HashMap<String, Arc<[usize]>>>,
+}
+
+impl<'r> Checker<'r> {
+    pub fn new(rules: &'r RuleSet, selection: &Selection) -> Self {
+        let active = rules.iter().filter(|r| selection.includes(r)).map(|r| (r, selection.severity_of(r))).collect();
+        Checker { rules, active, by_op: RwLock::default() }
+    }
+
+    pub fn check(&self, script: &ReplayedScript) -> Checked {
+        let mut found = Vec::new();
+        for facts in collect(script) {
+            for i in self.concerned(&facts).iter() {
+                let (rule, severity) = self.active[*i];
+                if let Some(when) = rule.when.iter().find(|w| w.holds(&facts)) {
+                    found.push(diagnostic(rule, when, script, &facts, severity));
+                }
+            }
+        }
+        suppress(self.rules, script, found)
+    }
+
+    fn concerned(&self, facts: &Facts) -> Arc<[usize]> {
+        let all = || (0..self.active.len()).collect();
+        let Some(op @ Value::Text(name)) = facts.get("op") else { return all() };
+        // A thread that panicked while it held the lock has left the map whole: entries are only ever added.
+        if let Some(known) = self.by_op.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return known.clone();
+        }
+        let new: Arc<[usize]> = (0..self.active.len()).filter(|i| self.active[*i].0.when.iter().any(|w| w.may_concern(op))).collect();
+        self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
+        new
+    }
+}
+
+fn diagnostic(rule: &Rule, when: &When, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
     Diagnostic {
         rule: rule.name.clone(),
         severity,
         source: script.source.clone(),
         span: facts.span,
         statement: facts.statement,
-        message: fill(&rule.message, facts),
-        label: fill(&rule.label, facts),
+        message: fill(when.message.as_ref().unwrap_or(&rule.message), facts),
+        label: fill(when.label.as_ref().unwrap_or(&rule.label), facts),
         related: Vec::new(),
-        help: fill(&rule.help, facts),
+        help: fill(when.help.as_ref().unwrap_or(&rule.help), facts),
         fix: None,
         object: facts.object.clone(),
     }
@@ -75,7 +109,7 @@ fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) ->
     let comments = suppressions(&script.source);
     let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut out = Checked::default();
-    let line = |offset: u32| script.source.position(offset).line;
+    let line = |offset: u32| script.source.line_of(offset);
     for d in found {
         // A comment above a statement speaks of the statement, one beside a line of that line.
         let lines = [line(d.span.start), line(d.statement.start)];
@@ -99,8 +133,8 @@ fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) ->
         }
     }
     // A file of several migrations (Liquibase) is checked part by part: a comment is judged where it stands.
-    let inside =
-        |at: u32| script.statements.is_empty() || script.statements.iter().any(|s| s.statement.span.end >= at) || comments.len() == 1;
+    let end = script.statements.iter().map(|s| s.statement.span.end).max();
+    let inside = |at: u32| end.is_none_or(|end| end >= at) || comments.len() == 1;
     for (i, c) in comments.iter().enumerate() {
         for (j, (name, span)) in c.rules.iter().enumerate() {
             let (rule, message, help) = if !rules.knows(name) {

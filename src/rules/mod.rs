@@ -1,15 +1,19 @@
 //! Rules: loaded from TOML, matched against facts, reported as diagnostics.
+//!
+//! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
+//! `message`, `label` or `help` of its own.
 
 mod check;
 mod format;
 mod matching;
+mod options;
 mod page;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-pub use check::{Checked, Selection, check};
+pub use check::{Checked, Checker, Selection, check};
 pub use format::{Example, Rule, RuleError};
 pub use page::page;
 
@@ -24,24 +28,28 @@ pub const ABOUT_SUPPRESSIONS: &[(&str, &str)] = &[
 /// Every rule that is known.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
 }
 
 impl RuleSet {
     /// The rules in the binary. That they load is a test's business.
     pub fn built_in() -> &'static RuleSet {
         static SET: LazyLock<RuleSet> = LazyLock::new(|| RuleSet {
-            rules: BUILT_IN.iter().filter_map(|(group, name, text)| Rule::parse(group, name, text).ok()).collect(),
+            rules: BUILT_IN
+                .iter()
+                .zip(COMPACT)
+                .filter_map(|((group, name, text), compact)| Rule::built_in(group, name, text, compact).ok().map(Arc::new))
+                .collect(),
         });
         &SET
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.rules.iter().map(Arc::as_ref)
     }
 
     pub fn get(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|r| r.name == name)
+        self.iter().find(|r| r.name == name)
     }
 
     pub fn knows(&self, name: &str) -> bool {
@@ -51,8 +59,20 @@ impl RuleSet {
     /// Adds a user's rule; one with the name of a built-in rule takes its place.
     pub fn with(mut self, rule: Rule) -> Self {
         self.rules.retain(|r| r.name != rule.name);
-        self.rules.push(rule);
+        self.rules.push(Arc::new(rule));
         self
+    }
+
+    /// Sets options of rules: `[rules.options.<rule>]` of `airlock.toml`.
+    pub fn with_options(mut self, options: &std::collections::BTreeMap<String, toml::Table>) -> Result<Self, RuleError> {
+        for (name, values) in options {
+            let Some(at) = self.rules.iter().position(|r| r.name == *name) else {
+                let near = self.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+                return Err(RuleError::Invalid { rule: name.clone(), message: format!("has options, but no rule has this name{near}") });
+            };
+            self.rules[at] = Arc::new(self.rules[at].with_options(values)?);
+        }
+        Ok(self)
     }
 
     /// The nearest known name, if one is near.

@@ -20,6 +20,15 @@ fn every_rule_file_loads_and_is_a_page() {
     assert_eq!(RuleSet::built_in().iter().count(), BUILT_IN.len());
 }
 
+#[test]
+fn what_the_binary_loads_is_what_the_rule_files_say() {
+    for ((group, name, text), compact) in BUILT_IN.iter().zip(COMPACT) {
+        let read = Rule::parse(group, name, text).unwrap_or_else(|e| panic!("{e}"));
+        let built_in = Rule::built_in(group, name, text, compact).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(format!("{read:?}"), format!("{built_in:?}"));
+    }
+}
+
 fn found(rule: &Rule, e: &Example, sql: &str) -> bool {
     let mut catalog = Catalog::new(PgVersion(e.since.max(15)));
     catalog.complete = true;

@@ -29,7 +29,11 @@ pub mod trace;
 mod values;
 
 #[cfg(test)]
+mod code_test;
+#[cfg(test)]
 mod facts_test;
+#[cfg(all(test, unix))]
+mod runner_test;
 #[cfg(test)]
 mod seed_test;
 #[cfg(test)]

@@ -216,6 +216,16 @@ impl Database {
     }
 }
 
+#[cfg(all(test, unix))]
+impl Database {
+    /// For tests that speak the protocol themselves: as the role that owns the database.
+    pub(super) fn config(&self) -> Config {
+        let mut config = self.shadow.0.config.clone();
+        config.dbname(&self.name).user(OWNER);
+        config
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         let mut m = self.shadow.0.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
