@@ -63,16 +63,22 @@ pub struct InHistory {
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
 /// known is not all of it.
 pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
+    !follow(statements, execution, catalog).iter().any(|(_, _, e)| names_the_unknown(e))
+}
+
+/// The same, with what could not be followed: statement, operation in it, error. What certainly fails is left out and the rest goes on,
+/// as the loader of the shadow does it.
+pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> Vec<(usize, usize, ApplyError)> {
     let mut tx = Tracker::new(execution, statements, catalog);
-    let mut complete = true;
-    for (i, s) in statements.iter().enumerate() {
-        tx.enter(i, s, catalog);
+    let mut errors = Vec::new();
+    for (n, s) in statements.iter().enumerate() {
+        tx.enter(n, s, catalog);
         let commits = execution.send == Send::Pipeline && !crate::effects::predict(s, catalog, sent(catalog.pg, &tx)).in_transaction;
-        complete &= !catalog.apply_statement(s).iter().any(|(_, e)| names_the_unknown(e));
+        errors.extend(catalog.apply_statement(s).into_iter().map(|(op, e)| (n, op, e)));
         tx.leave(s, commits, catalog);
     }
     tx.finish(catalog);
-    complete
+    errors
 }
 
 fn sent(pg: PgVersion, tx: &Tracker) -> Sent {

@@ -95,7 +95,11 @@ impl Catalog {
             }
             DropNotNull { column } => self.drop_not_null(id, column, target.only)?,
             SetType { column, ty, collation, using } => {
-                let collation = collation.as_ref().map(ToString::to_string);
+                let collation = collation.as_ref().and_then(super::names::collation);
+                if target.only && !self.children_of(id).is_empty() {
+                    let message = format!("type of inherited column \"{}\" must be changed in child tables too", column.as_str());
+                    return Err(fails("42P16", message));
+                }
                 self.set_type(id, column, ty, collation, using.as_ref())?;
             }
             SetExpression { column, expr } => {
@@ -190,7 +194,7 @@ impl Catalog {
                 });
             }
             ValidateConstraint { name } => self.validate_constraint(id, name)?,
-            DropConstraint { name, if_exists, cascade } => return self.drop_constraint(id, name, *if_exists, *cascade),
+            DropConstraint { name, if_exists, cascade } => return self.drop_constraint(id, name, *if_exists, *cascade, target.only),
 
             RenameColumn { from, to } => self.rename_column(id, from, to, target.only)?,
             RenameConstraint { from, to } => self.rename_constraint(id, from, to)?,

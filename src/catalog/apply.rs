@@ -171,7 +171,7 @@ impl Catalog {
             OpKind::SetSchema { object, schema } => self.set_object_schema(object, schema),
             OpKind::Owner { object, to } => self.set_object_owner(object, to),
             OpKind::Comment { object, text } => self.comment(object, text.as_deref()),
-            OpKind::Grant(g) => self.grant(g),
+            OpKind::Grant(g) => self.grant_if(g, op.conditional),
 
             OpKind::Dml(d) => self.dml(d, depth),
             OpKind::Query(q) => self.query(q, depth),

@@ -124,9 +124,8 @@ fn base(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
 /// Whether the default of a column follows its column to another type. A default was coerced when it was stored, so it has the
 /// column's type; a bare literal of the column's type is a constant and goes through the same cast.
 pub(super) fn default_casts(catalog: &Catalog, column: &ColumnType, default: &Expr, to: &ColumnType) -> Option<bool> {
-    if matches!(default.kind, ExprKind::Null) {
-        return Some(true);
-    }
+    // A NULL that is kept at all carries a length or a domain with it.
+    let _ = default;
     assignable(catalog, column, to)
 }
 

@@ -54,6 +54,7 @@ impl Catalog {
             inherited: false,
             mode: TriggerMode::Enable,
             origin: self.now,
+            comment: None,
         };
         if rel.triggers.iter().any(|o| o.name == name) {
             if !t.or_replace {
@@ -74,7 +75,7 @@ impl Catalog {
     }
 
     pub(super) fn clone_trigger(&mut self, partition: Id, t: &Trigger) {
-        let copy = Trigger { inherited: true, origin: self.now, ..t.clone() };
+        let copy = Trigger { inherited: true, origin: self.now, comment: None, ..t.clone() };
         self.edit(partition, |r| {
             r.triggers.retain(|o| o.name != copy.name);
             r.triggers.push(copy);
@@ -147,6 +148,7 @@ impl Catalog {
             with_check: p.with_check.clone(),
             uses,
             origin: self.now,
+            comment: None,
         };
         self.edit(id, |r| r.policies.push(policy));
         Ok(Applied::default())
@@ -206,7 +208,7 @@ impl Catalog {
         if there && !or_replace {
             return Err(fails("42710", format!("rule \"{name}\" for relation \"{}\" already exists", rel.name)));
         }
-        let rule = Rule { name, event: event.to_string(), instead, mode: TriggerMode::Enable };
+        let rule = Rule { name, event: event.to_string(), instead, mode: TriggerMode::Enable, comment: None };
         self.edit(id, |r| {
             r.rules.retain(|o| o.name != rule.name);
             r.rules.push(rule);

@@ -36,6 +36,13 @@ impl Catalog {
         }
         let column = self.define_column(&rel, def)?;
         let (column_name, not_null) = (column.name.clone(), column.not_null);
+        if let Some(g) = &def.generated {
+            let from = self.type_of(&g.expr, Some(id));
+            if !from.is_unknown() && super::casts::assignable(self, &from, &column.ty) == Some(false) {
+                let message = format!("column \"{}\" is of type {} but default expression is of type {from}", column.name, column.ty);
+                return Err(fails("42804", message));
+            }
+        }
         self.edit(id, |r| r.push_column(column.clone()));
         for child in self.descendants_of(id) {
             self.edit(child, |r| match r.column_mut(&column_name) {
@@ -95,7 +102,13 @@ impl Catalog {
             }
         }
         let mut roots = vec![Obj::Column(id, name.clone())];
-        if !only {
+        let children = self.children_of(id);
+        if only {
+            // The children keep it as their own.
+            for child in children {
+                self.edit_column(child, &name, |c| c.inherited = false);
+            }
+        } else {
             // Children lose the column too unless they have it by their own declaration or another parent's.
             for child in self.descendants_of(id) {
                 if let Some(r) = self.relation(child)
@@ -222,7 +235,12 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
+        self.nothing_holds_the_type(id, &rel, &name)?;
+        operators_stay(&rel, &name, &new)?;
         match using {
+            Some(_) if c.generated.is_some() => {
+                return Err(fails("42611", "cannot specify USING when altering type of generated column"));
+            }
             Some(u) => {
                 if has_subquery(u) {
                     return Err(fails("0A000", "cannot use subquery in transform expression"));
@@ -249,6 +267,10 @@ impl Catalog {
         self.keys_stay_comparable(&rel, &name, &new)?;
         for id in self.with_descendants(id, false) {
             self.edit_column(id, &name, |c| {
+                // A literal stays one of the type that it was read as.
+                if let Some(d) = c.default.as_mut().filter(|d| matches!(d.kind, crate::op::ExprKind::String(_)) && c.ty.name != new.name) {
+                    d.text = format!("{}::{}", d.text, super::words::type_sql(&c.ty));
+                }
                 c.ty = new.clone();
                 c.collation = collation.clone();
             });
@@ -432,7 +454,7 @@ impl Catalog {
         Ok(())
     }
 
-    pub(super) fn drop_constraint(&mut self, id: Id, name: &Name, if_exists: bool, cascade: bool) -> Res<Applied> {
+    pub(super) fn drop_constraint(&mut self, id: Id, name: &Name, if_exists: bool, cascade: bool, only: bool) -> Res<Applied> {
         let name = clip(name.as_str());
         let Some(rel) = self.relation(id) else { return Ok(Applied::default()) };
         let Some(c) = rel.constraint(&name) else {
@@ -451,6 +473,16 @@ impl Catalog {
         }
         let mut roots = vec![Obj::Constraint(id, name.clone())];
         let kind = c.kind.clone();
+        let children = self.children_of(id);
+        if only && !children.is_empty() && matches!(kind, ConKind::Check { .. }) && !c.no_inherit {
+            if rel.kind == RelKind::PartitionedTable {
+                return Err(fails("42P16", "cannot remove constraint from only the partitioned table when partitions exist"));
+            }
+            // The children keep it as their own.
+            for child in children {
+                self.edit_constraint(child, &name, |c| c.inherited = false);
+            }
+        }
         for child in self.descendants_of(id) {
             let matching = self.relation(child).and_then(|r| {
                 r.constraints
@@ -476,6 +508,31 @@ impl Catalog {
 
 pub(super) fn no_column(name: &str, rel: &Relation) -> ApplyError {
     fails("42703", format!("column \"{name}\" of relation \"{}\" does not exist", rel.name))
+}
+
+/// A check that holds the column against a number reads on only while the column's type has such an operator.
+fn operators_stay(rel: &Relation, name: &str, new: &ColumnType) -> Res<()> {
+    use crate::op::ExprKind;
+    let text = matches!(new.name.as_str(), "text" | "character varying" | "character") && !new.is_array();
+    if !text {
+        return Ok(());
+    }
+    let mut lost = None;
+    for c in &rel.constraints {
+        let ConKind::Check { expr, .. } = &c.kind else { continue };
+        expr.walk(&mut |e| {
+            let ExprKind::Binary { op, left, right } = &e.kind else { return };
+            let is_column = |e: &Expr| super::names::simple_column(e) == Some(name);
+            let is_number = |e: &Expr| matches!(e.kind, ExprKind::Number(_));
+            if is_column(left) && is_number(right) && matches!(op.as_str(), "<" | ">" | "<=" | ">=" | "=" | "<>" | "!=") {
+                lost = Some(op.clone());
+            }
+        });
+    }
+    match lost {
+        Some(op) => Err(fails("42883", format!("operator does not exist: {} {op} integer", new.name))),
+        None => Ok(()),
+    }
 }
 
 fn is_serial_name(ty: &TypeName) -> bool {

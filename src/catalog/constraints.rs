@@ -75,6 +75,7 @@ impl Catalog {
             inherited: false,
             uses: Vec::new(),
             origin: self.now,
+            comment: None,
         }
     }
 
@@ -84,6 +85,9 @@ impl Catalog {
             return Err(fails("0A000", "cannot use subquery in check constraint"));
         }
         let columns = self.columns_in(expr, rel)?;
+        if c.no_inherit && rel.kind == RelKind::PartitionedTable {
+            return Err(fails("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", rel.name)));
+        }
         let name = match &c.name {
             Some(n) => clip(n.as_str()),
             None => {
@@ -126,7 +130,7 @@ impl Catalog {
         }
         self.edit(child, |r| match r.constraints.iter_mut().find(|o| o.name == c.name) {
             Some(_) => {}
-            None => r.constraints.push(Constraint { inherited: true, ..c.clone() }),
+            None => r.constraints.push(Constraint { inherited: true, comment: None, ..c.clone() }),
         });
         for grandchild in self.children_of(child) {
             self.hand_down(grandchild, c)?;
@@ -146,7 +150,9 @@ impl Catalog {
                             _ => o.name == c.name,
                         });
                         if !there {
-                            r.constraints.push(Constraint { inherited: true, ..c.clone() });
+                            // A new table holds no row that could break it.
+                            let validated = c.validated || c.enforced && matches!(c.kind, ConKind::Check { .. });
+                            r.constraints.push(Constraint { inherited: true, comment: None, validated, ..c.clone() });
                         }
                     });
                 }
@@ -191,6 +197,7 @@ impl Catalog {
                     inherited: false,
                     uses: Vec::new(),
                     origin,
+                    comment: None,
                 });
             }
         });
@@ -227,18 +234,16 @@ impl Catalog {
     pub(super) fn index_constraints_of(&mut self, id: Id, wanted: &[TableConstraint]) -> Res<()> {
         let is_primary = |c: &&TableConstraint| matches!(c.kind, ConstraintKind::PrimaryKey { .. });
         let others = wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }));
-        let mut seen: Vec<&TableConstraint> = Vec::new();
+        let mut seen: Vec<TableConstraint> = Vec::new();
         for c in wanted.iter().filter(is_primary).chain(others) {
-            let same = seen.iter().position(|s| same_index(s, c));
-            if let Some(i) = same
-                && (c.name.is_none() || seen[i].name.is_none())
-            {
-                continue;
+            match seen.iter_mut().find(|s| same_index(s, c)) {
+                // The first stays; a name goes over to it where it has none.
+                Some(first) => first.name = first.name.take().or_else(|| c.name.clone()),
+                None => seen.push(c.clone()),
             }
-            seen.push(c);
         }
         for c in seen {
-            self.add_constraint(id, c, false)?;
+            self.add_constraint(id, &c, false)?;
         }
         Ok(())
     }
@@ -483,7 +488,7 @@ impl Catalog {
             } else {
                 c.name.clone()
             };
-            let made = Constraint { name, inherited: true, ..c.clone() };
+            let made = Constraint { name, inherited: true, comment: None, ..c.clone() };
             self.edit(partition, |r| r.constraints.push(made));
         }
         for child in self.children_of(partition) {

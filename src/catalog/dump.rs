@@ -1,19 +1,22 @@
-//! The catalog as plain data: what `airlock schema --output-format json` prints, and what is held against a server's own catalog.
+//! The catalog as plain data: what `airlock schema --output-format json` prints. The shadow reads a server's own catalog into the same
+//! types, so that the two can be held against each other.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::op::{Expr, ObjectKind, TriggerMode};
+use super::Origin;
 
-use super::{Catalog, ColumnType, ConKind, Constraint, Index, RelKind, Relation, TypeKind};
-
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Dump {
     pub schema_version: u32,
+    /// Major version.
     pub postgres: u8,
     /// Nothing in the history was left unread: what is not here does not exist.
     pub complete: bool,
-    pub schemas: Vec<String>,
-    pub extensions: Vec<String>,
+    /// Names of the migrations, in order; `made_in` counts them from 1.
+    #[serde(default)]
+    pub migrations: Vec<String>,
+    pub schemas: Vec<DumpSchema>,
+    pub extensions: Vec<DumpExtension>,
     pub enums: Vec<DumpEnum>,
     pub domains: Vec<DumpDomain>,
     pub types: Vec<DumpType>,
@@ -23,14 +26,50 @@ pub struct Dump {
     pub functions: Vec<DumpFunction>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// One grantee's privileges; the owner's are not listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpGrant {
+    /// `public` for PUBLIC.
+    pub grantee: String,
+    /// Upper case, sorted.
+    pub privileges: Vec<String>,
+    /// Those of them that may be passed on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grantable: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DumpSchema {
+    pub name: String,
+    /// `null`: the role that ran the history.
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DumpExtension {
+    pub name: String,
+    pub schema: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpEnum {
     pub schema: String,
     pub name: String,
     pub labels: Vec<String>,
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpDomain {
     pub schema: String,
     pub name: String,
@@ -38,39 +77,73 @@ pub struct DumpDomain {
     pub ty: String,
     pub not_null: bool,
     pub default: Option<String>,
-    pub checks: Vec<String>,
+    pub checks: Vec<DumpDomainCheck>,
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DumpDomainCheck {
+    pub name: String,
+    pub validated: bool,
+    pub definition: String,
+    pub comment: Option<String>,
+}
+
+/// A composite, range or base type.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpType {
     pub schema: String,
     pub name: String,
-    pub kind: &'static str,
+    /// `composite`, `range`, `base`.
+    pub kind: String,
+    /// Attributes of a composite type.
     pub columns: Vec<DumpColumn>,
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// A table of any kind, a view or a materialized view.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpTable {
     pub schema: String,
     pub name: String,
+    /// `table`, `partitioned_table`, `foreign_table`, `view`, `materialized_view`.
     pub kind: String,
-    pub persistence: &'static str,
+    /// `permanent`, `temporary`, `unlogged`.
+    pub persistence: String,
     /// Named by the history but never made by it.
+    #[serde(default)]
     pub assumed: bool,
     pub columns: Vec<DumpColumn>,
     pub constraints: Vec<DumpConstraint>,
     pub indexes: Vec<DumpIndex>,
     pub triggers: Vec<DumpTrigger>,
     pub policies: Vec<DumpPolicy>,
+    pub rules: Vec<DumpRule>,
     pub row_security: bool,
     pub force_row_security: bool,
+    /// `schema.name`, in order.
     pub parents: Vec<String>,
     pub partition: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `range`, `list`, `hash` of a partitioned table.
+    pub partition_by: Option<String>,
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpColumn {
     pub name: String,
     /// As `format_type` prints it; `unknown` where it cannot be told.
@@ -78,25 +151,46 @@ pub struct DumpColumn {
     pub ty: String,
     pub not_null: bool,
     pub default: Option<String>,
-    pub identity: Option<&'static str>,
+    /// `always`, `by default`.
+    pub identity: Option<String>,
     pub generated: Option<String>,
-    pub generated_kind: Option<&'static str>,
+    /// `stored`, `virtual`.
+    pub generated_kind: Option<String>,
+    /// Where it is not the type's own.
     pub collation: Option<String>,
+    /// Inherited and not declared here.
+    #[serde(default)]
+    pub inherited: bool,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpConstraint {
     pub name: String,
-    pub kind: &'static str,
+    pub kind: String,
     pub columns: Vec<String>,
+    /// `schema.table` of a foreign key.
+    pub references: Option<String>,
+    pub referenced_columns: Vec<String>,
+    /// `no action`, `cascade`, …; of a foreign key.
+    pub on_delete: Option<String>,
+    pub on_update: Option<String>,
     pub validated: bool,
+    pub enforced: bool,
     pub deferrable: bool,
     pub initially_deferred: bool,
+    pub no_inherit: bool,
     pub inherited: bool,
     pub definition: String,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpIndex {
     pub name: String,
     pub unique: bool,
@@ -107,305 +201,91 @@ pub struct DumpIndex {
     pub columns: Vec<Option<String>>,
     pub include: Vec<String>,
     pub predicate: Option<String>,
+    pub nulls_not_distinct: bool,
+    /// Backs a constraint.
     pub constraint: bool,
+    /// `schema.name` of the partitioned index that it is part of.
+    pub parent: Option<String>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpTrigger {
     pub name: String,
+    /// `schema.name`.
     pub function: String,
     pub timing: String,
+    /// Sorted.
     pub events: Vec<String>,
-    pub enabled: &'static str,
+    pub update_of: Vec<String>,
+    pub for_each_row: bool,
+    pub constraint: bool,
+    /// Came from the partitioned table above.
+    #[serde(default)]
+    pub inherited: bool,
+    /// `origin`, `replica`, `always`, `disabled`.
+    pub enabled: String,
+    pub condition: Option<String>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpPolicy {
     pub name: String,
     pub command: String,
     pub permissive: bool,
+    /// `public` for PUBLIC, sorted.
     pub roles: Vec<String>,
     pub using: Option<String>,
     pub with_check: Option<String>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DumpRule {
+    pub name: String,
+    pub event: String,
+    pub instead: bool,
+    pub enabled: String,
+    pub comment: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpSequence {
     pub schema: String,
     pub name: String,
     pub data_type: String,
+    /// `schema.table.column`.
     pub owned_by: Option<String>,
     pub identity: bool,
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DumpFunction {
     pub schema: String,
     pub name: String,
+    /// `function`, `procedure`, `aggregate`.
     pub kind: String,
+    /// Types of the input arguments, as `format_type` prints them.
     pub arguments: Vec<String>,
     pub returns: String,
     pub volatility: String,
     pub language: String,
-}
-
-impl Catalog {
-    /// Everything in the catalog, sorted by schema and name.
-    pub fn dump(&self) -> Dump {
-        let of = |kinds: &[RelKind]| {
-            let mut out: Vec<&Relation> = self.relations.values().map(|r| &**r).filter(|r| kinds.contains(&r.kind)).collect();
-            out.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
-            out
-        };
-        let mut types: Vec<_> = self.types.values().collect();
-        types.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
-        let mut dump = Dump {
-            schema_version: 1,
-            postgres: self.pg.0,
-            complete: self.complete,
-            schemas: self.schemas.keys().cloned().collect(),
-            extensions: self.objects_of(ObjectKind::Extension).map(|o| o.name.clone()).collect(),
-            enums: Vec::new(),
-            domains: Vec::new(),
-            types: of(&[RelKind::Composite])
-                .into_iter()
-                .map(|r| DumpType {
-                    schema: r.schema.clone(),
-                    name: r.name.clone(),
-                    kind: "composite",
-                    columns: r.columns.iter().map(column).collect(),
-                })
-                .collect(),
-            tables: of(&[RelKind::Table, RelKind::PartitionedTable, RelKind::ForeignTable]).into_iter().map(|r| self.table(r)).collect(),
-            views: of(&[RelKind::View, RelKind::MaterializedView]).into_iter().map(|r| self.table(r)).collect(),
-            sequences: of(&[RelKind::Sequence]).into_iter().map(|r| self.sequence(r)).collect(),
-            functions: Vec::new(),
-        };
-        for t in types {
-            match &t.kind {
-                TypeKind::Enum { labels } => dump.enums.push(DumpEnum {
-                    schema: t.schema.clone(),
-                    name: t.name.clone(),
-                    labels: labels.iter().map(|l| l.value.clone()).collect(),
-                }),
-                TypeKind::Domain { base, not_null, default, checks } => dump.domains.push(DumpDomain {
-                    schema: t.schema.clone(),
-                    name: t.name.clone(),
-                    ty: base.to_string(),
-                    not_null: *not_null,
-                    default: default.as_ref().map(|e| e.text.clone()),
-                    checks: checks.iter().map(|c| c.name.clone()).collect(),
-                }),
-                TypeKind::Composite { .. } => {}
-                TypeKind::Range => {
-                    dump.types.push(DumpType { schema: t.schema.clone(), name: t.name.clone(), kind: "range", columns: Vec::new() })
-                }
-                TypeKind::Other => {}
-            }
-        }
-        dump.functions = self
-            .functions
-            .values()
-            .map(|f| DumpFunction {
-                schema: f.schema.clone(),
-                name: f.name.clone(),
-                kind: f.kind.to_string().to_ascii_lowercase(),
-                arguments: f.arg_types.clone(),
-                returns: f.returns.clone(),
-                volatility: f.def.volatility.to_string(),
-                language: f.def.language.clone(),
-            })
-            .collect();
-        dump.functions.sort_by(|a, b| (&a.schema, &a.name, &a.arguments).cmp(&(&b.schema, &b.name, &b.arguments)));
-        dump
-    }
-
-    fn table(&self, r: &Relation) -> DumpTable {
-        let mut indexes: Vec<DumpIndex> =
-            self.indexes_of(r.id).into_iter().filter_map(|i| i.index.as_ref().map(|ix| index(&i.name, ix))).collect();
-        indexes.sort_by(|a, b| a.name.cmp(&b.name));
-        DumpTable {
-            schema: r.schema.clone(),
-            name: r.name.clone(),
-            kind: r.kind.to_string(),
-            persistence: match r.persistence {
-                crate::op::Persistence::Permanent => "permanent",
-                crate::op::Persistence::Temporary => "temporary",
-                crate::op::Persistence::Unlogged => "unlogged",
-            },
-            assumed: r.assumed,
-            columns: r.columns.iter().map(column).collect(),
-            constraints: r
-                .constraints
-                .iter()
-                .map(|c| DumpConstraint {
-                    name: c.name.clone(),
-                    kind: constraint_word(&c.kind),
-                    columns: c.kind.columns().to_vec(),
-                    validated: c.validated,
-                    deferrable: c.deferrable,
-                    initially_deferred: c.initially_deferred,
-                    inherited: c.inherited,
-                    definition: self.constraint_sql(c),
-                })
-                .collect(),
-            indexes,
-            triggers: r
-                .triggers
-                .iter()
-                .map(|t| DumpTrigger {
-                    name: t.name.clone(),
-                    function: t.function.clone(),
-                    timing: t.timing.clone(),
-                    events: t.events.clone(),
-                    enabled: match t.mode {
-                        TriggerMode::Enable => "origin",
-                        TriggerMode::EnableReplica => "replica",
-                        TriggerMode::EnableAlways => "always",
-                        TriggerMode::Disable => "disabled",
-                    },
-                })
-                .collect(),
-            policies: r
-                .policies
-                .iter()
-                .map(|p| DumpPolicy {
-                    name: p.name.clone(),
-                    command: p.command.clone(),
-                    permissive: p.permissive,
-                    roles: p.roles.clone(),
-                    using: text(p.using.as_ref()),
-                    with_check: text(p.with_check.as_ref()),
-                })
-                .collect(),
-            row_security: r.row_security,
-            force_row_security: r.force_row_security,
-            parents: r.parents.iter().filter_map(|p| self.relation(*p)).map(|p| p.rel_name().to_string()).collect(),
-            partition: r.is_partition(),
-            definition: r.view.as_ref().map(|v| v.query.text.clone()),
-        }
-    }
-
-    fn sequence(&self, r: &Relation) -> DumpSequence {
-        let s = r.sequence.as_ref();
-        let owned_by = s.and_then(|s| s.owned_by.as_ref()).and_then(|(t, c)| Some(format!("{}.{c}", self.relation(*t)?.rel_name())));
-        DumpSequence {
-            schema: r.schema.clone(),
-            name: r.name.clone(),
-            data_type: s.map_or_else(|| "bigint".to_string(), |s| s.data_type.clone()),
-            owned_by,
-            identity: s.is_some_and(|s| s.identity),
-        }
-    }
-
-    /// The constraint as it stands behind ADD CONSTRAINT name.
-    pub(super) fn constraint_sql(&self, c: &Constraint) -> String {
-        use crate::quote::{idents, qualified};
-        let mut out = match &c.kind {
-            ConKind::Check { expr, .. } => format!("CHECK ({})", expr.text),
-            ConKind::NotNull { column } => format!("NOT NULL {}", crate::quote::ident(column)),
-            ConKind::Unique { columns, nulls_not_distinct, .. } => {
-                let nulls = if *nulls_not_distinct { "NULLS NOT DISTINCT " } else { "" };
-                format!("UNIQUE {nulls}({})", idents(columns))
-            }
-            ConKind::PrimaryKey { columns, .. } => format!("PRIMARY KEY ({})", idents(columns)),
-            ConKind::ForeignKey { columns, table, ref_columns, on_delete, on_update, match_full } => {
-                let to = self.relation(*table).map(|t| qualified(&t.schema, &t.name)).unwrap_or_default();
-                let mut s = format!("FOREIGN KEY ({}) REFERENCES {to}", idents(columns));
-                if !ref_columns.is_empty() {
-                    s.push_str(&format!(" ({})", idents(ref_columns)));
-                }
-                if *match_full {
-                    s.push_str(" MATCH FULL");
-                }
-                for (event, action) in [("UPDATE", on_update), ("DELETE", on_delete)] {
-                    if *action != crate::op::FkAction::NoAction {
-                        s.push_str(&format!(" ON {event} {action}"));
-                    }
-                }
-                s
-            }
-            ConKind::Exclude { index, .. } => {
-                let definition = self.relation(*index).and_then(|r| r.index.as_ref());
-                let method = definition.map_or("gist", |i| i.method.as_str());
-                let keys: Vec<String> =
-                    definition.map(|i| i.elements.iter().map(|e| format!("{} WITH =", e.expr.text)).collect()).unwrap_or_default();
-                format!("EXCLUDE USING {} ({})", crate::quote::ident(method), keys.join(", "))
-            }
-        };
-        let include = c.kind.index().and_then(|i| self.relation(i)).and_then(|r| r.index.as_ref()).map(|i| &i.include);
-        if let Some(include) = include.filter(|i| !i.is_empty()) {
-            out.push_str(&format!(" INCLUDE ({})", idents(include)));
-        }
-        if c.deferrable {
-            out.push_str(" DEFERRABLE");
-        }
-        if c.initially_deferred {
-            out.push_str(" INITIALLY DEFERRED");
-        }
-        if c.no_inherit {
-            out.push_str(" NO INHERIT");
-        }
-        if !c.enforced {
-            out.push_str(" NOT ENFORCED");
-        } else if !c.validated {
-            out.push_str(" NOT VALID");
-        }
-        out
-    }
-}
-
-fn text(e: Option<&Expr>) -> Option<String> {
-    e.map(|e| e.text.clone())
-}
-
-fn column(c: &super::Column) -> DumpColumn {
-    DumpColumn {
-        name: c.name.clone(),
-        ty: c.ty.to_string(),
-        not_null: c.not_null,
-        default: text(c.default.as_ref()),
-        identity: c.identity.as_ref().map(|i| if i.always { "always" } else { "by default" }),
-        generated: c.generated.as_ref().map(|g| g.expr.text.clone()),
-        generated_kind: c.generated.as_ref().map(|g| if g.stored { "stored" } else { "virtual" }),
-        collation: c.collation.clone(),
-    }
-}
-
-fn index(name: &str, i: &Index) -> DumpIndex {
-    DumpIndex {
-        name: name.to_string(),
-        unique: i.unique,
-        primary: i.primary,
-        valid: i.valid,
-        method: i.method.clone(),
-        columns: i.columns.clone(),
-        include: i.include.clone(),
-        predicate: text(i.filter.as_ref()),
-        constraint: i.constraint,
-    }
-}
-
-fn constraint_word(kind: &ConKind) -> &'static str {
-    match kind {
-        ConKind::Check { .. } => "check",
-        ConKind::NotNull { .. } => "not null",
-        ConKind::Unique { .. } => "unique",
-        ConKind::PrimaryKey { .. } => "primary key",
-        ConKind::ForeignKey { .. } => "foreign key",
-        ConKind::Exclude { .. } => "exclude",
-    }
-}
-
-/// A type in SQL: built-in names as they are, own ones quoted.
-pub(super) fn type_sql(ty: &ColumnType) -> String {
-    if ty.id.is_none() {
-        return ty.to_string();
-    }
-    let quoted = match ty.name.split_once('.') {
-        Some((s, n)) => crate::quote::qualified(s, n),
-        None => crate::quote::ident(&ty.name),
-    };
-    let mods = if ty.modifiers.is_empty() { String::new() } else { format!("({})", ty.modifiers.join(",")) };
-    format!("{quoted}{mods}{}", if ty.is_array() { "[]" } else { "" })
+    pub security_definer: bool,
+    pub owner: Option<String>,
+    pub grants: Vec<DumpGrant>,
+    pub comment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<Origin>,
 }

@@ -44,11 +44,7 @@ impl Catalog {
 
     /// `'schema.seq'` and `'seq'::regclass`.
     pub(super) fn sequence_literal(&self, e: &Expr) -> Option<Id> {
-        let id = match &e.kind {
-            ExprKind::String(s) => self.resolve(&parse_name(s)?)?,
-            ExprKind::Cast { expr, ty } if ty.name.as_str() == "regclass" => return self.sequence_literal(expr),
-            _ => return None,
-        };
+        let id = self.resolve(&relation_literal(e)?)?;
         (self.relations.get(&id)?.kind == RelKind::Sequence).then_some(id)
     }
 
@@ -72,6 +68,15 @@ impl Catalog {
             Some(name) if !rel.assumed => Err(fails("42703", format!("column \"{name}\" does not exist"))),
             _ => Ok(out),
         }
+    }
+}
+
+/// The name in `'schema.name'` and `'name'::regclass`.
+pub(super) fn relation_literal(e: &Expr) -> Option<QName> {
+    match &e.kind {
+        ExprKind::String(s) => parse_name(s),
+        ExprKind::Cast { expr, ty } if ty.name.as_str() == "regclass" => relation_literal(expr),
+        _ => None,
     }
 }
 

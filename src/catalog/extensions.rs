@@ -47,6 +47,14 @@ pub(super) fn is_known(name: &str) -> bool {
     KNOWN.iter().any(|(n, _)| *n == name)
 }
 
+/// Extension → functions that only it has.
+const FUNCTIONS: &[(&str, &[&str])] = &[
+    ("uuid-ossp", &["uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v3", "uuid_generate_v4", "uuid_generate_v5", "uuid_nil"]),
+    ("pgcrypto", &["gen_random_bytes", "gen_salt", "crypt", "hmac", "digest", "armor", "dearmor", "pgp_sym_encrypt", "pgp_sym_decrypt"]),
+    ("unaccent", &["unaccent"]),
+    ("pg_trgm", &["similarity", "word_similarity", "show_trgm"]),
+];
+
 fn types_of(name: &str) -> &'static [&'static str] {
     match name {
         // Makes relations too, so it is not among the known.
@@ -100,9 +108,35 @@ impl Catalog {
             relations: Vec::new(),
             columns: Vec::new(),
             origin: self.now,
+            comment: None,
         };
         self.objects.insert((ObjectKind::Extension, String::new(), name), Arc::new(object));
         Ok(Applied::default())
+    }
+
+    /// A sequence that `nextval` names must be there. A function of an extension that the history does not make is missing, where nothing else of the name is there.
+    pub(super) fn need_functions(&self, e: &crate::op::Expr) -> Res<()> {
+        let (mut missing, mut no_sequence) = (None, None);
+        e.walk(&mut |e| {
+            let crate::op::ExprKind::Call(c) = &e.kind else { return };
+            if matches!(c.name.as_str(), "nextval" | "currval" | "setval")
+                && let Some(name) = c.args.first().and_then(super::exprs::relation_literal)
+                && self.resolve(&name).is_none()
+            {
+                no_sequence = Some(self.no_relation(&name));
+            }
+            let owner = FUNCTIONS.iter().find(|(_, names)| names.contains(&c.name.as_str())).map(|(x, _)| *x);
+            if owner.is_some_and(|x| !self.has_extension(x)) && self.functions_named(&c.name).is_empty() {
+                missing = Some(c.name.to_string());
+            }
+        });
+        if let Some(e) = no_sequence.filter(|_| self.complete) {
+            return Err(e);
+        }
+        match missing {
+            Some(name) if self.complete && !self.unknown_extension() => Err(fails("42883", format!("function {name}() does not exist"))),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn alter_extension(&mut self, name: &Name) -> Res<Applied> {
@@ -121,6 +155,10 @@ impl Catalog {
     /// The extension that the type belongs to.
     pub(super) fn extension_of(&self, ty: Id) -> Option<String> {
         self.objects_of(ObjectKind::Extension).find(|o| self.extension_types(&o.name).contains(&ty)).map(|o| o.name.clone())
+    }
+
+    pub(super) fn is_extension_type(&self, id: Id) -> bool {
+        self.objects_of(ObjectKind::Extension).any(|e| self.extension_types(&e.name).contains(&id))
     }
 
     pub(super) fn drop_extension(&mut self, name: &str) -> bool {

@@ -32,12 +32,22 @@ impl Catalog {
                 types.extend(ty.id);
                 bare(&ty)
             }
+            // One column, in TABLE (…) or by OUT, is returned as it is; several are a record.
+            None if f.returns_table.len() == 1 => bare(&self.need_type(&f.returns_table[0].1)?),
             None if !f.returns_table.is_empty() => "record".to_string(),
-            None => "void".to_string(),
+            None => {
+                let mut out = f.args.iter().filter(|a| matches!(a.mode.as_str(), "OUT" | "INOUT"));
+                match (out.next(), out.next()) {
+                    (None, _) => "void".to_string(),
+                    (Some(one), None) if !f.procedure => bare(&self.need_type(&one.ty)?),
+                    _ => "record".to_string(),
+                }
+            }
         };
         for (_, t) in &f.returns_table {
             types.extend(self.need_type(t)?.id);
         }
+        self.check_sql_body(f)?;
         let same = self
             .function_names
             .get(&(schema.clone(), name.clone()))
@@ -59,6 +69,7 @@ impl Catalog {
             types,
             returns,
             origin: self.now,
+            comment: None,
             owner: self.current_role(),
             grants: Vec::new(),
         };
@@ -70,8 +81,12 @@ impl Catalog {
             if old.kind != kind {
                 return Err(fails("42809", "cannot change routine kind"));
             }
-            let has_out = |d: &CreateFunction| d.args.iter().any(|a| matches!(a.mode.as_str(), "OUT" | "INOUT"));
-            if old.returns != function.returns && !has_out(&old.def) && !has_out(f) && !f.procedure {
+            let outs = |d: &CreateFunction| -> Vec<String> {
+                let out = d.args.iter().filter(|a| matches!(a.mode.as_str(), "OUT" | "INOUT")).map(|a| &a.ty);
+                out.chain(d.returns_table.iter().map(|(_, t)| t)).map(|t| bare(&self.resolve_type(t))).collect()
+            };
+            let setof = |d: &CreateFunction| !d.returns_table.is_empty() || d.returns.as_ref().is_some_and(|r| r.setof);
+            if old.returns != function.returns || setof(&old.def) != setof(f) || outs(&old.def) != outs(f) {
                 return Err(fails("42P13", "cannot change return type of existing function"));
             }
             for (o, n) in old.def.args.iter().zip(&f.args) {
@@ -90,13 +105,49 @@ impl Catalog {
             function.origin = old.origin;
             function.owner.clone_from(&old.owner);
             function.grants.clone_from(&old.grants);
+            function.comment.clone_from(&old.comment);
             self.put_function(function);
             return Ok(Applied::default());
         }
         function.id = self.fresh();
+        function.grants = self.initial_grants(ObjectKind::Function, &function.schema);
         let id = function.id;
         self.put_function(function);
         Ok(Applied::created(id))
+    }
+
+    /// The body of an SQL function is read when it is made, unless `check_function_bodies` is off: relations must be there. Bodies that
+    /// make relations themselves are not followed.
+    fn check_sql_body(&self, f: &CreateFunction) -> Res<()> {
+        let off = self.settings.get("check_function_bodies").is_some_and(|s| {
+            let value = s.value.trim_matches('\'').to_ascii_lowercase();
+            matches!(value.as_str(), "off" | "false" | "no" | "0")
+        });
+        if off || f.language != "sql" || !self.complete {
+            return Ok(());
+        }
+        use crate::op::OpKind;
+        if !f.body_ops.iter().all(|o| matches!(o.kind, OpKind::Query(_) | OpKind::Dml(_))) {
+            return Ok(());
+        }
+        for op in &f.body_ops {
+            let mut named: Vec<&QName> = Vec::new();
+            match &op.kind {
+                OpKind::Query(q) => named.extend(q.relations()),
+                OpKind::Dml(d) => {
+                    named.push(&d.table);
+                    named.extend(d.reads());
+                }
+                _ => {}
+            }
+            for n in named {
+                let e = self.no_relation(n);
+                if self.resolve(n).is_none() && e.certain {
+                    return Err(e);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The function that DROP, ALTER or GRANT names. `Ok(None)`: unknown, and the catalog may not know all.

@@ -31,6 +31,10 @@ pub(super) struct NewIndex {
 
 impl Catalog {
     pub(super) fn create_index(&mut self, i: &CreateIndex) -> Res<Applied> {
+        self.create_index_named(i, 0)
+    }
+
+    fn create_index_named(&mut self, i: &CreateIndex, depth: u8) -> Res<Applied> {
         let table = self.need_relation(&i.table)?;
         let Some(rel) = self.relation(table).cloned() else { return Ok(Applied::default()) };
         match rel.kind {
@@ -43,8 +47,11 @@ impl Catalog {
         if let Some(name) = &i.name {
             let name = clip(name.as_str());
             if self.name_taken(&rel.schema, &name) {
-                if i.if_not_exists {
-                    return Ok(Applied::skipped());
+                if i.if_not_exists && depth == 0 {
+                    // The columns are looked at before the name is.
+                    let mut other = i.clone();
+                    other.name = None;
+                    return self.clone().create_index_named(&other, 1).map(|_| Applied::skipped());
                 }
                 return Err(fails("42P07", format!("relation \"{name}\" already exists")));
             }
@@ -188,7 +195,7 @@ impl Catalog {
             } else {
                 ConKind::Unique { columns: key_columns, index: id, nulls_not_distinct: new.nulls_not_distinct }
             };
-            let made = Constraint { name, kind, inherited: new.parent.is_some(), ..c.clone() };
+            let made = Constraint { name, kind, inherited: new.parent.is_some(), comment: None, ..c.clone() };
             self.edit(table, |r| r.constraints.push(made));
         }
         if !new.only {

@@ -43,7 +43,7 @@ impl serde::Serialize for RelName {
 }
 
 /// Which migration and transaction made an object. Both count up through the history; `0` is the baseline (`--schema`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Origin {
     pub migration: u32,
     pub transaction: u32,
@@ -71,7 +71,6 @@ pub struct Catalog {
     pub(super) temporary: OrdSet<Id>,
     /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …
     pub objects: OrdMap<(ObjectKind, String, String), Arc<Object>>,
-    pub comments: OrdMap<String, String>,
     /// ALTER DEFAULT PRIVILEGES: what objects made from now on are granted.
     pub default_acls: Vec<DefaultAcl>,
     /// Seed data: rows that the history inserted with plain values.
@@ -128,6 +127,8 @@ pub struct Schema {
     pub grants: Vec<Acl>,
     /// Made up because a statement named it and the history did not.
     pub assumed: bool,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::IntoStaticStr)]
@@ -190,6 +191,8 @@ pub struct Relation {
     pub sequence: Option<Sequence>,
     /// CLUSTER ON.
     pub clustered_on: Option<Id>,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -215,6 +218,8 @@ pub struct Column {
     /// Inherited and not declared here.
     pub inherited: bool,
     pub grants: Vec<Acl>,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 /// A column's type, resolved against the catalog.
@@ -262,6 +267,8 @@ pub struct Constraint {
     /// Functions and types that the expression names.
     pub uses: Vec<Id>,
     pub origin: Origin,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -370,6 +377,8 @@ pub struct Trigger {
     pub inherited: bool,
     pub mode: TriggerMode,
     pub origin: Origin,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -383,6 +392,8 @@ pub struct Policy {
     /// Functions, types and other relations that the expressions name.
     pub uses: Vec<Id>,
     pub origin: Origin,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -391,6 +402,8 @@ pub struct Rule {
     pub event: String,
     pub instead: bool,
     pub mode: TriggerMode,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 /// One grantee's privileges.
@@ -412,6 +425,8 @@ pub struct Type {
     pub origin: Origin,
     pub owner: Option<String>,
     pub grants: Vec<Acl>,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -447,6 +462,8 @@ pub struct DomainCheck {
     pub name: String,
     pub expr: Expr,
     pub validated: bool,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -468,6 +485,8 @@ pub struct Function {
     pub origin: Origin,
     pub owner: Option<String>,
     pub grants: Vec<Acl>,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -480,21 +499,42 @@ pub struct Object {
     pub relations: Vec<Id>,
     pub columns: Vec<String>,
     pub origin: Origin,
+    /// COMMENT ON.
+    pub comment: Option<String>,
 }
 
 impl Catalog {
     /// An empty database of that version, complete: what is not in it does not exist.
     pub fn new(pg: PgVersion) -> Self {
         let mut c = Catalog { pg, complete: true, search_path: vec!["$user".into(), "public".into()], ..Catalog::default() };
-        c.schemas.insert(
-            "public".into(),
-            Arc::new(Schema { name: "public".into(), origin: Origin::default(), owner: None, grants: Vec::new(), assumed: false }),
-        );
+        c.schemas.insert("public".into(), Arc::new(Schema::public(pg)));
         c
     }
 
     pub fn relation_named(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
         self.relations.get(self.relation_names.get(&(schema.to_string(), name.to_string()))?)
+    }
+}
+
+impl Schema {
+    /// A schema with nothing in it.
+    pub fn new(name: impl Into<String>, origin: Origin) -> Self {
+        Schema { name: name.into(), origin, owner: None, grants: Vec::new(), assumed: false, comment: None }
+    }
+
+    /// As `initdb` leaves it: everybody may use it, and before 15 make things in it.
+    fn public(pg: PgVersion) -> Self {
+        let privileges = if pg >= PgVersion(15) { vec!["USAGE".to_string()] } else { vec!["CREATE".to_string(), "USAGE".to_string()] };
+        let everybody = Acl { grantee: "public".to_string(), privileges, grant_option: false };
+        let comment = Some("standard public schema".to_string());
+        Schema { grants: vec![everybody], comment, ..Schema::new("public", Origin::default()) }
+    }
+}
+
+impl Acl {
+    /// What everybody may do with a new function or type.
+    pub(super) fn everybody(privilege: &str) -> Vec<Acl> {
+        vec![Acl { grantee: "public".to_string(), privileges: vec![privilege.to_string()], grant_option: false }]
     }
 }
 
@@ -530,6 +570,7 @@ impl Relation {
             view: None,
             sequence: None,
             clustered_on: None,
+            comment: None,
         }
     }
 
@@ -585,6 +626,7 @@ impl Column {
             origin,
             inherited: false,
             grants: Vec::new(),
+            comment: None,
         }
     }
 }

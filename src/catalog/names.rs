@@ -73,6 +73,15 @@ pub(super) fn index_column_names(elements: &[IndexElement], include: &[Name]) ->
     out
 }
 
+/// A column's collation under the name by which it is kept; `None`: the database's own.
+pub(super) fn collation(written: &crate::op::QName) -> Option<String> {
+    match (written.schema_str(), written.as_str()) {
+        (None | Some("pg_catalog"), "default") => None,
+        (None | Some("pg_catalog"), name) => Some(name.to_string()),
+        (Some(schema), name) => Some(format!("{schema}.{name}")),
+    }
+}
+
 /// The column when the expression is nothing but one.
 pub(super) fn simple_column(e: &Expr) -> Option<&str> {
     match &e.kind {

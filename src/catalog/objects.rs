@@ -6,7 +6,7 @@ use crate::op::{Expr, Name, ObjectKind, ObjectRef, QName};
 
 use super::apply::{Applied, Res, fails};
 use super::names::{clip, columns_part, index_column_names, make_object_name};
-use super::{Catalog, Object, Schema};
+use super::{Catalog, Object, Schema, TypeKind};
 
 impl Catalog {
     pub(super) fn create_schema(&mut self, name: Option<&Name>, if_not_exists: bool, authorization: Option<&str>) -> Res<Applied> {
@@ -21,7 +21,8 @@ impl Catalog {
             return Err(fails("42P06", format!("schema \"{name}\" already exists")));
         }
         let owner = authorization.map(str::to_string).or_else(|| self.current_role());
-        let schema = Schema { name: name.clone(), origin: self.now, owner, grants: Vec::new(), assumed: false };
+        let grants = self.initial_grants(ObjectKind::Schema, "");
+        let schema = Schema { owner, grants, ..Schema::new(name.clone(), self.now) };
         self.schemas.insert(name, Arc::new(schema));
         Ok(Applied::default())
     }
@@ -75,6 +76,7 @@ impl Catalog {
             relations: vec![id],
             columns,
             origin: self.now,
+            comment: None,
         };
         self.objects.insert(key, Arc::new(object));
         Ok(Applied::default())
@@ -138,6 +140,7 @@ impl Catalog {
             relations: Vec::new(),
             columns: Vec::new(),
             origin: self.now,
+            comment: None,
         };
         if o.kind == ObjectKind::Publication {
             self.follow_publication(&mut object, detail)?;
@@ -148,6 +151,9 @@ impl Catalog {
 
     pub(super) fn alter_object(&mut self, o: &ObjectRef, detail: &str) -> Res<Applied> {
         let key = self.key(o);
+        if o.kind == ObjectKind::Publication && self.complete && !self.objects.contains_key(&key) {
+            return Err(fails("42704", format!("publication \"{}\" does not exist", key.2)));
+        }
         if let Some(old) = self.objects.get(&key).cloned() {
             let mut new = Object::clone(&old);
             if o.kind == ObjectKind::Publication {
@@ -234,40 +240,79 @@ impl Catalog {
         Ok(Applied::default())
     }
 
+    /// A comment belongs to its object: it follows every rename and goes with it.
     pub(super) fn comment(&mut self, o: &ObjectRef, text: Option<&str>) -> Res<Applied> {
         use ObjectKind::*;
-        match o.kind {
-            Table | View | MaterializedView | Sequence | ForeignTable | Index if self.resolve(&o.name).is_none() && self.complete => {
-                return Err(self.no_relation(&o.name));
+        let text = text.filter(|t| !t.is_empty()).map(str::to_string);
+        let name = clip(o.name.as_str());
+        let on = match (&o.on, o.kind) {
+            (Some(on), Column | Constraint | Trigger | Policy | Rule) => Some(self.need_relation(on)?),
+            _ => None,
+        };
+        match (o.kind, on) {
+            (Table | View | MaterializedView | Sequence | ForeignTable | Index, _) => match self.resolve(&o.name) {
+                Some(id) => self.edit(id, |r| r.comment = text),
+                None if self.complete => return Err(self.no_relation(&o.name)),
+                None => {}
+            },
+            (Column, Some(id)) => {
+                let column = self.need_column(id, &o.name.name)?;
+                self.edit_column(id, &column, |c| c.comment = text);
             }
-            Column => {
-                if let Some(on) = &o.on {
-                    let id = self.need_relation(on)?;
-                    self.need_column(id, &o.name.name)?;
-                }
+            (Constraint, Some(id)) => {
+                let constraint = self.need_constraint(id, &o.name.name)?;
+                self.edit_constraint(id, &constraint, |c| c.comment = text);
             }
-            Constraint => {
-                if let Some(on) = &o.on {
-                    let id = self.need_relation(on)?;
-                    let name = clip(o.name.as_str());
-                    if let Some(rel) = self.relation(id)
-                        && rel.constraint(&name).is_none()
-                        && !rel.assumed
-                    {
-                        return Err(fails("42704", format!("constraint \"{name}\" for table \"{}\" does not exist", rel.name)));
+            (Trigger | Policy | Rule, Some(id)) => {
+                let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+                let mut new = rel.clone();
+                let slot = match o.kind {
+                    Trigger => new.triggers.iter_mut().find(|t| t.name == name).map(|t| &mut t.comment),
+                    Policy => new.policies.iter_mut().find(|p| p.name == name).map(|p| &mut p.comment),
+                    _ => new.rules.iter_mut().find(|r| r.name == name).map(|r| &mut r.comment),
+                };
+                match slot {
+                    Some(slot) => {
+                        *slot = text;
+                        self.edit(id, |r| *r = new);
                     }
+                    None if rel.assumed => {}
+                    None => return Err(self.no_object(o)),
                 }
             }
-            _ => {}
-        }
-        let on = o.on.as_ref().map(|n| format!("{n}.")).unwrap_or_default();
-        let key = format!("{} {on}{}", o.kind, o.name);
-        match text {
-            Some(t) => {
-                self.comments.insert(key, t.to_string());
+            (Type | Domain, _) => match self.type_id(&o.name) {
+                Some(id) if self.types.contains_key(&id) => self.edit_type(id, |t| t.comment = text),
+                Some(id) => self.edit(id, |r| r.comment = text),
+                None => return self.missing_is_fine(o),
+            },
+            (DomainConstraint, _) => {
+                if let Some(id) = o.on.as_ref().and_then(|on| self.type_id(on)) {
+                    self.edit_type(id, |t| {
+                        if let TypeKind::Domain { checks, .. } = &mut t.kind {
+                            checks.iter_mut().filter(|c| c.name == name).for_each(|c| c.comment.clone_from(&text));
+                        }
+                    });
+                }
             }
-            None => {
-                self.comments.remove(&key);
+            (Function | Procedure | Routine | Aggregate, _) => {
+                if let Some(id) = self.find_function(o)? {
+                    self.edit_function(id, |f| f.comment = text);
+                }
+            }
+            (Schema, _) => match self.schemas.get(&name).cloned() {
+                Some(s) => {
+                    self.schemas.insert(name, Arc::new(super::Schema { comment: text, ..super::Schema::clone(&s) }));
+                }
+                None => return self.missing_is_fine(o),
+            },
+            _ => {
+                let key = self.key(o);
+                if o.kind == Extension && self.complete && !self.objects.contains_key(&key) && name != "plpgsql" {
+                    return Err(fails("42704", format!("extension \"{name}\" does not exist")));
+                }
+                if let Some(old) = self.objects.get(&key).cloned() {
+                    self.objects.insert(key, Arc::new(Object { comment: text, ..Object::clone(&old) }));
+                }
             }
         }
         Ok(Applied::default())
@@ -292,6 +337,7 @@ impl Catalog {
             return Err(fails("42723", format!("function \"{name}\" already exists with same argument types")));
         }
         let id = self.fresh();
+        let grants = self.initial_grants(ObjectKind::Function, &schema);
         let def = crate::op::CreateFunction {
             name: o.name.clone(),
             procedure: false,
@@ -326,8 +372,9 @@ impl Catalog {
             types: Vec::new(),
             returns: "unknown".to_string(),
             origin: self.now,
+            comment: None,
             owner: self.current_role(),
-            grants: Vec::new(),
+            grants,
         });
         Ok(Applied::created(id))
     }

@@ -37,6 +37,9 @@ impl Catalog {
         if !c.parents.is_empty() {
             return Err(fails("42809", "cannot attach inheritance child as partition"));
         }
+        if parent == id || self.descendants_of(id).contains(&parent) {
+            return Err(fails("42P07", "circular inheritance not allowed"));
+        }
         if !c.assumed && !p.assumed {
             for column in &c.columns {
                 if p.column(&column.name).is_none() {
@@ -54,7 +57,7 @@ impl Catalog {
         self.edit(id, |r| {
             r.parents.push(parent);
             r.partition_bound = Some(bound);
-            r.columns.iter_mut().for_each(|c| c.inherited = false);
+            r.columns.iter_mut().for_each(|c| c.inherited = true);
         });
         self.mark_merged_checks(parent, id);
         self.clone_to_partition(parent, id)?;
@@ -104,7 +107,7 @@ impl Catalog {
             return Err(fails("42P07", "circular inheritance not allowed"));
         }
         if p.is_partition() {
-            return Err(fails("42809", "cannot inherit from a partition"));
+            return Err(fails("42809", format!("cannot inherit from partition \"{}\"", p.name)));
         }
         if p.kind == RelKind::PartitionedTable {
             return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));

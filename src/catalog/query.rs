@@ -142,7 +142,12 @@ impl<'a> Analyzer<'a> {
                     .map(|(i, mut c)| {
                         c.base = None;
                         if let Some(r) = right.get(i) {
-                            c.ty = union_type(&c.ty, &r.ty);
+                            c.ty = if c.ty == r.ty {
+                                c.ty
+                            } else {
+                                // Only where both sides are the same domain does it stay one.
+                                union_type(&self.catalog.base_type(&c.ty), &self.catalog.base_type(&r.ty))
+                            };
                         }
                         c
                     })

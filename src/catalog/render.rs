@@ -6,8 +6,8 @@ use std::fmt::Write;
 use crate::op::{Expr, IndexElement, ObjectKind, PartitionBound, Persistence, TriggerMode};
 use crate::quote::{dollar, ident, idents, literal, qualified};
 
-use super::dump::type_sql;
 use super::names::simple_column;
+use super::words::type_sql;
 use super::{Catalog, Column, ConKind, Function, Id, Index, RelKind, Relation, Type, TypeKind};
 
 impl Catalog {
@@ -35,6 +35,9 @@ impl Catalog {
         for r in self.relations.values() {
             self.write_extras(&mut out, r);
         }
+        self.write_privileges(&mut out);
+        self.write_comments(&mut out);
+        self.write_default_privileges(&mut out);
         out
     }
 
@@ -132,16 +135,7 @@ impl Catalog {
             }
             RelKind::Sequence => {
                 let Some(s) = &r.sequence else { return };
-                let _ = write!(out, "CREATE SEQUENCE {name} AS {}", s.data_type);
-                for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
-                    let _ = match (k.as_str(), v) {
-                        ("CYCLE" | "NO CYCLE", _) | (_, None) => write!(out, " {k}"),
-                        ("INCREMENT", Some(v)) => write!(out, " INCREMENT BY {v}"),
-                        ("START", Some(v)) => write!(out, " START WITH {v}"),
-                        (_, Some(v)) => write!(out, " {k} {v}"),
-                    };
-                }
-                out.push_str(";\n");
+                let _ = writeln!(out, "CREATE SEQUENCE {name} AS {}{};", s.data_type, sequence_options(s));
             }
             RelKind::Composite => {
                 let columns: Vec<String> = r.columns.iter().map(|c| format!("{} {}", ident(&c.name), type_sql(&c.ty))).collect();
@@ -149,6 +143,13 @@ impl Catalog {
             }
             RelKind::Index | RelKind::PartitionedIndex => {}
         }
+    }
+
+    /// A check that is not valid, on a table whose children were made later and have it as a valid one.
+    fn was_there_before_children(&self, r: &Relation, c: &super::Constraint) -> bool {
+        let valid_below =
+            |child: &Id| self.relation(*child).and_then(|r| r.constraint(&c.name)).is_some_and(|o| o.inherited && o.validated);
+        matches!(c.kind, ConKind::Check { .. }) && !c.validated && self.children_of(r.id).iter().any(valid_below)
     }
 
     fn write_table(&self, out: &mut String, r: &Relation, name: &str) {
@@ -159,12 +160,13 @@ impl Catalog {
         };
         let foreign = if r.kind == RelKind::ForeignTable { "FOREIGN " } else { "" };
         let inherited = |c: &Column| c.inherited && !r.is_partition();
-        let mut parts: Vec<String> = r.columns.iter().filter(|c| !inherited(c)).map(column_sql).collect();
+        let mut parts: Vec<String> = r.columns.iter().filter(|c| !inherited(c)).map(|c| self.column_sql(r, c)).collect();
         for c in r.constraints.iter().filter(|c| !c.inherited) {
             let here = match &c.kind {
                 ConKind::Check { .. } => c.validated,
                 // Constraints on the partition that come from its partitioned table are made there.
-                ConKind::PrimaryKey { .. } | ConKind::Unique { .. } => true,
+                ConKind::PrimaryKey { .. } => true,
+                ConKind::Unique { .. } => !repeats(r, c),
                 _ => false,
             };
             if here {
@@ -190,10 +192,38 @@ impl Catalog {
             let _ = write!(out, " SERVER {}", ident(server));
         }
         out.push_str(";\n");
+        for c in r.constraints.iter().filter(|c| !c.inherited && self.was_there_before_children(r, c)) {
+            let _ = writeln!(out, "ALTER TABLE {name} ADD CONSTRAINT {} {};", ident(&c.name), self.constraint_sql(c));
+        }
         if let (Some(bound), Some(parent)) = (&r.partition_bound, r.parents.first().and_then(|p| self.relation(*p))) {
             let parent = qualified(&parent.schema, &parent.name);
             let _ = writeln!(out, "ALTER TABLE {parent} ATTACH PARTITION {name} {};", bound_sql(bound));
         }
+    }
+
+    fn column_sql(&self, r: &Relation, c: &Column) -> String {
+        let mut out = format!("{} {}", ident(&c.name), type_sql(&c.ty));
+        if let Some(collation) = &c.collation {
+            let parts: Vec<String> = collation.split('.').map(ident).collect();
+            let _ = write!(out, " COLLATE {}", parts.join("."));
+        }
+        if let Some(g) = &c.generated {
+            let _ = write!(out, " GENERATED ALWAYS AS ({}) {}", g.expr.text, if g.stored { "STORED" } else { "VIRTUAL" });
+        } else if let Some(i) = &c.identity {
+            let _ = write!(out, " GENERATED {} AS IDENTITY", if i.always { "ALWAYS" } else { "BY DEFAULT" });
+            let made = self.sequences_of(r.id).into_iter().find(|(s, of)| *of == c.name && s.sequence.as_ref().is_some_and(|s| s.identity));
+            if let Some((name, options)) =
+                made.and_then(|(s, _)| Some((qualified(&s.schema, &s.name), sequence_options(s.sequence.as_ref()?))))
+            {
+                let _ = write!(out, " (SEQUENCE NAME {name}{options})");
+            }
+        } else if let Some(d) = &c.default {
+            let _ = write!(out, " DEFAULT {}", d.text);
+        }
+        if c.not_null {
+            out.push_str(" NOT NULL");
+        }
+        out
     }
 
     fn write_index(&self, out: &mut String, r: &Relation) {
@@ -236,7 +266,8 @@ impl Catalog {
         for c in r.constraints.iter().filter(|c| !c.inherited) {
             let later = match &c.kind {
                 ConKind::ForeignKey { .. } | ConKind::Exclude { .. } => true,
-                ConKind::Check { .. } => !c.validated,
+                ConKind::Unique { .. } => repeats(r, c),
+                ConKind::Check { .. } => !c.validated && !self.was_there_before_children(r, c),
                 _ => false,
             };
             if later {
@@ -279,6 +310,7 @@ impl Catalog {
             };
             let _ = writeln!(out, "ALTER TABLE {name} {mode} TRIGGER {};", ident(&t.name));
         }
+        self.write_settings(out, r, &name);
         if r.row_security {
             let _ = writeln!(out, "ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;");
         }
@@ -303,21 +335,27 @@ impl Catalog {
     }
 }
 
-fn column_sql(c: &Column) -> String {
-    let mut out = format!("{} {}", ident(&c.name), type_sql(&c.ty));
-    if let Some(collation) = &c.collation {
-        let parts: Vec<String> = collation.split('.').map(ident).collect();
-        let _ = write!(out, " COLLATE {}", parts.join("."));
-    }
-    if let Some(g) = &c.generated {
-        let _ = write!(out, " GENERATED ALWAYS AS ({}) {}", g.expr.text, if g.stored { "STORED" } else { "VIRTUAL" });
-    } else if let Some(i) = &c.identity {
-        let _ = write!(out, " GENERATED {} AS IDENTITY", if i.always { "ALWAYS" } else { "BY DEFAULT" });
-    } else if let Some(d) = &c.default {
-        let _ = write!(out, " DEFAULT {}", d.text);
-    }
-    if c.not_null {
-        out.push_str(" NOT NULL");
+/// A key of the same columns as an earlier one: CREATE TABLE would make one of the two.
+fn repeats(r: &Relation, c: &super::Constraint) -> bool {
+    r.constraints
+        .iter()
+        .take_while(|o| o.name != c.name)
+        .chain(r.primary_key())
+        .any(|o| o.kind.index().is_some() && o.name != c.name && o.kind.columns() == c.kind.columns())
+}
+
+/// Options of a sequence as they stand behind its type.
+fn sequence_options(s: &super::Sequence) -> String {
+    let mut out = String::new();
+    for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
+        let _ = match (k.as_str(), v) {
+            ("CYCLE", Some(_)) => write!(out, " NO CYCLE"),
+            ("MINVALUE" | "MAXVALUE", None) => write!(out, " NO {k}"),
+            (_, None) => write!(out, " {k}"),
+            ("INCREMENT", Some(v)) => write!(out, " INCREMENT BY {v}"),
+            ("START", Some(v)) => write!(out, " START WITH {v}"),
+            (_, Some(v)) => write!(out, " {k} {v}"),
+        };
     }
     out
 }

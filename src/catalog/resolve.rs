@@ -96,7 +96,7 @@ impl Catalog {
             if self.complete {
                 return Err(fails("3F000", format!("schema \"{name}\" does not exist")));
             }
-            let schema = Schema { name: name.clone(), origin: Origin::default(), owner: None, grants: Vec::new(), assumed: true };
+            let schema = Schema { assumed: true, ..Schema::new(name.clone(), Origin::default()) };
             self.schemas.insert(name.clone(), schema.into());
         }
         Ok(name)

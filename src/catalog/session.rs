@@ -101,12 +101,16 @@ impl Catalog {
 
     /// The session ends with the script: its temporary relations are gone, and its settings.
     fn remove_temporary(&mut self) {
-        let gone: Vec<_> = self
+        use super::drop::Obj;
+        let temp = super::resolve::TEMP;
+        let mut gone: Vec<_> = self
             .temporary
             .iter()
             .filter(|id| self.relation(**id).is_some_and(|r| r.index.is_none()))
-            .map(|id| super::drop::Obj::Relation(*id))
+            .map(|id| Obj::Relation(*id))
             .collect();
+        gone.extend(self.functions.values().filter(|f| f.schema == temp).map(|f| Obj::Function(f.id)));
+        gone.extend(self.types.values().filter(|t| t.schema == temp).map(|t| Obj::Type(t.id)));
         if !gone.is_empty() {
             let _ = self.drop_all(gone, true);
         }

@@ -50,6 +50,14 @@ impl Catalog {
             let what = if t.partition_of.is_some() { "create a permanent relation as partition of" } else { "inherit from" };
             return Err(fails("42809", format!("cannot {what} temporary relation \"{}\"", p.name)));
         }
+        for p in parents.iter().filter(|_| t.partition_of.is_none()).filter_map(|p| self.relation(*p)) {
+            if p.kind == RelKind::PartitionedTable {
+                return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
+            }
+            if p.is_partition() {
+                return Err(fails("42809", format!("cannot inherit from partition \"{}\"", p.name)));
+            }
+        }
         self.inherit_columns(&mut rel, &parents)?;
         rel.parents = parents;
         if let Some(ty) = &t.of_type {
@@ -61,6 +69,8 @@ impl Catalog {
             return Err(fails("54011", "tables can have at most 1600 columns"));
         }
         let relation_name = rel.name.clone();
+        // Before the new table is there, which may bear the same name in another schema.
+        let likes: Vec<Option<Id>> = t.likes.iter().map(|l| self.resolve(&l.table)).collect();
         self.put(rel);
         self.default_grants(id, ObjectKind::Table);
 
@@ -69,15 +79,15 @@ impl Catalog {
         }
         let wanted = constraints_of(t);
         let mut sources = self.relation(id).map(|r| r.parents.clone()).unwrap_or_default();
-        sources.extend(t.likes.iter().filter_map(|l| self.resolve(&l.table)));
+        sources.extend(likes.iter().flatten());
         self.name_not_nulls(id, &t.columns, &sources)?;
         self.inherit_checks(id)?;
         for c in wanted.iter().filter(|c| matches!(c.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. })) {
             self.add_constraint(id, c, false)?;
         }
         self.index_constraints_of(id, &wanted)?;
-        for like in &t.likes {
-            self.like_objects(id, like)?;
+        for (like, source) in t.likes.iter().zip(likes) {
+            self.like_objects(id, like, source)?;
         }
         if let Some(parent) = t.partition_of.as_ref().and_then(|_| self.relation(id)?.parents.first().copied()) {
             self.clone_to_partition(parent, id)?;
@@ -126,7 +136,7 @@ impl Catalog {
                     c.not_null |= pc.not_null;
                     continue;
                 }
-                let mut c = Column { inherited: true, serial: None, grants: Vec::new(), origin: self.now, ..pc.clone() };
+                let mut c = Column { inherited: true, serial: None, grants: Vec::new(), origin: self.now, comment: None, ..pc.clone() };
                 // Partitions take part in their parent's identity since 17; before, a partition's column is plain.
                 if !(self.at_least(17) && rel.partition_bound.is_some()) {
                     c.identity = None;
@@ -143,7 +153,7 @@ impl Catalog {
             _ => return Err(fails("42704", format!("type \"{ty}\" does not exist")).unless(self.unknown_extension())),
         };
         for c in self.relation(id).map(|r| r.columns.clone()).unwrap_or_default() {
-            rel.push_column(Column { origin: self.now, ..c });
+            rel.push_column(Column { origin: self.now, comment: None, ..c });
         }
         Ok(())
     }
@@ -222,8 +232,8 @@ impl Catalog {
     }
 
     /// What LIKE copies beside the columns: identity, checks, indexes, statistics.
-    fn like_objects(&mut self, id: Id, like: &LikeClause) -> Res<()> {
-        let Some(source) = self.resolve(&like.table) else { return Ok(()) };
+    fn like_objects(&mut self, id: Id, like: &LikeClause, source: Option<Id>) -> Res<()> {
+        let Some(source) = source else { return Ok(()) };
         let Some(from) = self.relation(source).cloned() else { return Ok(()) };
         if includes(like, "IDENTITY") {
             for c in from.columns.iter().filter(|c| c.identity.is_some()) {
@@ -232,7 +242,7 @@ impl Catalog {
         }
         if includes(like, "CONSTRAINTS") {
             for c in from.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. })) {
-                let copy = Constraint { inherited: false, origin: self.now, ..c.clone() };
+                let copy = Constraint { inherited: false, origin: self.now, comment: None, validated: c.enforced, ..c.clone() };
                 self.edit(id, |r| r.constraints.push(copy));
             }
         }
@@ -257,7 +267,7 @@ impl Catalog {
             return Err(fails("42P16", format!("column \"{name}\" has pseudo-type {ty}")).unless(ty.is_unknown()));
         }
         let mut c = Column::new(name, ty, self.now);
-        c.collation = def.collation.as_ref().map(ToString::to_string);
+        c.collation = def.collation.as_ref().and_then(super::names::collation);
         c.not_null = def.nullable == Some(false) || is_serial(def) || def.identity.is_some();
         c.storage = def.storage.clone();
         c.compression = def.compression.clone();
@@ -296,9 +306,9 @@ impl Catalog {
         if has_column(e) {
             return Err(fails("0A000", "cannot use column reference in DEFAULT expression"));
         }
+        self.need_functions(e)?;
         super::casts::check_default(self, c, e)?;
-        if matches!(e.kind, ExprKind::Null) {
-            // DEFAULT NULL is no default at all.
+        if self.is_no_default(&c.ty, e) {
             c.default = None;
             c.default_volatility = None;
             c.uses = Vec::new();
@@ -308,6 +318,15 @@ impl Catalog {
         c.default_volatility = Some(self.volatility(e));
         c.uses = self.uses_of(e);
         Ok(())
+    }
+
+    /// DEFAULT NULL is no default at all, unless a length or a domain's checks make an expression of it.
+    pub(super) fn is_no_default(&self, ty: &ColumnType, e: &Expr) -> bool {
+        matches!(e.kind, ExprKind::Null) && ty.modifiers.is_empty() && !self.is_domain(ty)
+    }
+
+    fn is_domain(&self, ty: &ColumnType) -> bool {
+        ty.id.and_then(|id| self.types.get(&id)).is_some_and(|t| matches!(t.kind, super::TypeKind::Domain { .. }))
     }
 
     fn check_partition_key(&self, rel: &Relation) -> Res<()> {
@@ -336,7 +355,10 @@ impl Catalog {
         rel.persistence = t.persistence;
         rel.owner = self.current_role();
         for c in columns {
-            rel.push_column(Column::new(c.name, c.ty, self.now));
+            // A bare column brings its collation along.
+            let from = c.base.as_ref().and_then(|(table, name)| self.relation(*table)?.column(name));
+            let collation = from.filter(|f| f.ty == c.ty).and_then(|f| f.collation.clone());
+            rel.push_column(Column { collation, ..Column::new(c.name, c.ty, self.now) });
         }
         self.put(rel);
         self.default_grants(id, ObjectKind::Table);

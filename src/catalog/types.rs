@@ -1,17 +1,18 @@
 //! Enums, domains, composite and other types.
 
-use crate::op::{ColumnDef, DomainAction, DomainConstraintKind, Expr, Name, QName, TypeName};
+use crate::op::{ColumnDef, DomainAction, DomainConstraintKind, Expr, Name, ObjectKind, QName, TypeName};
 
 use super::apply::{Applied, ApplyError, Res, fails};
 use super::drop::Obj;
 use super::names::clip;
-use super::{Catalog, DomainCheck, EnumLabel, Id, Origin, RelKind, Relation, Type, TypeKind};
+use super::{Acl, Catalog, DomainCheck, EnumLabel, Id, Origin, RelKind, Relation, Type, TypeKind};
 
 impl Catalog {
     fn new_type(&mut self, name: &QName, kind: TypeKind) -> Res<Applied> {
         let (schema, name) = self.new_type_name(name)?;
         let id = self.fresh();
-        self.put_type(Type { id, schema, name, kind, origin: self.now, owner: self.current_role(), grants: Vec::new() });
+        let grants = self.initial_grants(ObjectKind::Type, &schema);
+        self.put_type(Type { id, schema, name, kind, origin: self.now, owner: self.current_role(), grants, comment: None });
         Ok(Applied::created(id))
     }
 
@@ -65,9 +66,10 @@ impl Catalog {
         let mut made: Vec<DomainCheck> = Vec::new();
         for (given, expr) in checks {
             let name = domain_check_name(&domain, given.as_ref(), &made);
-            made.push(DomainCheck { name, expr: expr.clone(), validated: true });
+            made.push(DomainCheck { name, expr: expr.clone(), validated: true, comment: None });
         }
-        self.new_type(name, TypeKind::Domain { base, not_null, default: default.cloned(), checks: made })
+        let default = default.filter(|e| !self.is_no_default(&base, e)).cloned();
+        self.new_type(name, TypeKind::Domain { base, not_null, default, checks: made })
     }
 
     pub(super) fn create_composite(&mut self, name: &QName, attributes: &[ColumnDef]) -> Res<Applied> {
@@ -82,6 +84,7 @@ impl Catalog {
             rel.push_column(c);
         }
         rel.owner = self.current_role();
+        rel.grants = self.initial_grants(ObjectKind::Type, &rel.schema);
         self.put(rel);
         Ok(Applied::created(id))
     }
@@ -108,7 +111,8 @@ impl Catalog {
             kind: assumed,
             origin: Origin::default(),
             owner: None,
-            grants: Vec::new(),
+            grants: Acl::everybody("USAGE"),
+            comment: None,
         });
         Ok(id)
     }
@@ -185,7 +189,7 @@ impl Catalog {
         };
         let missing = |n: &str| fails("42704", format!("constraint \"{n}\" of domain \"{}\" does not exist", ty.name));
         match action {
-            DomainAction::SetDefault(e) => default = Some(e.clone()),
+            DomainAction::SetDefault(e) => default = Some(e.clone()).filter(|e| !self.is_no_default(&base, e)),
             DomainAction::DropDefault => default = None,
             DomainAction::SetNotNull => not_null = true,
             DomainAction::DropNotNull => not_null = false,
@@ -196,7 +200,7 @@ impl Catalog {
                     if checks.iter().any(|c| c.name == n) {
                         return Err(fails("42710", format!("constraint \"{n}\" for domain \"{}\" already exists", ty.name)));
                     }
-                    checks.push(DomainCheck { name: n, expr: expr.clone(), validated: !not_valid });
+                    checks.push(DomainCheck { name: n, expr: expr.clone(), validated: !not_valid, comment: None });
                 }
             },
             DomainAction::DropConstraint { name, if_exists, .. } => {
@@ -239,7 +243,28 @@ impl Catalog {
             return;
         }
         let id = self.fresh();
-        self.put_type(Type { id, schema: key.0, name: key.1, kind: TypeKind::Other, origin: self.now, owner: None, grants: Vec::new() });
+        self.put_type(Type {
+            id,
+            schema: key.0,
+            name: key.1,
+            kind: TypeKind::Other,
+            origin: self.now,
+            owner: None,
+            grants: Acl::everybody("USAGE"),
+            comment: None,
+        });
+    }
+
+    /// What lies below a domain; other types are their own base.
+    pub(super) fn base_type(&self, ty: &super::ColumnType) -> super::ColumnType {
+        let mut ty = ty.clone();
+        for _ in 0..32 {
+            match ty.id.and_then(|id| self.types.get(&id)).map(|t| &t.kind) {
+                Some(TypeKind::Domain { base, .. }) if !ty.is_array() => ty = base.clone(),
+                _ => break,
+            }
+        }
+        ty
     }
 
     pub(super) fn drop_types(&mut self, ids: Vec<Id>, cascade: bool) -> Res<Vec<Id>> {

@@ -49,7 +49,9 @@ pub fn schema(args: &SchemaArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         match args.output_format {
             SchemaFormat::Sql => write!(out, "{}", catalog.to_sql())?,
             SchemaFormat::Json => {
-                serde_json::to_writer_pretty(&mut *out, &catalog.dump()).map_err(std::io::Error::from)?;
+                let mut dump = catalog.dump();
+                dump.migrations = h.migrations[..until].iter().map(|m| m.version.clone()).collect();
+                serde_json::to_writer_pretty(&mut *out, &dump).map_err(std::io::Error::from)?;
                 writeln!(out)?;
             }
         }

@@ -126,7 +126,8 @@ impl Project {
     pub fn final_catalog(&self, history: &History, until: usize) -> Catalog {
         let mut catalog = self.start();
         if self.schema.is_none() {
-            for m in history.migrations.iter().take(until) {
+            for (i, m) in history.migrations.iter().take(until).enumerate() {
+                catalog.now.migration = i as u32 + 1;
                 replay::apply(&lower(&m.up), &m.up.execution, &mut catalog);
             }
         }

@@ -101,9 +101,7 @@ fn superuser(s: &Session<'_>, role: &str) -> bool {
 
 pub fn may_use_schema(s: &Session<'_>, name: &str) -> bool {
     let (Some(role), Some(schema)) = (s.role, s.cat.schemas.get(name)) else { return true };
-    // `public` lets everybody in from the beginning; its first ACL is not part of any history.
-    let open = name == "public" && !schema.grants.iter().any(|a| a.grantee.eq_ignore_ascii_case("public"));
-    open || is_owner(s, schema.owner.as_deref(), role) || has(s, &schema.grants, role, "USAGE")
+    is_owner(s, schema.owner.as_deref(), role) || has(s, &schema.grants, role, "USAGE")
 }
 
 pub fn may_use_sequence(s: &Session<'_>, seq: &Relation) -> bool {
@@ -113,6 +111,5 @@ pub fn may_use_sequence(s: &Session<'_>, seq: &Relation) -> bool {
 
 pub fn may_execute(s: &Session<'_>, f: &Function) -> bool {
     let Some(role) = s.role else { return true };
-    // No recorded ACL: the built-in default, everybody may.
-    f.grants.is_empty() || is_owner(s, f.owner.as_deref(), role) || has(s, &f.grants, role, "EXECUTE")
+    is_owner(s, f.owner.as_deref(), role) || has(s, &f.grants, role, "EXECUTE")
 }

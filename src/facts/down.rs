@@ -225,7 +225,7 @@ fn things(d: &Dump) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let name = |schema: &str, name: &str| if schema == "public" { name.to_string() } else { format!("{schema}.{name}") };
     for s in &d.schemas {
-        out.insert(format!("schema `{s}`"), String::new());
+        out.insert(format!("schema `{}`", s.name), String::new());
     }
     for e in &d.enums {
         out.insert(format!("type `{}`", name(&e.schema, &e.name)), e.labels.join(", "));
@@ -281,7 +281,7 @@ fn column(c: &DumpColumn) -> String {
     if let Some(d) = &c.default {
         words.push(format!("default {}", squeeze(d)));
     }
-    words.extend(c.identity.map(|i| format!("identity {i}")));
+    words.extend(c.identity.as_ref().map(|i| format!("identity {i}")));
     words.extend(c.generated.as_ref().map(|g| format!("generated {}", squeeze(g))));
     words.join(" ")
 }

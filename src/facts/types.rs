@@ -90,12 +90,8 @@ pub fn about(place: &Place<'_>, f: &mut Facts, op: &Op) {
             f.set("table.columns", Value::Number(names.len() as i64));
             f.set("table.column_names", Value::List(names));
             f.set("table.padding", Value::Number(padding(t)));
-            let says = |key: &String| {
-                let mut parts = key.splitn(2, ' ');
-                let name = parts.nth(1).unwrap_or_default();
-                key.starts_with("TABLE ") && rel.is_some_and(|r| name == r.name || name == r.rel_name().to_string())
-            };
-            f.flag("table.commented", place.script.after.comments.iter().any(|(k, _)| says(k)));
+            let last = rel.and_then(|r| place.script.after.relation(r.id));
+            f.flag("table.commented", last.is_some_and(|r| r.comment.is_some()));
             autovacuum(f, &t.options);
         }
         OpKind::Alter { target, action } => match action {

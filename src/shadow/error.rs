@@ -48,6 +48,9 @@ pub enum ShadowError {
     #[error("could not {what}: {source}")]
     Sql { what: String, source: Box<SqlError> },
 
+    #[error("the catalog of the server (version {version}) cannot be read: {what}\n  this is a mistake in Airlock; please report it")]
+    Unreadable { version: u32, what: String },
+
     #[error("database `{name}` carries no mark of Airlock and is left alone")]
     NotOurs { name: String },
 

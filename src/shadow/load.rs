@@ -97,9 +97,17 @@ impl<'a> Runner<'a> {
         }
         if !wrapped {
             let mut out = Vec::new();
+            // BEGIN in the file: a refusal inside must not take the rest of its transaction along.
+            let mut explicit = false;
             for p in &pieces {
-                if let Err(e) = self.piece(p) {
+                let guarded = explicit && !p.is_transaction_control();
+                if let Err(e) = self.piece(p, guarded) {
                     out.push(failure(p, e));
+                }
+                if p.has(|k| matches!(k, OpKind::Begin { .. })) {
+                    explicit = true;
+                } else if ends_transaction(p) {
+                    explicit = false;
                 }
                 self.lost()?;
             }
@@ -152,7 +160,10 @@ impl<'a> Runner<'a> {
             }
             for _ in 0..10 {
                 let _ = self.session.run("SAVEPOINT airlock_load");
-                let Err(e) = self.send(p) else { break };
+                let Err(e) = self.send(p) else {
+                    let _ = self.session.run("RELEASE SAVEPOINT airlock_load");
+                    break;
+                };
                 let _ = self.session.run("ROLLBACK TO SAVEPOINT airlock_load");
                 self.lost()?;
                 match self.help(p, &e) {
@@ -177,9 +188,17 @@ impl<'a> Runner<'a> {
         Ok(out)
     }
 
-    fn piece(&mut self, p: &Piece) -> Result<(), SqlError> {
+    fn piece(&mut self, p: &Piece, guarded: bool) -> Result<(), SqlError> {
         for _ in 0..20 {
-            let Err(e) = self.send(p) else { return Ok(()) };
+            if guarded {
+                let _ = self.session.run("SAVEPOINT airlock_load");
+            }
+            let sent = self.send(p);
+            if guarded {
+                let undo = if sent.is_ok() { "RELEASE" } else { "ROLLBACK TO" };
+                let _ = self.session.run(&format!("{undo} SAVEPOINT airlock_load"));
+            }
+            let Err(e) = sent else { return Ok(()) };
             match self.help(p, &e) {
                 Help::Retry => {}
                 Help::Done => return Ok(()),

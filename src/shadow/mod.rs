@@ -3,6 +3,7 @@
 //! It comes from a server URL or from server programs on the machine. The SQL under test is not trusted: it runs as an ordinary
 //! role that owns its database, and never as a superuser unless that is asked for by name.
 
+pub mod catalog;
 mod error;
 #[cfg(unix)]
 mod image;
@@ -45,3 +46,7 @@ mod seed_test;
 mod snapshot_test;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_random_test;
+#[cfg(test)]
+mod truth_test;

@@ -113,7 +113,7 @@ macro_rules! acl {
     ($acl:literal, $kind:literal, $owner:literal) => {
         concat!(
             "(SELECT pg_catalog.string_agg(CASE WHEN x.grantee = 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(x.grantee) END || ' ' || ",
-            "x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY 1) FROM pg_catalog.aclexplode(coalesce(",
+            "x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END, ', ' ORDER BY x.grantee, x.privilege_type) FROM pg_catalog.aclexplode(coalesce(",
             $acl,
             ", pg_catalog.acldefault('",
             $kind,
@@ -275,7 +275,7 @@ const QUERIES: &[(&str, u32, &str)] = &[
         concat!(
             "SELECT n.nspname || '.' || c.relname || '.' || p.polname, pg_catalog.concat_ws(' ', ",
             "CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END, 'for', p.polcmd, 'to', ",
-            "(SELECT pg_catalog.string_agg(CASE WHEN r = 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(r) END, ', ' ORDER BY 1) ",
+            "(SELECT pg_catalog.string_agg(CASE WHEN r = 0 THEN 'public' ELSE pg_catalog.pg_get_userbyid(r) END, ', ' ORDER BY r) ",
             "FROM pg_catalog.unnest(p.polroles) r), 'using ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid), ",
             "'with check ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) FROM pg_catalog.pg_policy p ",
             "JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE ",
