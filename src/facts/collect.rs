@@ -167,7 +167,8 @@ impl Place<'_> {
             add(&mut f, &here);
         }
         if !self.r.sent.in_transaction
-            && self.script.statements.len() > 1
+            // When the last one is done, the file is.
+            && self.at + 1 < self.script.statements.len()
             && let Some(state) = skipped::again(&here)
         {
             f.text("again", state);
