@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{ConKind, Relation};
-use crate::compat::Broken;
+use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
 use crate::op::{
-    AlterAction, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpaqueReason, QName, Statement,
-    TableConstraint, Volatility,
+    AlterAction, AlterTag, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpTag, OpaqueReason, QName,
+    Statement, TableConstraint, Volatility,
 };
 use crate::replay::{Replayed, ReplayedScript};
 
 use super::here::{Here, Look};
+use super::knowledge::old_name;
 use super::whole::Whole;
-use super::{Facts, Value, access, code, columns, data, replaced, skipped, views};
+use super::{Facts, Knowledge, Value, access, code, columns, data, replaced, skipped, views};
 
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
-pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
+pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
     let mut out = Vec::new();
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
@@ -29,7 +30,8 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
-        let place = Place { script, r, at, held: &held.1, whole: &whole, look: &look };
+        let queries = known.broken_queries(r);
+        let place = Place { script, r, at, held: &held.1, whole: &whole, look: &look, known, queries: &queries };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
@@ -100,6 +102,9 @@ pub(super) struct Place<'a> {
     /// What is only seen from the whole script.
     pub whole: &'a Whole,
     pub look: &'a Look,
+    pub known: &'a Knowledge,
+    /// Known queries of release N-1 that the statement breaks.
+    pub queries: &'a [BrokenQuery],
 }
 
 impl Place<'_> {
@@ -109,7 +114,7 @@ impl Place<'_> {
     }
 
     pub fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, object: String::new() };
+        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, ..Facts::default() };
         f.text("op", op);
         f.text("command", self.r.statement.command);
         f.set("pg", Value::Number(self.r.before.pg.0.into()));
@@ -140,6 +145,7 @@ impl Place<'_> {
                 OpaqueReason::Dynamic => ("dynamic", "SQL that is put together when it runs".to_string()),
                 OpaqueReason::Template => ("template", "a placeholder that the runner fills in".to_string()),
                 OpaqueReason::Language(l) => ("language", format!("code in {l}")),
+                OpaqueReason::Psql(what) => ("psql", what.clone()),
             };
             f.text("opaque", kind);
             f.text("opaque.message", message);
@@ -194,6 +200,10 @@ impl Place<'_> {
                 }
             }
         }
+        for f in &mut out {
+            f.op = Some(i);
+            self.known.sizes(f);
+        }
         out
     }
 
@@ -204,6 +214,7 @@ impl Place<'_> {
         f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
         if let Some(r) = rel {
             f.flag("table.partitioned", r.partition_by.is_some());
+            f.tables.push(old_name(self.script, r));
         }
     }
 
@@ -239,6 +250,8 @@ impl Place<'_> {
                 if let Some(t) = self.r.before.relation(i.table) {
                     f.text("table", t.name.as_str());
                     f.flag("table.existed", is_old(self.script, t));
+                    f.flag("table.partitioned", t.partition_by.is_some());
+                    f.tables.push(old_name(self.script, t));
                 }
             }
         }
@@ -282,6 +295,7 @@ impl Place<'_> {
             f.text("referenced", fk.table.to_string());
             let rel = self.r.before.relation_by(&fk.table);
             f.flag("referenced.existed", rel.is_none_or(|r| is_old(self.script, r)));
+            f.tables.extend(rel.map(|r| old_name(self.script, r)));
         }
     }
 
@@ -497,6 +511,9 @@ impl Place<'_> {
         }
         f.set("breaks", Value::List(words));
         f.text("undo", self.r.compat.undo.to_string());
+        let queries: Vec<&BrokenQuery> =
+            self.queries.iter().filter(|q| !several || q.because.is_none() || because.is_none() || q.because == because).collect();
+        self.known.queries(f, &queries);
     }
 }
 
@@ -542,4 +559,24 @@ fn name(op: &Op) -> String {
         OpKind::Query(_) => "select".to_string(),
         k => <&str>::from(k).to_string(),
     }
+}
+
+/// Every value that the fact `op` can have.
+pub fn op_names() -> Vec<String> {
+    use strum::IntoEnumIterator;
+    let kebab = |k: ObjectKind| k.to_string().to_lowercase();
+    let mut out: Vec<String> =
+        ["statement", "file", "insert", "update", "delete", "merge", "grant", "revoke", "select"].map(String::from).into();
+    out.extend(["check", "not-null", "unique", "primary-key", "foreign-key", "exclude"].map(|k| format!("add-{k}")));
+    // Parts of an operation, and what is no operation.
+    out.extend(["check", "unique", "primary-key", "foreign-key"].map(|k| format!("inline-{k}")));
+    out.extend(["create-foreign-key", "column", "name", "skipped", "down", "down-statement", "down-operation"].map(String::from));
+    out.extend(ObjectKind::iter().flat_map(|k| [format!("drop-{}", kebab(k)), format!("rename-{}", kebab(k))]));
+    out.extend(OpTag::iter().map(|t| <&str>::from(t).to_string()));
+    out.extend(AlterTag::iter().map(|t| <&str>::from(t).to_string()));
+    // These are never the name of an operation: the names above stand for them.
+    out.retain(|n| !matches!(n.as_str(), "alter" | "drop" | "rename" | "dml" | "query" | "add-constraint" | "rename-to"));
+    out.sort();
+    out.dedup();
+    out
 }
