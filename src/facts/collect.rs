@@ -31,7 +31,7 @@ pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
             held = (r.transaction, Vec::new());
         }
         let queries = known.broken_queries(r);
-        let place = Place { script, r, at, held: &held.1, whole: &whole, known, queries: &queries, look: &look };
+        let place = Place { script, r, at, held: &held.1, whole: &whole, look: &look, known, queries: &queries };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
@@ -101,10 +101,10 @@ pub(super) struct Place<'a> {
     pub held: &'a [String],
     /// What is only seen from the whole script.
     pub whole: &'a Whole,
+    pub look: &'a Look,
     pub known: &'a Knowledge,
     /// Known queries of release N-1 that the statement breaks.
     pub queries: &'a [BrokenQuery],
-    pub look: &'a Look,
 }
 
 impl Place<'_> {
@@ -173,7 +173,8 @@ impl Place<'_> {
             add(&mut f, &here);
         }
         if !self.r.sent.in_transaction
-            && self.script.statements.len() > 1
+            // When the last one is done, the file is.
+            && self.at + 1 < self.script.statements.len()
             && let Some(state) = skipped::again(&here)
         {
             f.text("again", state);
