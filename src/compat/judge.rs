@@ -57,6 +57,19 @@ impl<'a> Judge<'a> {
         Verdict { fresh, prepared, empty: new.empty && !old.empty }
     }
 
+    /// Why the statement does not resolve on the schema before the change.
+    pub fn unresolved(&self, op: &Op) -> Option<String> {
+        let samples = BTreeMap::new();
+        let old = statement::run(&self.session(self.before, Some(self.before), &samples), op);
+        match old.fail {
+            Some((_, f)) => {
+                let because = f.because.map(|b| format!(" because of `{b}`")).unwrap_or_default();
+                Some(format!("fails on the schema before the change with {}{because}", f.state))
+            }
+            None => old.opaque.then(|| "a part of it could not be resolved".to_string()),
+        }
+    }
+
     /// What a statement that was prepared before the change meets, where it is not what the fresh one meets.
     fn prepared(&self, op: &Op, old: &Outcome, new: &Outcome) -> Option<Fail> {
         if !matches!(op.kind, OpKind::Query(_) | OpKind::Dml(_)) {

@@ -23,15 +23,7 @@ pub fn fingerprints(diagnostics: &[Diagnostic]) -> Vec<String> {
 
 fn digest(d: &Diagnostic, n: u32) -> [u8; 32] {
     let mut h = Sha256::new();
-    for part in [d.rule.as_str(), d.object.as_str()] {
-        h.update(part);
-        h.update([0]);
-    }
-    // White space is how people lay out SQL; it says nothing.
-    for word in d.source.slice(d.statement).split_whitespace() {
-        h.update(word);
-        h.update(b" ");
-    }
+    h.update(d.fingerprint());
     if n > 0 {
         h.update(n.to_le_bytes());
     }

@@ -44,6 +44,7 @@ fn whole(report: &Report) -> Value {
             "opaque": s.opaque,
         },
         "suppressed": report.suppressed,
+        "known": report.known,
         "notes": report.notes,
         "verdict": {
             "code_rollback": report.verdict.code_rollback.to_string(),

@@ -85,6 +85,8 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// Findings that a comment allows.
     pub suppressed: usize,
+    /// Findings that the baseline holds.
+    pub known: usize,
     pub verdict: Verdict,
     /// Things to know that are no findings: how an ambiguity was resolved, files that cannot be read as SQL.
     pub notes: Vec<String>,
@@ -171,8 +173,12 @@ fn summary(report: &Report) -> String {
         })
         .collect::<Vec<_>>();
     out.push_str(&if found.is_empty() { "no findings".to_string() } else { found.join(", ") });
-    if report.suppressed > 0 {
-        out.push_str(&format!(" ({} allowed by comments)", report.suppressed));
+    let fixable = report.diagnostics.iter().filter(|d| d.fix.as_ref().is_some_and(|f| f.safe)).count();
+    let more =
+        [(report.suppressed, "allowed by comments"), (report.known, "known from the baseline"), (fixable, "can be fixed with --fix")];
+    let more: Vec<String> = more.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
+    if !more.is_empty() {
+        out.push_str(&format!(" ({})", more.join(", ")));
     }
     out.push('\n');
     if s.total > 0 {

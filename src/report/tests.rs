@@ -38,6 +38,7 @@ fn report() -> Report {
         statements: Statements { total: 2, understood: 2, ..Statements::default() },
         diagnostics: vec![finding("drop-column", Severity::Error, "DROP COLUMN note", "ALTER TABLE orders\n  DROP COLUMN note"), second],
         suppressed: 1,
+        known: 0,
         verdict: Verdict { code_rollback: CodeRollback::Breaks, schema_rollback: Undo::LosesData },
         notes: vec!["one note".into()],
         checked: vec!["migrations/7_x.sql".into(), "migrations/8_clean.sql".into()],

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::diagnostic::Severity;
 use crate::facts;
 
+use super::fix::{self, FixTemplate};
 use super::matching::When;
 use super::{nearest, options};
 
@@ -29,6 +30,10 @@ pub struct Rule {
     /// Thresholds and patterns with their values, the user's where `airlock.toml` gives some.
     pub options: toml::Table,
     pub when: Vec<When>,
+    /// What it finds hurts for as long as a table is read or written: on a small table it is advice.
+    pub scales: bool,
+    /// Text edits that mend it, best first.
+    pub fixes: Vec<FixTemplate>,
     pub examples: Vec<Example>,
     /// The file as written, to read it again with other options.
     text: Cow<'static, str>,
@@ -55,6 +60,25 @@ pub struct Example {
     /// First major version that takes it.
     #[serde(default)]
     pub since: u8,
+    /// It needs more rights than those of the database's owner.
+    #[serde(default)]
+    pub admin: bool,
+    /// The half that takes it back.
+    pub down: Option<String>,
+    /// What the history around the file says.
+    #[serde(default)]
+    pub history: ExampleHistory,
+}
+
+/// What only the other files of a history, or git, can tell.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExampleHistory {
+    /// The other migrations have a down half.
+    pub down_expected: bool,
+    pub duplicate: Option<String>,
+    pub overtaken_by: Option<String>,
+    pub edited: bool,
 }
 
 fn yes() -> bool {
@@ -81,6 +105,10 @@ struct File {
     #[serde(default)]
     options: toml::Table,
     when: Vec<toml::Table>,
+    #[serde(default)]
+    scales: bool,
+    #[serde(default)]
+    fix: Option<fix::OneOrMany>,
     example: Vec<Example>,
 }
 
@@ -128,6 +156,10 @@ impl Rule {
             .collect::<Result<Vec<_>, _>>()
             .map_err(&invalid)?;
         let words = |template: &str| options::fill_words(template, &options);
+        let fixes = match file.fix {
+            Some(f) => f.parse().map_err(&invalid)?,
+            None => Vec::new(),
+        };
         Ok(Rule {
             name: name.to_string(),
             group: group.to_string(),
@@ -143,6 +175,8 @@ impl Rule {
             help: words(&file.help),
             options,
             when,
+            scales: file.scales,
+            fixes,
             examples: file.example,
             text,
         })
@@ -153,8 +187,8 @@ impl Rule {
         if self.when.is_empty() {
             return Err(invalid("`[[when]]` is missing: it would match nothing".into()));
         }
-        self.when.iter().try_for_each(When::check_patterns).map_err(&invalid)?;
-        let mut asked: Vec<String> = self.when.iter().flat_map(When::facts).collect();
+        self.when.iter().chain(self.fixes.iter().flat_map(|f| &f.when)).try_for_each(When::check_patterns).map_err(&invalid)?;
+        let mut asked: Vec<String> = self.when.iter().chain(self.fixes.iter().flat_map(|f| &f.when)).flat_map(When::facts).collect();
         let own = self.when.iter().flat_map(|w| [&w.message, &w.label, &w.help]).flatten();
         for template in [&self.message, &self.label, &self.help].into_iter().chain(own) {
             asked.extend(placeholders(template));

@@ -3,21 +3,41 @@
 //! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
 //! `message`, `label` or `help` of its own.
 
+mod anchors;
 #[cfg(test)]
 mod availability_test;
+mod baseline;
 mod check;
+pub mod examples;
+mod fix;
+#[cfg(test)]
+mod fix_tests;
+mod foreign;
 mod format;
+mod lint;
 mod matching;
 mod options;
 mod page;
+mod selection;
+#[cfg(test)]
+mod situations_test;
+mod suppress;
+mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, LazyLock};
 
-pub use check::{Checked, Checker, Selection, check};
-pub use format::{Example, Rule, RuleError};
+pub use baseline::{Baseline, Compared, Entry};
+pub use check::{Checked, Checker, check};
+pub use fix::{Draft, apply, mend};
+pub use format::{Example, ExampleHistory, Rule, RuleError};
+pub use lint::{Problem, problems};
 pub use page::page;
+pub use selection::{Override, Selection, SuppressionPolicy, path_globs, table_globs};
+pub use table::{markdown, needs};
+pub use terminal::draw;
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
@@ -25,6 +45,7 @@ include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 pub const ABOUT_SUPPRESSIONS: &[(&str, &str)] = &[
     ("unused-suppression", "A comment allows a rule that found nothing there"),
     ("unknown-rule", "A comment names a rule that does not exist"),
+    ("missing-reason", "A comment allows a finding and does not say why; checked where `[suppressions] require-reason = true`"),
 ];
 
 /// Every rule that is known.
@@ -46,6 +67,11 @@ impl RuleSet {
         &SET
     }
 
+    /// These rules and no others.
+    pub fn of(rules: Vec<Rule>) -> RuleSet {
+        RuleSet { rules: rules.into_iter().map(Arc::new).collect() }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().map(Arc::as_ref)
     }
@@ -60,21 +86,11 @@ impl RuleSet {
 
     /// Adds a user's rule; one with the name of a built-in rule takes its place.
     pub fn with(mut self, rule: Rule) -> Self {
-        self.rules.retain(|r| r.name != rule.name);
-        self.rules.push(Arc::new(rule));
-        self
-    }
-
-    /// Sets options of rules: `[rules.options.<rule>]` of `airlock.toml`.
-    pub fn with_options(mut self, options: &std::collections::BTreeMap<String, toml::Table>) -> Result<Self, RuleError> {
-        for (name, values) in options {
-            let Some(at) = self.rules.iter().position(|r| r.name == *name) else {
-                let near = self.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-                return Err(RuleError::Invalid { rule: name.clone(), message: format!("has options, but no rule has this name{near}") });
-            };
-            self.rules[at] = Arc::new(self.rules[at].with_options(values)?);
+        match self.rules.iter_mut().find(|r| r.name == rule.name) {
+            Some(r) => *r = Arc::new(rule),
+            None => self.rules.push(Arc::new(rule)),
         }
-        Ok(self)
+        self
     }
 
     /// The nearest known name, if one is near.

@@ -41,7 +41,11 @@ pub fn page(rule: &Rule) -> String {
         if !e.setup.is_empty() {
             out.push_str(&format!("-- earlier: {}\n", e.setup.trim()));
         }
-        out.push_str(&format!("{}\n```\n", sql.trim()));
+        out.push_str(sql.trim());
+        if let Some(down) = &e.down {
+            out.push_str(&format!("\n-- down: {}", down.trim()));
+        }
+        out.push_str("\n```\n");
     }
     out
 }

@@ -29,34 +29,10 @@ fn what_the_binary_loads_is_what_the_rule_files_say() {
     }
 }
 
-fn found(rule: &Rule, e: &Example, sql: &str) -> bool {
-    let mut catalog = Catalog::new(PgVersion(e.only.unwrap_or(e.since.max(15))));
-    catalog.complete = true;
-    let execution = Execution::new(e.transaction, Send::Statement);
-    replay::apply(&crate::lower::lower_text(&e.setup), &Execution::new(false, Send::Statement), &mut catalog);
-    let source = SourceFile::new("example.sql", sql);
-    let statements = crate::lower::lower(&source, &[source.full_span()]);
-    let mut script = replay::judge(&source, statements, &execution, &mut catalog);
-    if let Some(later) = &e.later {
-        replay::apply(&crate::lower::lower_text(later), &Execution::new(false, Send::Statement), &mut catalog);
-        script.later = Some(catalog);
-    }
-    let selection = Selection { select: vec![rule.name.clone()], ..Selection::default() };
-    check(RuleSet::built_in(), &script, &selection).diagnostics.iter().any(|d| d.rule == rule.name)
-}
-
 #[test]
 fn examples_are_flagged_and_clean_ones_are_not() {
-    let mut wrong = Vec::new();
-    for rule in RuleSet::built_in().iter() {
-        for e in &rule.examples {
-            match (&e.flagged, &e.clean) {
-                (Some(sql), _) if !found(rule, e, sql) => wrong.push(format!("{}: not flagged: {sql}", rule.name)),
-                (_, Some(sql)) if found(rule, e, sql) => wrong.push(format!("{}: flagged: {sql}", rule.name)),
-                _ => {}
-            }
-        }
-    }
+    let wrong: Vec<String> =
+        RuleSet::built_in().iter().flat_map(|r| examples::failures(r).into_iter().map(|w| format!("{}: {w}", r.name))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -67,42 +43,9 @@ fn live_postgres_accepts_every_example() {
     let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
     // One database for all: a new one for each example would take minutes.
     let db = shadow.database().expect("a database");
-    let mut session = db.connect().expect("a session");
     let mut wrong = Vec::new();
     for rule in RuleSet::built_in().iter() {
-        for e in rule.examples.iter().filter(|e| shadow.pg().0 >= e.since && e.only.is_none_or(|v| v == shadow.pg().0)) {
-            let Some(sql) = e.flagged.as_ref().or(e.clean.as_ref()) else { continue };
-            for clear in ["ROLLBACK", "DISCARD ALL", "DROP OWNED BY CURRENT_USER CASCADE", "CREATE SCHEMA IF NOT EXISTS public"] {
-                session.run(clear).expect("clears");
-            }
-            if let Err(error) = session.simple(&e.setup) {
-                wrong.push(format!("{}: setup: {error}", rule.name));
-                continue;
-            }
-            let source = SourceFile::new("example.sql", sql.as_str());
-            let pieces: Vec<String> =
-                crate::sql::split::split(&source, &[source.full_span()]).iter().map(|s| source.slice(s.span()).to_string()).collect();
-            let mut failed = None;
-            if e.transaction {
-                session.run("BEGIN").expect("begins");
-            }
-            for p in &pieces {
-                if let Err(error) = session.simple(p) {
-                    failed = Some(error);
-                    break;
-                }
-            }
-            if let (Some(later), None) = (&e.later, &failed) {
-                if e.transaction {
-                    session.run("COMMIT").expect("commits");
-                }
-                failed = session.simple(later).err();
-            }
-            let state = failed.as_ref().map(|e| e.sqlstate.clone());
-            if state != e.fails {
-                wrong.push(format!("{}: {sql}: {:?}, expected {:?}", rule.name, failed.map(|e| e.to_string()), e.fails));
-            }
-        }
+        wrong.extend(crate::cli::rules::live(rule, &db).expect("a database").into_iter().map(|w| format!("{}: {w}", rule.name)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

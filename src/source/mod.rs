@@ -5,7 +5,7 @@ mod suppress;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use suppress::{Suppression, SuppressionScope, suppressions};
+pub use suppress::{Dialect, Suppression, SuppressionScope, comments, suppressions};
 
 /// A half-open range of bytes in one file's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -117,6 +117,23 @@ impl SourceFile {
     pub fn line_count(&self) -> usize {
         self.0.line_starts.len()
     }
+}
+
+/// Line, counted from 1, of a byte.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
+}
+
+/// The first line, comments aside, that holds the name as a word of its own.
+pub fn line_with(text: &str, name: &str) -> Option<usize> {
+    let part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.lines()
+        .position(|l| {
+            let l = l.split(" #").next().unwrap_or(l);
+            !l.trim_start().starts_with('#')
+                && l.match_indices(name).any(|(i, _)| !l[..i].ends_with(part) && !l[i + name.len()..].starts_with(part))
+        })
+        .map(|i| i + 1)
 }
 
 /// It is no continuation byte of UTF-8.

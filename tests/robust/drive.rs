@@ -64,6 +64,7 @@ pub fn everything(text: &str) {
             statements: Statements { total: script.statements.len(), ..Statements::default() },
             diagnostics: checked.diagnostics,
             suppressed: checked.suppressed,
+            known: 0,
             verdict: Verdict { code_rollback: CodeRollback::Ok, schema_rollback: Undo::Lossless },
             notes: Vec::new(),
             checked: vec![Path::new("fuzz.sql").display().to_string()],
