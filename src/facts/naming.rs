@@ -15,18 +15,20 @@ const RESERVED: &str = "all analyse analyze and any array as asc asymmetric auth
     on only or order outer overlaps placing primary references returning right select session_user similar some symmetric system_user \
     table tablesample then to trailing true union unique user using variadic verbose when where window with";
 
+/// Takes a name: its kind, whether a schema stands in front where one could, and the table that it belongs to.
+type Give<'g> = dyn FnMut(&str, &Name, Option<bool>, Option<&QName>) + 'g;
+
 pub fn names(place: &Place<'_>, op: &Op) -> Vec<Facts> {
     let mut out = Vec::new();
     let mut give = |kind: &str, name: &Name, qualified: Option<bool>, table: Option<&QName>| {
         out.push(one(place, kind, name, qualified, table, op.span));
     };
-    let columns =
-        |cs: &mut dyn Iterator<Item = &ColumnDef>, table: &QName, give: &mut dyn FnMut(&str, &Name, Option<bool>, Option<&QName>)| {
-            for c in cs {
-                give("column", &c.name, None, Some(table));
-                named(c.constraints.iter(), table, give);
-            }
-        };
+    let columns = |cs: &mut dyn Iterator<Item = &ColumnDef>, table: &QName, give: &mut Give<'_>| {
+        for c in cs {
+            give("column", &c.name, None, Some(table));
+            named(c.constraints.iter(), table, give);
+        }
+    };
     match &op.kind {
         OpKind::CreateTable(t) => {
             // A partition is called as its parent's owner wishes, but it is called by somebody too.
@@ -75,11 +77,7 @@ fn is_temporary(p: crate::op::Persistence) -> bool {
     p == crate::op::Persistence::Temporary
 }
 
-fn named<'c>(
-    constraints: impl Iterator<Item = &'c TableConstraint>,
-    table: &QName,
-    give: &mut dyn FnMut(&str, &Name, Option<bool>, Option<&QName>),
-) {
+fn named<'c>(constraints: impl Iterator<Item = &'c TableConstraint>, table: &QName, give: &mut Give<'_>) {
     for n in constraints.filter_map(|c| c.name.as_ref()) {
         give("constraint", n, None, Some(table));
     }
