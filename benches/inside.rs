@@ -1,15 +1,20 @@
-//! What each part of a check costs, on one generated history: tokens, lowering, replay, rules.
+//! What each part of a check costs, in MB/s on one thread.
 
 use std::hint::black_box;
 
 use airlock::catalog::Catalog;
 use airlock::history::{Execution, Send};
-use airlock::op::PgVersion;
-use airlock::rules::{RuleSet, Selection, check};
+use airlock::op::{PgVersion, Statement};
+use airlock::replay::ReplayedScript;
+use airlock::rules::{Checker, RuleSet, Selection};
 use airlock::source::SourceFile;
+use airlock::sql::split::split;
 use airlock::sql::token::{SqlText, tokenize};
 use airlock::{lower, replay};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Tokenizer;
 
 /// A history of many tables, each made, indexed, referred to and changed.
 fn history(tables: usize) -> String {
@@ -25,24 +30,74 @@ fn history(tables: usize) -> String {
         .collect()
 }
 
+/// The corpus of real migrations where it lies beside the checkout, file by file; else one made history.
+fn files() -> (&'static str, Vec<SourceFile>) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let mut out: Vec<SourceFile> = Vec::new();
+    for file in walkdir::WalkDir::new(root).sort_by_file_name().into_iter().flatten() {
+        if file.path().extension().is_some_and(|e| e == "sql")
+            && let Ok(text) = std::fs::read_to_string(file.path())
+        {
+            out.push(SourceFile::new(file.path(), text));
+        }
+    }
+    if out.is_empty() { ("made", vec![SourceFile::new("bench.sql", history(200))]) } else { ("corpus", out) }
+}
+
+/// Each step with what it needs before it, on one thread; and another parser beside it for comparison.
 fn inside(c: &mut Criterion) {
-    let source = SourceFile::new("bench.sql", history(200));
+    let (name, files) = files();
     let execution = Execution::new(true, Send::Statement);
-    let statements = lower::lower(&source, &[source.full_span()]);
-    let mut group = c.benchmark_group("inside");
-    group.throughput(Throughput::Bytes(source.text().len() as u64));
-    group.bench_function("tokenize", |b| b.iter(|| tokenize(SqlText::of(black_box(&source)))));
-    group.bench_function("lower", |b| b.iter(|| lower::lower(black_box(&source), &[source.full_span()])));
-    group.bench_function("apply", |b| {
+    let lowered: Vec<Vec<Statement>> = files.iter().map(|f| lower::lower(f, &[f.full_span()])).collect();
+    let judged = |f: &SourceFile, s: &[Statement]| replay::judge(f, s.to_vec(), &execution, &mut Catalog::new(PgVersion(15)));
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(files.iter().map(|f| f.text().len() as u64).sum()));
+    group.bench_function("tokens", |b| {
+        b.iter(|| files.iter().map(|f| tokenize(SqlText::of(black_box(f))).len()).sum::<usize>());
+    });
+    group.bench_function("tokens of sqlparser", |b| {
+        let dialect = PostgreSqlDialect {};
         b.iter(|| {
-            let mut catalog = Catalog::new(PgVersion(15));
-            replay::apply(black_box(&statements), &execution, &mut catalog);
-            catalog
+            files.iter().filter_map(|f| Tokenizer::new(&dialect, f.text()).tokenize_with_location().ok()).map(|t| t.len()).sum::<usize>()
         });
     });
-    let script = replay::judge(&source, statements.clone(), &execution, &mut Catalog::new(PgVersion(15)));
-    group.bench_function("judge", |b| b.iter(|| replay::judge(&source, statements.clone(), &execution, &mut Catalog::new(PgVersion(15)))));
-    group.bench_function("rules", |b| b.iter(|| check(RuleSet::built_in(), black_box(&script), &Selection::default())));
+    group.bench_function("split", |b| b.iter(|| files.iter().map(|f| split(black_box(f), &[f.full_span()]).len()).sum::<usize>()));
+    group.bench_function("split and lower", |b| {
+        b.iter(|| files.iter().map(|f| lower::lower(black_box(f), &[f.full_span()]).len()).sum::<usize>());
+    });
+    group.bench_function("split, then parse with sqlparser", |b| {
+        let dialect = PostgreSqlDialect {};
+        b.iter(|| {
+            let read = |f: &SourceFile| {
+                split(f, &[f.full_span()])
+                    .iter()
+                    .filter(|s| {
+                        let tokens = Tokenizer::new(&dialect, f.slice(s.span())).tokenize_with_location();
+                        tokens.is_ok_and(|t| Parser::new(&dialect).with_tokens_with_locations(t).parse_statement().is_ok())
+                    })
+                    .count()
+            };
+            files.iter().map(read).sum::<usize>()
+        });
+    });
+    group.bench_function("apply alone", |b| {
+        b.iter(|| {
+            let mut all = true;
+            for s in &lowered {
+                all &= replay::apply(black_box(s), &execution, &mut Catalog::new(PgVersion(15)));
+            }
+            all
+        });
+    });
+    group.bench_function("judge alone", |b| {
+        b.iter(|| files.iter().zip(&lowered).map(|(f, s)| judged(f, black_box(s)).statements.len()).sum::<usize>());
+    });
+    group.bench_function("facts and rules alone", |b| {
+        let scripts: Vec<ReplayedScript> = files.iter().zip(&lowered).map(|(f, s)| judged(f, s)).collect();
+        let checker = Checker::new(RuleSet::built_in(), &Selection { select: vec!["all".into()], ..Selection::default() });
+        b.iter(|| scripts.iter().map(|s| checker.check(black_box(s)).diagnostics.len()).sum::<usize>());
+    });
     group.finish();
 }
 

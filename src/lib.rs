@@ -19,3 +19,5 @@ pub mod rules;
 pub mod shadow;
 pub mod source;
 pub mod sql;
+pub mod stats;
+pub mod workload;

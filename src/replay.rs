@@ -6,7 +6,7 @@ use crate::catalog::{ApplyError, Catalog};
 use crate::compat::Compat;
 use crate::effects::{Effects, Sent};
 use crate::history::{Execution, Send};
-use crate::op::{Op, OpKind, PgVersion, SetScope, Statement, Understood};
+use crate::op::{Op, OpKind, PgVersion, Statement, Understood};
 use crate::source::{SourceFile, Span};
 
 /// One statement, judged where it stands.
@@ -36,6 +36,28 @@ pub struct ReplayedScript {
     pub statements: Vec<Replayed>,
     /// Of the whole script: N-1 before it, N after it.
     pub compat: Compat,
+    /// A transaction that a BEGIN of the file opened and nothing ends: it is rolled back when the runner disconnects.
+    pub left_open: Option<u32>,
+    /// The schema after the last migration that is known, where later ones are.
+    pub later: Option<Catalog>,
+    pub history: InHistory,
+}
+
+/// What the history around a file tells about it.
+#[derive(Debug, Clone, Default)]
+pub struct InHistory {
+    /// The other half: what takes the script back, replayed on the schema that the script leaves.
+    pub down: Option<Box<ReplayedScript>>,
+    /// Most migrations of this history have one.
+    pub down_expected: bool,
+    /// Another migration with the same version.
+    pub duplicate: Option<String>,
+    /// Version of the migration.
+    pub version: String,
+    /// A migration that is not new and comes after this one, which is new (needs git).
+    pub overtaken_by: Option<String>,
+    /// The file was committed before and its SQL is another now (needs git).
+    pub edited: bool,
 }
 
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
@@ -43,10 +65,11 @@ pub struct ReplayedScript {
 pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
     let mut tx = Tracker::new(execution, statements, catalog);
     let mut complete = true;
-    for s in statements {
-        tx.enter(s, catalog);
+    for (i, s) in statements.iter().enumerate() {
+        tx.enter(i, s, catalog);
+        let commits = execution.send == Send::Pipeline && !crate::effects::predict(s, catalog, sent(catalog.pg, &tx)).in_transaction;
         complete &= !catalog.apply_statement(s).iter().any(|(_, e)| names_the_unknown(e));
-        tx.leave(s, catalog);
+        tx.leave(s, commits, catalog);
     }
     tx.finish(catalog);
     complete
@@ -62,6 +85,10 @@ fn refuse(statement: &Statement, here: &Catalog, effects: &mut Effects) {
     }
 }
 
+fn sent(pg: PgVersion, tx: &Tracker) -> Sent {
+    Sent { pg, in_transaction: tx.in_transaction() }
+}
+
 /// Something that the statement names does not exist.
 fn names_the_unknown(e: &ApplyError) -> bool {
     matches!(e.sqlstate, "42P01" | "42703" | "42704" | "42883" | "3F000")
@@ -69,7 +96,7 @@ fn names_the_unknown(e: &ApplyError) -> bool {
 
 /// What a template leaves open is not known to be missing.
 fn is_open(e: &ApplyError) -> bool {
-    ["${", "{{", "\":", " :"].iter().any(|t| e.message.contains(t))
+    ["${", "{{", "\":", " :", "%s", "%(", "<%="].iter().any(|t| e.message.contains(t))
 }
 
 /// Applies a script and judges every statement of it.
@@ -78,9 +105,9 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
     let pg = catalog.pg;
     let mut tx = Tracker::new(execution, &statements, catalog);
     let mut out = Vec::with_capacity(statements.len());
-    for statement in statements {
-        tx.enter(&statement, catalog);
-        let sent = Sent { pg, in_transaction: tx.in_transaction() };
+    for (i, statement) in statements.into_iter().enumerate() {
+        tx.enter(i, &statement, catalog);
+        let sent = sent(pg, &tx);
         let here = catalog.clone();
         let mut effects = crate::effects::predict(&statement, &here, sent);
         let errors = catalog.apply_statement(&statement);
@@ -95,10 +122,11 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
             }
         }
         let ops: Vec<&Op> = statement.ops.iter().collect();
-        let compat = crate::compat::predict(&ops, &here, catalog, pg);
+        let compat = crate::compat::predict_since(&ops, &before, &here, catalog, pg);
         let transaction = tx.number;
         let explicit_transaction = tx.explicit;
-        tx.leave(&statement, catalog);
+        let commits = !effects.in_transaction;
+        tx.leave(&statement, commits, catalog);
         out.push(Replayed {
             statement,
             before: here,
@@ -111,16 +139,48 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
             explicit_transaction,
         });
     }
+    let left_open = (tx.explicit && !execution.transaction).then_some(tx.number);
     tx.finish(catalog);
     let ops: Vec<&Op> = out.iter().flat_map(|r| &r.statement.ops).collect();
     let compat = crate::compat::predict(&ops, &before, catalog, pg);
-    ReplayedScript { source: source.clone(), execution: execution.clone(), before, after: catalog.clone(), statements: out, compat }
+    ReplayedScript {
+        source: source.clone(),
+        execution: execution.clone(),
+        before,
+        after: catalog.clone(),
+        statements: out,
+        compat,
+        later: None,
+        history: InHistory::default(),
+        left_open,
+    }
 }
 
 impl ReplayedScript {
     /// Everything that the script names was made by something that is known.
     pub fn is_complete(&self) -> bool {
         !self.statements.iter().flat_map(|s| &s.errors).any(|(_, e)| names_the_unknown(e))
+    }
+
+    /// Index of the first statement that fails, where the runner stops.
+    pub fn stops_at(&self) -> Option<usize> {
+        self.statements.iter().position(|s| s.effects.fails.is_some())
+    }
+
+    /// Which statements stay committed when the runner has run the script, or has stopped at the first that fails.
+    pub fn committed(&self) -> Vec<bool> {
+        let stop = self.stops_at();
+        let rolled_back: std::collections::BTreeSet<u32> = self
+            .statements
+            .iter()
+            .take(stop.unwrap_or(usize::MAX))
+            .filter(|s| s.statement.ops.iter().any(|o| !o.nested && matches!(o.kind, OpKind::Rollback { .. })))
+            .map(|s| s.transaction)
+            .chain(stop.map(|i| self.statements[i].transaction))
+            .chain(self.left_open)
+            .collect();
+        let ran = |i: usize| stop.is_none_or(|s| i < s);
+        self.statements.iter().enumerate().map(|(i, s)| ran(i) && !rolled_back.contains(&s.transaction)).collect()
     }
 
     /// What the whole script does.
@@ -155,61 +215,121 @@ impl ReplayedScript {
     }
 }
 
-/// Follows BEGIN, COMMIT and the runner's own transactions through a script.
+/// Follows BEGIN, COMMIT and the runner's own transactions through a script, as the server does.
 struct Tracker {
-    /// The runner opened it, or several statements travel as one query.
-    implicit: bool,
+    send: Send,
+    /// The runner's own transaction is open; a COMMIT in the file ends it for good.
+    runner: bool,
+    /// A BEGIN of the file is open.
     explicit: bool,
+    /// For each statement, the simple query that it travels in together with others: Postgres makes them one transaction.
+    groups: Vec<Option<usize>>,
+    group: Option<usize>,
+    /// Something of the pipeline has run and is not committed. A statement that commits at once (VACUUM) may come first, and ends it.
+    pipelined: bool,
     number: u32,
-    per_statement: bool,
 }
 
 impl Tracker {
     fn new(execution: &Execution, statements: &[Statement], catalog: &mut Catalog) -> Self {
-        let several = statements.len() > 1;
-        let implicit = execution.transaction || (matches!(execution.send, Send::Whole | Send::Pipeline) && several);
         for (name, value) in &execution.settings {
             catalog.set_in_session(name, value);
         }
-        catalog.now.transaction += 1;
-        Tracker { implicit, explicit: false, number: catalog.now.transaction, per_statement: !implicit }
+        if !execution.joins {
+            catalog.now.transaction += 1;
+        }
+        if execution.transaction {
+            begin(catalog);
+        }
+        Tracker {
+            send: execution.send,
+            runner: execution.transaction,
+            explicit: false,
+            groups: groups(execution, statements),
+            group: None,
+            pipelined: false,
+            number: catalog.now.transaction,
+        }
     }
 
     fn in_transaction(&self) -> bool {
-        self.implicit || self.explicit
+        self.runner || self.explicit || self.group.is_some() || self.pipelined
     }
 
-    fn enter(&mut self, s: &Statement, catalog: &mut Catalog) {
-        if self.per_statement && !self.explicit {
-            catalog.now.transaction += 1;
-            self.number = catalog.now.transaction;
+    fn enter(&mut self, at: usize, s: &Statement, catalog: &mut Catalog) {
+        let group = self.groups.get(at).copied().flatten();
+        let goes_on = self.runner || self.explicit || self.pipelined || (group.is_some() && group == self.group);
+        if !goes_on {
+            self.next(catalog);
+            if group.is_some() || self.send == Send::Pipeline {
+                begin(catalog);
+            }
         }
+        self.group = group;
         if s.ops.iter().any(|o| matches!(o.kind, OpKind::Begin { .. }) && !o.nested) {
             self.explicit = true;
         }
     }
 
-    fn leave(&mut self, s: &Statement, catalog: &mut Catalog) {
+    /// `commits`: the statement commits by itself, and takes along what ran before it in its pipeline.
+    fn leave(&mut self, s: &Statement, commits: bool, catalog: &mut Catalog) {
+        let mut ends = false;
         for op in s.ops.iter().filter(|o| !o.nested) {
-            if matches!(op.kind, OpKind::Commit { .. } | OpKind::Rollback { .. }) {
-                self.explicit = false;
-                // In a multi-statement query a COMMIT ends the implicit transaction and the rest starts another one; under a
-                // runner's own transaction it ends that one for good.
-                catalog.now.transaction += 1;
-                self.number = catalog.now.transaction;
-                catalog.end_local_settings();
+            if let OpKind::Commit { chain } | OpKind::Rollback { chain } = op.kind {
+                // In a multi-statement query the rest starts another transaction; under a runner's own it runs without one.
+                ends = true;
+                self.explicit = chain;
+                self.runner = false;
+            }
+        }
+        if self.send == Send::Pipeline {
+            // A statement that works in transactions of its own (VACUUM, CREATE INDEX CONCURRENTLY) has committed what it did, and the
+            // pipeline goes on in one more transaction; CREATE DATABASE and its like are committed at once.
+            let at_once = s.ops.iter().any(|o| matches!(o.kind, OpKind::NoTransaction { .. }));
+            self.pipelined = !ends && !at_once && !self.explicit;
+            ends |= commits && !self.explicit && !self.runner;
+        }
+        if ends {
+            self.next(catalog);
+            if (self.group.is_some() || self.pipelined) && !self.explicit {
+                begin(catalog);
             }
         }
         if !self.in_transaction() {
             catalog.end_local_settings();
         }
-        let _ = SetScope::Local;
+    }
+
+    fn next(&mut self, catalog: &mut Catalog) {
+        catalog.now.transaction += 1;
+        self.number = catalog.now.transaction;
+        catalog.end_local_settings();
     }
 
     fn finish(&mut self, catalog: &mut Catalog) {
         catalog.end_local_settings();
         catalog.end_of_script();
     }
+}
+
+/// The catalog remembers the state before the runner's transaction, for a ROLLBACK in the file.
+fn begin(catalog: &mut Catalog) {
+    let kind = OpKind::Begin { read_only: false };
+    let _ = catalog.apply(&Op { span: Span::default(), command: 0, conditional: false, nested: false, kind });
+}
+
+/// Statements that travel as one simple query: all of a script that is sent whole, or those in one of its `queries`.
+fn groups(execution: &Execution, statements: &[Statement]) -> Vec<Option<usize>> {
+    let whole = execution.send == Send::Whole && execution.queries.is_empty();
+    let of = |s: &Statement| match s.command {
+        // What psql does by itself never travels.
+        "\\" => None,
+        _ if whole => Some(0),
+        _ => execution.queries.iter().position(|q| q.contains(s.span.start as usize)),
+    };
+    let all: Vec<Option<usize>> = statements.iter().map(of).collect();
+    // A query with one statement is no transaction block.
+    all.iter().map(|g| g.filter(|g| all.iter().flatten().filter(|o| *o == g).count() > 1)).collect()
 }
 
 /// A convenience for `PgVersion` in tests and tools: an empty, complete catalog.

@@ -48,7 +48,7 @@ fn check_reports_in_the_shape_of_the_contract() {
 fn each_of_the_four_changes_is_found() {
     for (file, rule) in [
         ("002_shipping_method", "add-required-column"),
-        ("003_total_bigint", "table-rewrite"),
+        ("003_total_bigint", "type-rewrite"),
         ("004_rename_note", "rename-column"),
         ("005_drop_remark", "drop-column"),
     ] {
@@ -221,4 +221,51 @@ fn the_corpus_never_ends_with_2() {
         );
         assert!(json(&o)["statements"]["total"].as_u64().is_some_and(|n| n > 0));
     }
+}
+
+fn with_stdin(args: &[&str], sql: &str, folder: &Path) -> Output {
+    use std::io::Write;
+    let mut c = Command::new(env!("CARGO_BIN_EXE_airlock"));
+    c.current_dir(folder)
+        .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = c.spawn().expect("the program runs");
+    child.stdin.take().expect("a pipe").write_all(sql.as_bytes()).expect("writes");
+    child.wait_with_output().expect("ends")
+}
+
+#[test]
+fn sql_on_standard_input_is_checked_with_its_own_transaction() {
+    let dir = tempfile::tempdir().expect("a folder");
+    // As `alembic upgrade --sql` prints it.
+    let sql = "BEGIN;\n\nCREATE TABLE t (id int);\n\nCREATE INDEX CONCURRENTLY i ON t (id);\n\nCOMMIT;\n";
+    let o = with_stdin(&["effects", "-", "--isolated", "--output-format", "json"], sql, dir.path());
+    let v = json(&o);
+    assert_eq!(v["statements"][2]["fails"], "25001", "{v:#}");
+    let o = with_stdin(&["check", "-", "--isolated", "--output-format", "json"], sql, dir.path());
+    assert_eq!(json(&o)["diagnostics"][0]["path"], "<stdin>");
+    let o = with_stdin(&["schema", "-", "--isolated"], "CREATE TABLE t (id int);", dir.path());
+    assert!(text(&o).contains("CREATE TABLE"), "{}", text(&o));
+    let o = with_stdin(&["history", "-", "--isolated", "--framework", "golang-migrate"], sql, dir.path());
+    assert!(text(&o).contains("golang-migrate (by --framework)") && text(&o).contains("as one query"), "{}", text(&o));
+}
+
+#[test]
+fn standard_input_may_stand_for_a_file_of_a_history() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("1_a.sql"), "-- +goose Up\nCREATE TABLE t (id int, gone int);\n-- +goose Down\nDROP TABLE t;\n")
+        .expect("a file");
+    std::fs::write(dir.path().join("2_b.sql"), "-- +goose Up\nSELECT 'as it is on the disk';\n").expect("a file");
+    let as_edited = "-- +goose Up\nALTER TABLE t DROP COLUMN gone;\n-- +goose Down\nALTER TABLE t ADD gone int;\n";
+    for name in ["2_b.sql", "3_new.sql"] {
+        let o = with_stdin(&["check", "-", "--stdin-filename", name, "--isolated", "--output-format", "json"], as_edited, dir.path());
+        let v = json(&o);
+        assert_eq!(v["statements"]["total"], 1, "{v:#}");
+        assert!(v["diagnostics"].as_array().expect("a list").iter().any(|d| d["rule"] == "drop-column" && d["path"] == name), "{v:#}");
+    }
+    let o = with_stdin(&["check", "--stdin-filename", "2_b.sql", "."], "", dir.path());
+    assert_eq!(o.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&o.stderr).contains("give `-` as the path"));
 }

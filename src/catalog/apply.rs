@@ -115,6 +115,9 @@ impl Catalog {
     }
 
     fn dispatch(&mut self, op: &Op, depth: u32) -> Res<Applied> {
+        if let Some(e) = self.unsafe_enum_use(op) {
+            return Err(e);
+        }
         self.refuse(op)?;
         match &op.kind {
             OpKind::CreateTable(t) => self.create_table(t),

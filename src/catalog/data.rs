@@ -62,7 +62,7 @@ impl Catalog {
         if let crate::op::ExprKind::Call(c) = &e.kind
             && let Some(id) = self.candidates(c).first().copied()
         {
-            self.run(id, depth);
+            self.run(id, &c.args, depth);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::op::{CreateFunction, Expr, ObjectKind, ObjectRef, QName, Volatility};
+use crate::op::{CreateFunction, Expr, ObjectKind, ObjectRef, Op, QName, Volatility};
 
 use super::apply::{Applied, Res, fails};
 use super::names::clip;
@@ -149,16 +149,26 @@ impl Catalog {
         self.edit_function(id, |f| {
             let def = Arc::make_mut(&mut f.def);
             for o in options {
-                let word = o.to_ascii_uppercase();
-                if word == "SECURITY DEFINER" || word == "EXTERNAL SECURITY DEFINER" {
-                    def.security_definer = true;
-                } else if word == "SECURITY INVOKER" || word == "EXTERNAL SECURITY INVOKER" {
-                    def.security_definer = false;
-                } else if let Some(set) = o.get(..4).filter(|s| s.eq_ignore_ascii_case("set ")).map(|_| &o[4..]) {
-                    let (name, value) = set.split_once(['=', ' ']).unwrap_or((set, ""));
-                    let name = name.trim().to_ascii_lowercase();
-                    def.settings.retain(|(n, _)| *n != name);
-                    def.settings.push((name, value.trim().trim_start_matches("TO ").trim().to_string()));
+                let (word, rest) = o.split_once(' ').unwrap_or((o, ""));
+                match word.to_ascii_uppercase().as_str() {
+                    "SECURITY" => def.security_definer = rest == "DEFINER",
+                    "STRICT" | "RETURNS" => def.strict = true,
+                    "CALLED" => def.strict = false,
+                    "LEAKPROOF" => def.leakproof = true,
+                    "NOT" => def.leakproof = false,
+                    "SET" => {
+                        let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                        let name = name.to_ascii_lowercase();
+                        def.settings.retain(|(n, _)| *n != name);
+                        def.settings.push((name, value.strip_prefix("TO ").unwrap_or(value).to_string()));
+                    }
+                    "RESET" if rest == "ALL" => def.settings.clear(),
+                    "RESET" => def.settings.retain(|(n, _)| !n.eq_ignore_ascii_case(rest)),
+                    "COST" | "ROWS" | "PARALLEL" | "SUPPORT" => {
+                        def.other.retain(|w| !w.split_whitespace().next().is_some_and(|w| w.eq_ignore_ascii_case(word)));
+                        def.other.push(o.clone());
+                    }
+                    _ => {}
                 }
             }
             if let Some(v) = volatility {
@@ -172,7 +182,7 @@ impl Catalog {
         let call = crate::op::Call { name: name.clone(), args: args.to_vec(), star: false, window: false };
         let found = self.candidates(&call).first().copied();
         match found {
-            Some(id) => self.run(id, depth),
+            Some(id) => self.run(id, args, depth),
             None => {
                 if self.complete
                     && self.functions_named(name).is_empty()
@@ -186,23 +196,33 @@ impl Catalog {
         Ok(Applied::default())
     }
 
-    pub(super) fn run(&mut self, id: Id, depth: u32) {
+    /// What a call of the function does, with its arguments put in where they are literals, and whether something of it stays unknown.
+    pub fn body_called(&self, id: Id, args: &[Expr]) -> (Vec<Op>, bool) {
+        let Some(f) = self.functions.get(&id) else { return (Vec::new(), false) };
+        match crate::lower::called(&f.def, args) {
+            Some(body) => (body.ops, body.dynamic),
+            None => (f.def.body_ops.clone(), f.def.dynamic_sql),
+        }
+    }
+
+    pub(super) fn run(&mut self, id: Id, args: &[Expr], depth: u32) {
         if !Catalog::may_call(depth) {
             return;
         }
         let Some(f) = self.functions.get(&id).cloned() else { return };
-        if f.def.dynamic_sql {
+        let (ops, dynamic) = self.body_called(id, args);
+        if dynamic {
             // What it puts together is not known; it may make or drop anything.
             self.complete = false;
         }
-        if f.def.body_ops.is_empty() {
+        if ops.is_empty() {
             return;
         }
         let path = self.search_path.clone();
-        if let Some((_, value)) = f.def.settings.iter().find(|(n, _)| n == "search_path") {
+        if let Some((_, value)) = f.def.settings.iter().find(|(n, v)| n == "search_path" && v != "FROM CURRENT") {
             self.search_path = super::session::split_list(value);
         }
-        for op in &f.def.body_ops {
+        for op in &ops {
             // A body that cannot be followed in full is followed as far as it goes.
             let _ = self.apply_nested(op, depth + 1);
         }

@@ -113,7 +113,7 @@ impl Catalog {
                 None => {
                     depends.extend(self.columns_in(&e.expr, &rel)?);
                     uses.extend(self.uses_of(&e.expr));
-                    if self.volatility_if_known(&e.expr).is_some_and(|v| v > Volatility::Immutable) {
+                    if self.planned_volatility(&e.expr).is_some_and(|v| v > Volatility::Immutable) {
                         return Err(fails("42P17", "functions in index expression must be marked IMMUTABLE"));
                     }
                     self.refuse_key(e, &self.type_of(&e.expr, Some(table)), &method)?;
@@ -138,7 +138,7 @@ impl Catalog {
             }
             depends.extend(columns);
             uses.extend(self.uses_of(f));
-            if self.volatility_if_known(f).is_some_and(|v| v > Volatility::Immutable) {
+            if self.planned_volatility(f).is_some_and(|v| v > Volatility::Immutable) {
                 return Err(fails("42P17", "functions in index predicate must be marked IMMUTABLE"));
             }
         }

@@ -1,6 +1,6 @@
 //! Questions that other rooms ask of the catalog. Each costs what its answer is long.
 
-use super::{Catalog, ConKind, Constraint, Id, Relation, Trigger};
+use super::{Catalog, ConKind, Constraint, Function, Id, Relation, Trigger};
 
 impl Catalog {
     fn referring(&self, id: Id) -> impl Iterator<Item = &Relation> {
@@ -110,6 +110,18 @@ impl Catalog {
     /// Relations with a column of the type, with the column.
     pub fn columns_of_type(&self, ty: Id) -> Vec<(&Relation, &str)> {
         self.referring(ty).flat_map(|r| r.columns.iter().filter(move |c| c.ty.id == Some(ty)).map(move |c| (r, c.name.as_str()))).collect()
+    }
+
+    /// A function of this name, in whatever schema.
+    pub fn has_function_named(&self, name: &str) -> bool {
+        let schemas = self.schemas.keys().map(String::as_str).chain([super::resolve::TEMP]);
+        schemas.into_iter().any(|s| self.function_names.contains_key(&(s.to_string(), name.to_string())))
+    }
+
+    /// Every function of this name in the schema.
+    pub fn overloads(&self, schema: &str, name: &str) -> impl Iterator<Item = &Function> {
+        let ids = self.function_names.get(&(schema.to_string(), name.to_string()));
+        ids.into_iter().flatten().filter_map(|id| self.functions.get(id)).map(AsRef::as_ref)
     }
 
     /// The object (relation, type or function) was there in the other catalog already.

@@ -12,6 +12,7 @@ mod constraints;
 mod data;
 mod drop;
 mod dump;
+mod enum_use;
 mod exprs;
 mod extensions;
 mod functions;

@@ -84,6 +84,8 @@ pub struct Catalog {
     pub transaction: Option<Arc<Transaction>>,
     /// Session settings by name, folded, as far as rules ask for them (lock_timeout, role, …).
     pub settings: OrdMap<String, Setting>,
+    /// Number of the transaction in which an enum was last given a label.
+    pub(super) enum_value_added: u32,
     /// The history is complete as far as is known: an unknown object does not exist. Otherwise it may.
     pub complete: bool,
 }
@@ -359,6 +361,11 @@ pub struct Trigger {
     pub for_each_row: bool,
     pub when: Option<Expr>,
     pub constraint: bool,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    /// Names of transition tables, `true` for those of new rows.
+    pub transition_tables: Vec<(bool, String)>,
+    pub args: Vec<String>,
     /// Copied from the partitioned table above.
     pub inherited: bool,
     pub mode: TriggerMode,
@@ -429,6 +436,8 @@ pub enum TypeKind {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnumLabel {
+    /// By ALTER TYPE … ADD VALUE, not with the type.
+    pub added: bool,
     pub value: String,
     pub origin: Origin,
 }

@@ -202,7 +202,7 @@ impl Catalog {
         self.objects_of(ObjectKind::Extension).any(|o| !super::extensions::is_known(&o.name))
     }
 
-    pub(super) fn objects_of(&self, kind: ObjectKind) -> impl Iterator<Item = &super::Object> {
+    pub fn objects_of(&self, kind: ObjectKind) -> impl Iterator<Item = &super::Object> {
         self.objects.range((kind, String::new(), String::new())..).take_while(move |((k, ..), _)| *k == kind).map(|(_, o)| &**o)
     }
 

@@ -47,7 +47,7 @@ impl Catalog {
             if out.iter().any(|o| o.value == *l) {
                 return Err(fails("23505", "duplicate key value violates unique constraint \"pg_enum_typid_label_index\""));
             }
-            out.push(EnumLabel { value: l.clone(), origin: self.now });
+            out.push(EnumLabel { value: l.clone(), origin: self.now, added: false });
         }
         self.new_type(name, TypeKind::Enum { labels: out })
     }
@@ -154,7 +154,8 @@ impl Catalog {
             }
             (Some(None), _) => labels.len(),
         };
-        labels.insert(at, EnumLabel { value: value.to_string(), origin: self.now });
+        labels.insert(at, EnumLabel { value: value.to_string(), origin: self.now, added: true });
+        self.enum_value_added = self.now.transaction;
         self.edit_type(id, |t| t.kind = TypeKind::Enum { labels });
         Ok(Applied::default())
     }
@@ -168,7 +169,7 @@ impl Catalog {
         match labels.iter_mut().find(|l| l.value == from) {
             Some(l) => l.value = to.to_string(),
             None if self.complete => return Err(fails("22023", format!("\"{from}\" is not an existing enum label"))),
-            None => labels.push(EnumLabel { value: to.to_string(), origin: Origin::default() }),
+            None => labels.push(EnumLabel { value: to.to_string(), origin: Origin::default(), added: false }),
         }
         self.edit_type(id, |t| t.kind = TypeKind::Enum { labels });
         Ok(Applied::default())

@@ -32,6 +32,38 @@ impl Catalog {
         worst
     }
 
+    /// As `volatility_if_known`, once the planner has put the bodies of simple SQL functions in the place of their calls. An index may so call
+    /// a function that was never declared IMMUTABLE.
+    pub fn planned_volatility(&self, e: &Expr) -> Option<Volatility> {
+        self.planned(e, 0)
+    }
+
+    fn planned(&self, e: &Expr, depth: u32) -> Option<Volatility> {
+        let mut worst = self.volatility_if_known(e);
+        if worst == Some(Volatility::Immutable) || depth > 4 {
+            return worst;
+        }
+        let mut inlined = Some(Volatility::Immutable);
+        let mut all = true;
+        e.walk(&mut |e| {
+            let here = match &e.kind {
+                ExprKind::Call(c) => match self.candidates(c).as_slice() {
+                    [id] => match self.functions.get(id).and_then(|f| simple_body(&f.def)) {
+                        Some(body) => self.planned(body, depth + 1),
+                        None => self.call_volatility(c),
+                    },
+                    _ => self.call_volatility(c),
+                },
+                ExprKind::SqlValue(_) | ExprKind::Subquery(_) => Some(Volatility::Stable),
+                _ => Some(Volatility::Immutable),
+            };
+            all &= here.is_some();
+            inlined = inlined.max(here);
+        });
+        worst = if all { inlined } else { None };
+        worst
+    }
+
     /// The volatility of a query's own calls.
     pub fn query_volatility(&self, q: &Query) -> Volatility {
         let mut worst = Volatility::Stable;
@@ -52,6 +84,21 @@ impl Catalog {
             None | Some("pg_catalog" | "public" | "extensions") => builtin_volatility(c.name.as_str(), c.args.len()),
             Some(_) => extension_volatility(c.name.as_str()),
         }
+    }
+}
+
+/// The one expression of a SQL function that Postgres writes in the place of the call (`inline_function`). A strict one needs more than can be
+/// told here, so it is left alone.
+fn simple_body(f: &crate::op::CreateFunction) -> Option<&Expr> {
+    let plain =
+        f.language == "sql" && !f.strict && !f.security_definer && f.settings.is_empty() && f.returns.as_ref().is_some_and(|t| !t.setof);
+    let [op] = f.body_ops.as_slice() else { return None };
+    let crate::op::OpKind::Query(q) = &op.kind else { return None };
+    let crate::op::QueryBody::Select(s) = &q.body else { return None };
+    let alone = s.from.is_empty() && s.filter.is_none() && s.group_by.is_empty() && q.ctes.is_empty() && q.limit.is_none();
+    match s.targets.as_slice() {
+        [one] if plain && alone => Some(&one.expr),
+        _ => None,
     }
 }
 

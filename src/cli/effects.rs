@@ -22,7 +22,7 @@ pub struct EffectsArgs {
     file: PathBuf,
     #[command(flatten)]
     source: SourceArgs,
-    /// Queries of release N-1: a JSON object from name to SQL.
+    /// Queries of release N-1: a JSON object from name to SQL, a SQL file, an export of pg_stat_statements.
     #[arg(long, value_name = "FILE")]
     workload: Option<PathBuf>,
     /// Role that runs them; the owner of the tables unless given.
@@ -78,17 +78,8 @@ pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
 }
 
 fn read_workload(path: &std::path::Path) -> Result<Vec<KnownQuery>, CliError> {
-    let usage = |m: String| CliError::Usage(format!("{}: {m}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| usage(e.to_string()))?;
-    let map: BTreeMap<String, String> =
-        serde_json::from_str(&text).map_err(|e| usage(format!("expected an object from name to SQL: {e}")))?;
-    Ok(map
-        .into_iter()
-        .map(|(name, sql)| {
-            let parsed = crate::lower::lower_text(&sql).into_iter().flat_map(|s| s.ops).collect();
-            KnownQuery { name, sql, parsed }
-        })
-        .collect())
+    let name = path.display().to_string().replace('\\', "/");
+    crate::workload::read(&name, &super::settings::read(path)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))
 }
 
 fn describe(e: &Effects, c: &Compat, queries: &BTreeMap<String, String>) -> Value {

@@ -1,4 +1,4 @@
-//! Commands that show what Airlock knows: rules, histories, schemas.
+//! Commands that show what Airlock knows: histories, schemas, facts.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,84 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::rules::{ABOUT_SUPPRESSIONS, RuleSet, page};
+use crate::facts::{self, Value};
 
 use super::project::Project;
-use super::{CliError, ListFormat, SourceArgs};
-
-pub fn explain(name: &str, out: &mut dyn Write) -> Result<u8, CliError> {
-    let set = RuleSet::built_in();
-    if let Some(rule) = set.get(name) {
-        write!(out, "{}", page(rule))?;
-        return Ok(0);
-    }
-    if let Some((name, words)) = ABOUT_SUPPRESSIONS.iter().find(|(n, _)| *n == name) {
-        writeln!(out, "# {name}\n\n{words}")?;
-        return Ok(0);
-    }
-    let near = set.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-    Err(CliError::Usage(format!("no rule is called `{name}`{near} `airlock rules` lists them")))
-}
-
-pub fn rules(format: ListFormat, out: &mut dyn Write) -> Result<u8, CliError> {
-    let set = RuleSet::built_in();
-    if format == ListFormat::Json {
-        let list: Vec<_> = set
-            .iter()
-            .map(|r| json!({ "name": r.name, "group": r.group, "severity": r.severity.to_string(), "default": r.default, "tags": r.tags, "recipe": r.recipe, "summary": r.summary }))
-            .collect();
-        serde_json::to_writer_pretty(&mut *out, &json!({ "schema_version": 1, "rules": list })).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-        return Ok(0);
-    }
-    for r in set.iter() {
-        writeln!(
-            out,
-            "{:28} {:12} {:8} {}{}",
-            r.name,
-            r.group,
-            r.severity.to_string(),
-            r.summary,
-            if r.default { "" } else { " (off by default)" }
-        )?;
-    }
-    Ok(0)
-}
-
-#[derive(Debug, Args)]
-pub struct HistoryArgs {
-    paths: Vec<PathBuf>,
-    #[command(flatten)]
-    source: SourceArgs,
-}
-
-pub fn history(args: &HistoryArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let project = Project::open(&args.paths, &args.source)?;
-    for h in &project.histories {
-        writeln!(out, "{} ({}, {})", h.root.display(), h.framework, crate::report::plural(h.migrations.len(), "migration"))?;
-        for m in &h.migrations {
-            let e = &m.up.execution;
-            let way = match (e.transaction, e.send) {
-                (true, crate::history::Send::Statement) => "in a transaction",
-                (true, _) => "whole, in a transaction",
-                (false, crate::history::Send::Statement) => "statement by statement, no transaction",
-                (false, crate::history::Send::Whole) => "whole, as one query",
-                (false, crate::history::Send::Pipeline) => "in one pipeline",
-            };
-            writeln!(
-                out,
-                "  {:20} {} ({way}{})",
-                m.version,
-                m.up.source.path().display(),
-                if m.down.is_some() { ", with a way back" } else { "" }
-            )?;
-        }
-        for n in &h.notes {
-            writeln!(out, "note: {n}")?;
-        }
-    }
-    Ok(0)
-}
+use super::settings::{RuleArgs, Settings};
+use super::{CliError, SourceArgs};
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
@@ -126,6 +53,71 @@ pub fn schema(args: &SchemaArgs, out: &mut dyn Write) -> Result<u8, CliError> {
                 writeln!(out)?;
             }
         }
+    }
+    Ok(0)
+}
+
+#[derive(Debug, Args)]
+pub struct FactsArgs {
+    /// The migration, or a folder.
+    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output_format: FactsFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FactsFormat {
+    Text,
+    Json,
+}
+
+/// What a rule can match, operation by operation.
+pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
+    let judged = project.judge();
+    let settings = Settings::new(&project, &args.rules, &judged)?;
+    let mut list = Vec::new();
+    for j in &judged {
+        let source = &j.script.source;
+        for f in facts::collect(&j.script, &settings.selection.knowledge) {
+            let at = source.position(f.span.start);
+            if args.output_format == FactsFormat::Json {
+                let values: serde_json::Map<String, serde_json::Value> = f
+                    .values
+                    .iter()
+                    .map(|(k, v)| {
+                        let v = match v {
+                            Value::Bool(b) => json!(b),
+                            Value::Number(n) => json!(n),
+                            Value::Text(t) => json!(t),
+                            Value::List(l) => json!(l),
+                        };
+                        ((*k).to_string(), v)
+                    })
+                    .collect();
+                let path = source.path().to_string_lossy().replace('\\', "/");
+                list.push(json!({ "path": path, "line": at.line, "column": at.column, "words": source.slice(f.span), "facts": values }));
+                continue;
+            }
+            let words = source.slice(f.span).split_whitespace().collect::<Vec<_>>().join(" ");
+            writeln!(out, "{}:{}:{}: {words}", source.path().display(), at.line, at.column)?;
+            for (name, value) in &f.values {
+                let value = match value {
+                    Value::Text(t) => format!("{t:?}"),
+                    Value::List(l) => format!("{l:?}"),
+                    v => v.to_string(),
+                };
+                writeln!(out, "  {name} = {value}")?;
+            }
+        }
+    }
+    if args.output_format == FactsFormat::Json {
+        serde_json::to_writer_pretty(&mut *out, &json!({ "schema_version": 1, "operations": list })).map_err(std::io::Error::from)?;
+        writeln!(out)?;
     }
     Ok(0)
 }

@@ -2,9 +2,14 @@
 
 mod check;
 mod effects;
+mod fix;
+mod history;
 mod inspect;
 mod plan;
 mod project;
+pub(crate) mod rules;
+mod settings;
+mod stats;
 mod verify;
 
 use std::io::{self, IsTerminal, Write};
@@ -46,6 +51,8 @@ enum Color {
 enum Command {
     /// Report what blocks the running system, breaks release N-1, or cannot be undone.
     Check(check::CheckArgs),
+    /// Write today's findings into a file, so that `check` reports new ones only.
+    Baseline(check::BaselineArgs),
     /// Print what each statement locks, rewrites, scans, builds and breaks.
     Effects(effects::EffectsArgs),
     /// Turn an unsafe migration into expand, migrate and contract, each step with its undo.
@@ -53,17 +60,15 @@ enum Command {
     /// Prove a plan on a scratch Postgres.
     Verify(verify::VerifyArgs),
     /// Explain a rule.
-    Explain {
-        /// Its name, as a finding shows it.
-        rule: String,
-    },
-    /// List the rules.
-    Rules {
-        #[arg(long, default_value = "text")]
-        output_format: ListFormat,
-    },
+    Explain(rules::ExplainArgs),
+    /// List the rules, or validate one of your own.
+    Rules(rules::RulesArgs),
+    /// Write sizes and rates of the tables of a database into a file that `check` reads.
+    Stats(stats::StatsArgs),
+    /// Print the facts about a migration that rules can ask for.
+    Facts(inspect::FactsArgs),
     /// Print the migrations that are found, in order, and how each would be run.
-    History(inspect::HistoryArgs),
+    History(history::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
 }
@@ -86,6 +91,9 @@ pub struct SourceArgs {
     /// Migration runner, instead of recognising it (`plain`: a folder of `.sql` files in natural order).
     #[arg(long, value_name = "NAME", env = "AIRLOCK_FRAMEWORK")]
     framework: Option<String>,
+    /// What the SQL on standard input (the path `-`) is called; the migrations around that file are read for the schema.
+    #[arg(long, value_name = "FILE")]
+    stdin_filename: Option<PathBuf>,
     /// The schema before the migration: a `pg_dump --schema-only` or any SQL, instead of the migrations around the file.
     #[arg(long, value_name = "FILE", env = "AIRLOCK_SCHEMA")]
     schema: Option<PathBuf>,
@@ -130,12 +138,15 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let style = style(cli);
     let code = match &cli.command {
         Command::Check(args) => check::run(args, style, &mut out)?,
+        Command::Baseline(args) => check::write_baseline(args, &mut out)?,
         Command::Effects(args) => effects::run(args, &mut out)?,
         Command::Plan(args) => plan::run(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,
-        Command::Explain { rule } => inspect::explain(rule, &mut out)?,
-        Command::Rules { output_format } => inspect::rules(*output_format, &mut out)?,
-        Command::History(args) => inspect::history(args, &mut out)?,
+        Command::Explain(args) => rules::explain(args, style, &mut out)?,
+        Command::Rules(args) => rules::run(args, &mut out)?,
+        Command::Stats(args) => stats::run(args, cli.quiet, &mut out)?,
+        Command::Facts(args) => inspect::facts(args, &mut out)?,
+        Command::History(args) => history::run(args, &mut out)?,
         Command::Schema(args) => inspect::schema(args, &mut out)?,
     };
     out.flush()?;

@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::history::{self, Execution, History, Script, Send};
 use crate::op::{PgVersion, Statement};
-use crate::replay::{self, ReplayedScript};
+use crate::replay::{self, InHistory, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
 use crate::source::SourceFile;
 
@@ -30,16 +30,26 @@ pub struct Judged {
 impl Project {
     pub fn open(paths: &[PathBuf], args: &SourceArgs) -> Result<Project, CliError> {
         let paths: Vec<PathBuf> = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
-        let config = load_config(&paths, args)?;
+        let named = args.stdin_filename.clone().into_iter().chain(paths.iter().cloned()).collect::<Vec<_>>();
+        let config = load_config(&named, args)?;
         let framework = match &args.framework {
-            Some(name) => Some(name.parse().map_err(|_| unknown_framework(name))?),
-            None => config.framework,
+            Some(name) => Some((history::Framework::named(name).map_err(CliError::Usage)?, "--framework".to_string())),
+            None => config.framework.map(|f| (f, config::FILE_NAME.to_string())),
         };
         let pg = args.pg_version.or(config.pg_version.map(PgVersion)).unwrap_or_default();
-        let mut histories = history::discover(&paths, &history::Options { framework })?;
+        let stdin = if paths.iter().any(|p| p.as_os_str() == "-") { Some((args.stdin_filename.clone(), read_stdin()?)) } else { None };
+        if stdin.is_none() && args.stdin_filename.is_some() {
+            return Err(CliError::Usage("--stdin-filename names what stands on standard input; give `-` as the path".into()));
+        }
+        let mut histories = history::discover(&paths, &history::Options { framework, stdin })?;
         let settings: Vec<(String, String)> = config.settings.clone().into_iter().collect();
-        for m in histories.iter_mut().flat_map(|h| &mut h.migrations) {
-            m.up.execution.settings.clone_from(&settings);
+        for h in &mut histories {
+            // With all of a history asked for, nobody knows which of it is pending.
+            let pending = h.all_pending_in_one && h.selected.len() < h.migrations.len();
+            for (i, m) in h.migrations.iter_mut().enumerate() {
+                m.up.execution.settings.clone_from(&settings);
+                m.up.execution.joins = pending && i > 0 && h.selected.contains(&i) && h.selected.contains(&(i - 1));
+            }
         }
         let schema = match args.schema.as_ref().or(config.schema.as_ref()) {
             Some(path) => Some(Script::whole(SourceFile::new(path, history::read_sql(path)?), Execution::new(false, Send::Statement))),
@@ -68,6 +78,7 @@ impl Project {
                 let mut out = Vec::new();
                 let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
                 let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
+                let git = history::git::changes(&h.root);
                 let last = h.selected.last().copied().unwrap_or(0);
                 for (i, statements) in needed.into_iter().zip(lowered) {
                     if i > last {
@@ -76,12 +87,27 @@ impl Project {
                     let m = &h.migrations[i];
                     catalog.now.migration = i as u32 + 1;
                     if h.selected.contains(&i) {
-                        let script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        let mut script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        script.history = InHistory {
+                            // The way back starts where the way forward ends, and leads nowhere else.
+                            down: m.down.as_ref().map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog.clone()))),
+                            down_expected: h.undoes_most(),
+                            duplicate: h.same_version(i).map(|other| other.name.clone()),
+                            version: m.version.clone(),
+                            overtaken_by: git.as_ref().and_then(|g| h.overtaken_by(i, g)).map(|other| other.name.clone()),
+                            edited: git.as_ref().is_some_and(|g| h.was_edited(i, g)),
+                        };
                         catalog.complete &= script.is_complete();
                         out.push(Judged { script });
                     } else {
                         catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);
                     }
+                }
+                // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
+                let end = out.len().saturating_sub(1);
+                for earlier in &mut out[..end] {
+                    let earlier: &mut Judged = earlier;
+                    earlier.script.later = Some(catalog.clone());
                 }
                 out
             })
@@ -109,19 +135,47 @@ impl Project {
 
     /// The built-in rules and the user's own.
     pub fn rules(&self) -> Result<RuleSet, CliError> {
+        Self::rules_of(&self.config)
+    }
+
+    pub fn rules_of(config: &Config) -> Result<RuleSet, CliError> {
         let mut set = RuleSet::built_in().clone();
-        for (name, text) in config::rule_files(&self.config.rules.paths)? {
-            set = set.with(Rule::parse("own", &name, &text)?);
+        for (path, text) in config::rule_files(&config.rules.paths)? {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let said = |error| CliError::Usage(format!("{}: {error}\n  `airlock rules --check {0}` shows all of it", path.display()));
+            set = set.with(Rule::parse("own", &name, &text).map_err(said)?);
+        }
+        for (name, values) in &config.rules.options {
+            let rule = with_options(&set, name, values).map_err(|m| config.invalid(name, m))?;
+            set = set.with(rule);
         }
         Ok(set)
     }
+}
+
+/// A rule with other options. `Err`: what is wrong with its name or an option.
+pub fn with_options(set: &RuleSet, name: &str, values: &toml::Table) -> Result<Rule, String> {
+    match set.get(name) {
+        Some(rule) => rule.with_options(values).map_err(|e| e.to_string()),
+        None => {
+            let near = set.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            Err(format!("no rule is called `{name}`{near}"))
+        }
+    }
+}
+
+fn read_stdin() -> Result<String, CliError> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| CliError::Usage(format!("standard input cannot be read: {e}")))?;
+    Ok(history::decode(std::path::Path::new(history::STDIN), bytes)?)
 }
 
 pub fn lower(script: &Script) -> Vec<Statement> {
     crate::lower::lower(&script.source, &script.parts)
 }
 
-fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError> {
+pub fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError> {
     if args.isolated {
         return Ok(Config::default());
     }
@@ -134,11 +188,4 @@ fn load_config(paths: &[PathBuf], args: &SourceArgs) -> Result<Config, CliError>
         Some(path) => Ok(Config::read(&path)?),
         None => Ok(Config::default()),
     }
-}
-
-fn unknown_framework(name: &str) -> CliError {
-    use strum::VariantNames;
-    let names = history::Framework::VARIANTS;
-    let near = crate::rules::nearest(name, names).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-    CliError::Usage(format!("no framework is called `{name}`{near} Known: {}", names.join(", ")))
 }

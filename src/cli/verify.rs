@@ -23,7 +23,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     answers: AnswerArgs,
     /// Server on which scratch databases named `airlock_shadow_…` are made and dropped; a throwaway server of this machine unless given.
-    #[arg(long, value_name = "URL", env = "AIRLOCK_SHADOW_URL")]
+    #[arg(long, value_name = "URL", env = "AIRLOCK_SHADOW_URL", hide_env_values = true)]
     shadow_url: Option<String>,
     /// Rows in each changed table.
     #[arg(long, value_name = "N", default_value_t = 50)]

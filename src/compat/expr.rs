@@ -305,7 +305,7 @@ impl<'a, 's> Binder<'a, 's> {
         if let Some(t) = functions::resolve(self, &c.name, &args, false)? {
             return Ok(t.scalar);
         }
-        if built_in_schema && builtins::is_known(name) && !self.s.own_functions.contains(name) {
+        if built_in_schema && builtins::is_known(name) && !self.s.own_function(name) {
             return builtins::call(self.s.cat, name, &args);
         }
         Ok(Typed::Opaque)
@@ -343,12 +343,12 @@ impl<'a, 's> Binder<'a, 's> {
 /// Does the catalog know enough about both types to say that no cast exists?
 fn decided(s: &Session<'_>, a: &ColumnType, b: &ColumnType) -> bool {
     let own = |t: &ColumnType| t.id.is_some() || types::is_named_built_in(&t.name);
-    let own_casts = s.cat.objects.values().any(|o| o.kind == crate::op::ObjectKind::Cast);
+    let own_casts = s.cat.objects_of(crate::op::ObjectKind::Cast).next().is_some();
     own(a) && own(b) && !own_casts
 }
 
 fn own_operators(s: &Session<'_>) -> bool {
-    s.cat.objects.values().any(|o| matches!(o.kind, crate::op::ObjectKind::Operator | crate::op::ObjectKind::Cast))
+    [crate::op::ObjectKind::Operator, crate::op::ObjectKind::Cast].into_iter().any(|k| s.cat.objects_of(k).next().is_some())
 }
 
 fn keeps_modifiers(t: &ColumnType) -> bool {

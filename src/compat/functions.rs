@@ -27,7 +27,7 @@ pub struct Resolved {
 pub fn resolve(b: &mut Binder<'_, '_>, name: &QName, args: &[Typed], procedure: bool) -> Bound<Option<Resolved>> {
     let candidates = b.s.functions(name);
     if candidates.is_empty() {
-        let gone = b.s.own_functions.contains(name.as_str()) && !builtins::is_known(name.as_str()) && b.s.cat.complete;
+        let gone = b.s.own_function(name.as_str()) && !builtins::is_known(name.as_str()) && b.s.cat.complete;
         if let Some(schema) = name.schema_str().filter(|s| b.s.no_such_schema(s)) {
             return Err(Fail::new("3F000", schema));
         }

@@ -1,6 +1,6 @@
 //! Judges statements on two schemas and keeps what the change broke.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, ColumnType};
@@ -27,20 +27,19 @@ pub struct Judge<'a> {
     path: Vec<String>,
     role: Option<&'a str>,
     pg: PgVersion,
-    own_functions: BTreeSet<String>,
 }
 
 impl<'a> Judge<'a> {
     pub fn new(before: &'a Catalog, after: &'a Catalog, role: Option<&'a str>, pg: PgVersion) -> Self {
-        let own_functions = before.functions.values().chain(after.functions.values()).map(|f| f.name.clone()).collect();
         let mut path = before.search_path.clone();
         // A session may always see the temporary schema and the built-in one; neither is in the catalog.
         path.retain(|s| s != "pg_catalog" && s != "pg_temp");
-        Judge { before, after, path, role, pg, own_functions }
+        Judge { before, after, path, role, pg }
     }
 
     fn session<'s>(&'s self, cat: &'s Catalog, before: Option<&'s Catalog>, samples: &'s BTreeMap<String, ColumnType>) -> Session<'s> {
-        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, typed: false, own_functions: &self.own_functions }
+        let other = if std::ptr::eq(cat, self.before) { self.after } else { self.before };
+        Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, typed: false, other }
     }
 
     /// One statement. What failed before the change as well is not its fault.
@@ -68,6 +67,19 @@ impl<'a> Judge<'a> {
     pub fn refusal(&self, op: &Op) -> Option<Fail> {
         let out = statement::run(&self.session(self.before, Some(self.before), &BTreeMap::new()), op);
         out.fail.filter(|_| !out.opaque).map(|(_, f)| f)
+    }
+
+    /// Why the statement does not resolve on the schema before the change.
+    pub fn unresolved(&self, op: &Op) -> Option<String> {
+        let samples = BTreeMap::new();
+        let old = statement::run(&self.session(self.before, Some(self.before), &samples), op);
+        match old.fail {
+            Some((_, f)) => {
+                let because = f.because.map(|b| format!(" because of `{b}`")).unwrap_or_default();
+                Some(format!("fails on the schema before the change with {}{because}", f.state))
+            }
+            None => old.opaque.then(|| "a part of it could not be resolved".to_string()),
+        }
     }
 
     /// What a statement that was prepared before the change meets, where it is not what the fresh one meets.

@@ -30,11 +30,12 @@ mod write;
 use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, RelName};
-use crate::op::{Op, PgVersion};
+use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 
 use judge::Judge;
 pub use predict::touched_shapes;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
+pub use undo::{casts_the_column, type_change as type_change_undo};
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).
 #[derive(
@@ -147,22 +148,41 @@ pub struct KnownQuery {
     pub parsed: Vec<Op>,
 }
 
-/// Judges known queries one by one: name (with `(prep)` where only the prepared form fails) → SQLSTATE or `EMPTY`.
-pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Option<&str>, pg: PgVersion) -> BTreeMap<String, String> {
+/// A known query that the change breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenQuery {
+    pub name: String,
+    /// Five characters, or `EMPTY` where rows silently vanish.
+    pub sqlstate: String,
+    /// Fails only as a statement prepared before the change.
+    pub prepared: bool,
+    /// The column or constraint because of which, where there is one.
+    pub because: Option<String>,
+}
+
+/// The known queries that fail after the change and did not before, in their order.
+pub fn broken_queries(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Option<&str>, pg: PgVersion) -> Vec<BrokenQuery> {
     let judge = Judge::new(before, after, role, pg);
     let samples = BTreeMap::new();
-    let mut out = BTreeMap::new();
+    let mut out: Vec<BrokenQuery> = Vec::new();
     for q in queries {
+        let from = out.len();
         for op in &q.parsed {
             let v = judge.statement(op, &samples);
-            if let Some(p) = &v.prepared {
-                out.entry(format!("{}(prep)", q.name)).or_insert_with(|| p.state.to_string());
+            let mut push = |prepared: bool, state: &str, because: Option<String>| {
+                if !out[from..].iter().any(|b| b.prepared == prepared) {
+                    out.push(BrokenQuery { name: q.name.clone(), sqlstate: state.to_string(), prepared, because });
+                }
+            };
+            if let Some(p) = v.prepared {
+                push(true, p.state, p.because);
             }
-            let fresh = v.fresh.map(|f| f.state).or(v.empty.then_some("EMPTY"));
-            if let Some(state) = fresh {
-                out.entry(q.name.clone()).or_insert_with(|| state.to_string());
-                break;
+            match v.fresh {
+                Some(f) => push(false, f.state, f.because),
+                None if v.empty => push(false, "EMPTY", None),
+                None => continue,
             }
+            break;
         }
     }
     out
@@ -188,7 +208,33 @@ pub fn refused(op: &Op, catalog: &Catalog) -> Option<(&'static str, Option<Strin
     (!of_rows).then_some((fail.state, fail.because))
 }
 
+/// Judges known queries one by one: name (with `(prep)` where only the prepared form fails) → SQLSTATE or `EMPTY`.
+pub fn judge(queries: &[KnownQuery], before: &Catalog, after: &Catalog, role: Option<&str>, pg: PgVersion) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for b in broken_queries(queries, before, after, role, pg) {
+        let key = if b.prepared { format!("{}(prep)", b.name) } else { b.name };
+        out.entry(key).or_insert(b.sqlstate);
+    }
+    out
+}
+
+/// Why nothing, or not everything, can be said about a query on this schema; `None`: it resolves.
+pub fn unresolved(query: &KnownQuery, cat: &Catalog, role: Option<&str>, pg: PgVersion) -> Option<String> {
+    let judge = Judge::new(cat, cat, role, pg);
+    query.parsed.iter().find_map(|op| match &op.kind {
+        OpKind::Opaque { reason: OpaqueReason::Syntax { message, .. } } => Some(format!("not understood: {message}")),
+        OpKind::Opaque { .. } => Some("not understood".to_string()),
+        OpKind::Query(_) | OpKind::Dml(_) | OpKind::Copy { .. } | OpKind::Truncate { .. } | OpKind::Call { .. } => judge.unresolved(op),
+        _ => None,
+    })
+}
+
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
 pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
-    predict::predict(ops, before, after, pg)
+    predict::predict(ops, before, before, after, pg)
+}
+
+/// Predicts what one statement of a script does to statements that ran on `start`, the schema before the script.
+pub fn predict_since(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
+    predict::predict(ops, start, before, after, pg)
 }

@@ -1,6 +1,6 @@
 //! Finding what a name means: the search path, schema privileges, types, functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, ColumnType, Function, Id, RelKind, Relation};
@@ -24,8 +24,8 @@ pub struct Session<'a> {
     pub samples: &'a BTreeMap<String, ColumnType>,
     /// Parameters have the types that they got at PREPARE; otherwise they stand for values in the text.
     pub typed: bool,
-    /// Names of functions that were ever the user's own: another name that is not known is taken for a built-in one.
-    pub own_functions: &'a BTreeSet<String>,
+    /// The other schema of the two that are compared.
+    pub other: &'a Catalog,
 }
 
 impl<'a> Session<'a> {
@@ -131,7 +131,12 @@ impl<'a> Session<'a> {
 
     /// Types, operators and functions of an extension are not in the catalog, so an unknown name may be one of them.
     pub fn has_extensions(&self) -> bool {
-        self.cat.objects.values().any(|o| o.kind == crate::op::ObjectKind::Extension && o.name != "plpgsql")
+        self.cat.objects_of(crate::op::ObjectKind::Extension).any(|o| o.name != "plpgsql")
+    }
+
+    /// A function of this name was the user's own, before or after: another name that is not known is taken for a built-in one.
+    pub fn own_function(&self, name: &str) -> bool {
+        self.cat.has_function_named(name) || self.other.has_function_named(name)
     }
 
     pub fn get(&self, id: Id) -> Option<&'a Arc<Relation>> {

@@ -14,9 +14,14 @@ use super::{Broken, Compat, undo};
 /// Roles beyond these are not tried: they are granted alike in practice.
 const MAX_ROLES: usize = 4;
 
-pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
+/// `start` is the schema that release N-1 knows: what was made since then is in none of its statements. It is `before` itself, or what was
+/// before the script of which `ops` are one statement.
+pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
     let (undo_now, undo) = undo::verdict(ops, before, after);
-    let touched = touched(before, after);
+    let mut touched = touched(before, after);
+    touched.relations.retain(|id| start.relations.contains_key(id));
+    touched.functions.retain(|f| start.functions.contains_key(&f.id));
+    touched.types.retain(|t| start.types.contains_key(&t.id));
     let mut broken = Vec::new();
     if !touched.is_empty() {
         let owner = Judge::new(before, after, None, pg);
@@ -152,7 +157,7 @@ fn touched<'a>(before: &'a Catalog, after: &'a Catalog) -> Touched<'a> {
             }
             // A new overload may make a call ambiguous.
             DiffItem::Add(_, new) => {
-                t.functions.extend(before.functions.values().filter(|f| f.name == new.name && f.schema == new.schema).map(AsRef::as_ref));
+                t.functions.extend(before.overloads(&new.schema, &new.name));
             }
         }
     }
@@ -163,10 +168,9 @@ fn touched<'a>(before: &'a Catalog, after: &'a Catalog) -> Touched<'a> {
         .map(|(name, _)| name)
         .collect();
     let published = |c: &Catalog| {
-        let all = c.objects.values().filter(|o| o.kind == ObjectKind::Publication);
-        all.map(|o| (o.name.clone(), o.detail.clone(), o.relations.clone())).collect::<Vec<_>>()
+        c.objects_of(ObjectKind::Publication).map(|o| (o.name.clone(), o.detail.clone(), o.relations.clone())).collect::<Vec<_>>()
     };
-    let publications = published(before) != published(after);
+    let publications = !before.objects.ptr_eq(&after.objects) && published(before) != published(after);
     for ty in &changed_types {
         t.relations.extend(before.columns_of_type(*ty).into_iter().map(|(r, _)| r.id));
     }

@@ -185,7 +185,8 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
     if loses(cat, &n, &o, cn, co) { LOSES_LATER } else { FREE }
 }
 
-fn casts_the_column(e: &Expr, column: &str) -> bool {
+/// USING does no more than cast the column itself.
+pub fn casts_the_column(e: &Expr, column: &str) -> bool {
     match &e.kind {
         ExprKind::Cast { expr, .. } | ExprKind::Collate { expr, .. } => casts_the_column(expr, column),
         ExprKind::Column(p) => p.last().is_some_and(|n| n.value == column),

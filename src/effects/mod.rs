@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{Catalog, RelName};
 use crate::op::{LockMode, PgVersion, Statement};
 
-pub use columns::{TypeChange, proves_not_null, type_change};
+pub use columns::{TypeChange, is_constrained_domain, proves_not_null, type_change};
 
 /// Predicted by `predict`, observed by the shadow: the same type, so that they can be compared.
 ///

@@ -4,8 +4,8 @@
 
 use crate::catalog::{Catalog, ConKind, Id, RelKind};
 use crate::op::{
-    Dml, DmlKind, Expr, ExprKind, FromItem, GrantOn, LockMode, ObjectKind, Op, OpKind, QName, Query, QueryBody, ReindexTarget, RowLock,
-    Statement,
+    Call, Dml, DmlKind, Expr, ExprKind, FromItem, GrantOn, LockMode, ObjectKind, Op, OpKind, QName, Query, QueryBody, ReindexTarget,
+    RowLock, Statement,
 };
 
 use super::seen::Seen;
@@ -21,6 +21,7 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
         if matches!(op.kind, OpKind::LockTable { .. }) && !op.nested && !sent.in_transaction {
             s.fails = Some(("25P01", "LOCK TABLE can only be used in transaction blocks".into()));
         }
+        called(&mut s, op, statement, 0);
     }
     s.removals();
     // Some ask for the transaction only after they have looked at what they are about.
@@ -65,6 +66,33 @@ fn one_level(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 s.lock(i, LockMode::AccessExclusive);
             },
         );
+    }
+}
+
+/// What the history's own functions do that the operation calls. Triggers are no calls.
+fn called(s: &mut Seen<'_>, op: &Op, statement: &Statement, depth: u32) {
+    // As deep as the catalog follows.
+    if depth > 8 {
+        return;
+    }
+    let mut calls: Vec<Call> = Vec::new();
+    let mut call = |e: &Expr| {
+        if let ExprKind::Call(c) = &e.kind {
+            calls.push((**c).clone());
+        }
+    };
+    match &op.kind {
+        OpKind::Query(q) => q.walk_exprs(&mut call),
+        OpKind::Dml(d) => d.walk_exprs(&mut call),
+        OpKind::Call { name, args } => calls.push(Call { name: name.clone(), args: args.clone(), star: false, window: false }),
+        _ => {}
+    }
+    for c in calls {
+        let Some(id) = s.before.candidates(&c).first().copied() else { continue };
+        for inner in s.before.body_called(id, &c.args).0 {
+            operation(s, &inner, statement);
+            called(s, &inner, statement, depth + 1);
+        }
     }
 }
 
@@ -198,9 +226,14 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 }
             }
         }
-        OpKind::Drop { objects, concurrently, .. } => {
+        OpKind::Drop { objects, concurrently, cascade, .. } => {
             if *concurrently {
                 s.in_transaction = false;
+                if objects.len() > 1 {
+                    s.fails = Some(("0A000", "DROP INDEX CONCURRENTLY does not support dropping multiple objects".into()));
+                } else if *cascade {
+                    s.fails = Some(("0A000", "DROP INDEX CONCURRENTLY does not support CASCADE".into()));
+                }
             }
             for o in objects {
                 match (o.kind, &o.on) {

@@ -2,30 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, ConKind, Relation};
-use crate::compat::Broken;
+use crate::catalog::{ConKind, Relation};
+use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
 use crate::op::{
-    AlterAction, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpaqueReason, QName, Statement,
-    TableConstraint, Volatility,
+    AlterAction, AlterTag, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpTag, OpaqueReason, QName,
+    Statement, TableConstraint, Volatility,
 };
 use crate::replay::{Replayed, ReplayedScript};
 
-use super::{Facts, Value};
+use super::here::{Here, Look};
+use super::knowledge::old_name;
+use super::whole::Whole;
+use super::{Facts, Knowledge, Value, access, code, columns, data, replaced, skipped, views};
 
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
-pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
+pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
     let mut out = Vec::new();
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
-    for r in &script.statements {
+    let whole = Whole::read(script);
+    let look = Look::at(script);
+    let mut file = super::runner::file(script, &whole);
+    super::down::about_file(&mut file, script);
+    out.push(file);
+    for (at, r) in script.statements.iter().enumerate() {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
-        let place = Place { script, r, held: &held.1 };
+        let queries = known.broken_queries(r);
+        let place = Place { script, r, at, held: &held.1, whole: &whole, known, queries: &queries, look: &look };
         out.push(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
-            out.extend(place.operation(i, op));
+            for one in single(op) {
+                out.extend(place.operation(i, &one));
+            }
         }
         let strong = r.effects.locks.iter().filter(|(n, m)| **m == LockMode::AccessExclusive && existed(script, r, &n.schema, &n.name));
         for (n, _) in strong {
@@ -34,7 +45,30 @@ pub fn collect(script: &ReplayedScript) -> Vec<Facts> {
             }
         }
     }
+    super::locks::mark_first_unbounded(&mut out);
     out
+}
+
+/// DROP and TRUNCATE of several objects, one by one.
+fn single(op: &Op) -> Vec<std::borrow::Cow<'_, Op>> {
+    use std::borrow::Cow;
+    match &op.kind {
+        OpKind::Drop { objects, if_exists, cascade, concurrently } if objects.len() > 1 => {
+            let one = |o: &ObjectRef| {
+                let kind = OpKind::Drop { objects: vec![o.clone()], if_exists: *if_exists, cascade: *cascade, concurrently: *concurrently };
+                Cow::Owned(Op { kind, span: o.name.span(), ..op.clone() })
+            };
+            objects.iter().map(one).collect()
+        }
+        OpKind::Truncate { tables, cascade, restart_identity } if tables.len() > 1 => {
+            let one = |t: &(QName, bool)| {
+                let kind = OpKind::Truncate { tables: vec![t.clone()], cascade: *cascade, restart_identity: *restart_identity };
+                Cow::Owned(Op { kind, span: t.0.span(), ..op.clone() })
+            };
+            tables.iter().map(one).collect()
+        }
+        _ => vec![Cow::Borrowed(op)],
+    }
 }
 
 fn is_table(r: &Replayed, n: &crate::catalog::RelName) -> bool {
@@ -43,12 +77,12 @@ fn is_table(r: &Replayed, n: &crate::catalog::RelName) -> bool {
 }
 
 /// The relation was there before the script, under whatever name. One that nobody knows was there.
-fn existed(script: &ReplayedScript, r: &Replayed, schema: &str, name: &str) -> bool {
+pub(super) fn existed(script: &ReplayedScript, r: &Replayed, schema: &str, name: &str) -> bool {
     let found = r.after.relation_named(schema, name).or_else(|| r.before.relation_named(schema, name));
     found.is_none_or(|rel| is_old(script, rel))
 }
 
-fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
+pub(super) fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
     let old = |r: &Relation| script.before.relation(r.id).is_some() || r.assumed;
     match &rel.index {
         // A new index on an old table concerns an old table.
@@ -57,22 +91,35 @@ fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
     }
 }
 
-struct Place<'a> {
-    script: &'a ReplayedScript,
-    r: &'a Replayed,
-    held: &'a [String],
+/// Where an operation stands.
+pub(super) struct Place<'a> {
+    pub script: &'a ReplayedScript,
+    pub r: &'a Replayed,
+    /// Number of the statement in the script.
+    pub at: usize,
+    /// Relations that earlier statements of the transaction hold ACCESS EXCLUSIVE.
+    pub held: &'a [String],
+    /// What is only seen from the whole script.
+    pub whole: &'a Whole,
+    pub known: &'a Knowledge,
+    /// Known queries of release N-1 that the statement breaks.
+    pub queries: &'a [BrokenQuery],
+    pub look: &'a Look,
 }
 
 impl Place<'_> {
-    fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, object: String::new() };
+    /// The relation as it was before the statement, or as the statement made it.
+    pub fn relation(&self, name: &QName) -> Option<&Relation> {
+        self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name))
+    }
+
+    pub fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
+        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, ..Facts::default() };
         f.text("op", op);
         f.text("command", self.r.statement.command);
         f.set("pg", Value::Number(self.r.before.pg.0.into()));
         f.flag("in_transaction", self.r.sent.in_transaction);
-        let timeout = self.r.before.settings.get("lock_timeout").map(|s| s.value.as_str());
-        let runner = self.script.execution.settings.iter().any(|(n, v)| n == "lock_timeout" && v != "0");
-        f.flag("lock_timeout", runner || timeout.is_some_and(|v| !matches!(v.trim_matches('\'').trim(), "" | "0" | "0s" | "0ms")));
+        super::locks::bounds(self, &mut f);
         f
     }
 
@@ -98,10 +145,14 @@ impl Place<'_> {
                 OpaqueReason::Dynamic => ("dynamic", "SQL that is put together when it runs".to_string()),
                 OpaqueReason::Template => ("template", "a placeholder that the runner fills in".to_string()),
                 OpaqueReason::Language(l) => ("language", format!("code in {l}")),
+                OpaqueReason::Psql(what) => ("psql", what.clone()),
             };
             f.text("opaque", kind);
             f.text("opaque.message", message);
         }
+        super::locks::statement(self, &mut f);
+        super::constraints::statement(self, &mut f);
+        super::runner::statement(self, &mut f);
         f
     }
 
@@ -110,32 +161,63 @@ impl Place<'_> {
         f.flag("conditional", op.conditional);
         f.flag("nested", op.nested);
         self.about(&mut f, op);
-        self.effects(&mut f, i);
+        self.effects(&mut f, op);
+        super::locks::about(self, &mut f, i, op);
+        super::rewrites::about(self, &mut f, op);
+        super::constraints::about(self, &mut f, i, op);
+        super::indexes::about(self, &mut f, op);
+        super::types::about(self, &mut f, op);
+        super::runner::about(self, &mut f, i, op);
+        let here = Here { script: self.script, r: self.r, at: self.at, i, op, look: self.look };
+        for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add] {
+            add(&mut f, &here);
+        }
+        if !self.r.sent.in_transaction
+            && self.script.statements.len() > 1
+            && let Some(state) = skipped::again(&here)
+        {
+            f.text("again", state);
+        }
+        if skipped::is_skipped(&self.r.before, op) {
+            // Nothing is made, dropped or changed: what remains is the lock.
+            let op = name(op);
+            f.text("op", "skipped");
+            f.text("skipped", op);
+        }
         let mut out = vec![f];
+        out.extend(super::constraints::inline(self, op));
+        out.extend(super::types::columns(self, op));
+        out.extend(super::naming::names(self, op));
         if let OpKind::CreateTable(t) = &op.kind {
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
                 if let ConstraintKind::ForeignKey(_) = &c.kind {
                     let mut f = self.facts("create-foreign-key", c.span);
                     self.table(&mut f, &t.name);
                     self.constraint(&mut f, c);
+                    super::constraints::foreign_key(self, &mut f, &t.name, c);
                     out.push(f);
                 }
             }
         }
+        for f in &mut out {
+            f.op = Some(i);
+            self.known.sizes(f);
+        }
         out
     }
 
-    fn table(&self, f: &mut Facts, name: &QName) {
+    pub fn table(&self, f: &mut Facts, name: &QName) {
         let rel = self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name));
         f.object = rel.map_or_else(|| name.to_string(), |r| r.rel_name().to_string());
         f.text("table", name.to_string());
         f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
         if let Some(r) = rel {
             f.flag("table.partitioned", r.partition_by.is_some());
+            f.tables.push(old_name(self.script, r));
         }
     }
 
-    fn object(&self, f: &mut Facts, o: &ObjectRef) {
+    pub fn object(&self, f: &mut Facts, o: &ObjectRef) {
         f.object = o.on.as_ref().map_or_else(|| o.name.to_string(), |t| format!("{t}.{}", o.name));
         f.text("object", o.name.to_string());
         f.text("object.kind", o.kind.to_string().replace('-', " "));
@@ -143,8 +225,8 @@ impl Place<'_> {
         let existed = match o.kind {
             ObjectKind::Type | ObjectKind::Domain => self.r.before.type_by(&o.name).is_none_or(|t| before.types.contains_key(&t.id)),
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => {
-                let known = |c: &Catalog| c.functions.values().any(|x| x.name == o.name.as_str());
-                known(before) || !known(&self.r.before)
+                let known = self.r.before.functions_named(&o.name);
+                known.is_empty() || known.iter().any(|id| before.functions.contains_key(id))
             }
             ObjectKind::Schema => before.schemas.contains_key(o.name.as_str()) || !self.r.before.schemas.contains_key(o.name.as_str()),
             _ => self.r.before.relation_by(&o.name).is_none_or(|r| is_old(self.script, r)),
@@ -167,12 +249,14 @@ impl Place<'_> {
                 if let Some(t) = self.r.before.relation(i.table) {
                     f.text("table", t.name.as_str());
                     f.flag("table.existed", is_old(self.script, t));
+                    f.flag("table.partitioned", t.partition_by.is_some());
+                    f.tables.push(old_name(self.script, t));
                 }
             }
         }
     }
 
-    fn column(&self, f: &mut Facts, c: &ColumnDef) {
+    pub fn column(&self, f: &mut Facts, c: &ColumnDef) {
         f.text("column", c.name.as_str());
         let serial = c.ty.name.schema.is_none() && c.ty.name.as_str().ends_with("serial");
         let null = c.default.as_ref().is_some_and(|d| matches!(d.kind, crate::op::ExprKind::Null));
@@ -197,7 +281,7 @@ impl Place<'_> {
         f.text("default.volatility", v.to_string());
     }
 
-    fn constraint(&self, f: &mut Facts, c: &TableConstraint) {
+    pub fn constraint(&self, f: &mut Facts, c: &TableConstraint) {
         let kind = constraint_kind(&c.kind);
         f.text("constraint.kind", kind);
         f.text("constraint", c.name.as_ref().map_or_else(|| kind.replace('-', " "), |n| n.value.clone()));
@@ -206,9 +290,11 @@ impl Place<'_> {
             f.flag("constraint.using_index", using_index.is_some());
         }
         if let ConstraintKind::ForeignKey(fk) = &c.kind {
+            f.text("fk.on_delete", fk.on_delete.to_string());
             f.text("referenced", fk.table.to_string());
             let rel = self.r.before.relation_by(&fk.table);
             f.flag("referenced.existed", rel.is_none_or(|r| is_old(self.script, r)));
+            f.tables.extend(rel.map(|r| old_name(self.script, r)));
         }
     }
 
@@ -354,11 +440,11 @@ impl Place<'_> {
     }
 
     /// What this operation alone does to relations that were there before the script.
-    fn effects(&self, f: &mut Facts, i: usize) {
+    pub fn effects(&self, f: &mut Facts, op: &Op) {
         let alone;
         let all = &self.r.statement;
-        let effects: &Effects = if all.ops.len() > 1 {
-            let only = Statement { ops: all.ops.get(i).cloned().into_iter().collect(), ..all.clone() };
+        let effects: &Effects = if all.ops.len() > 1 || all.ops.first() != Some(op) {
+            let only = Statement { ops: vec![op.clone()], ..all.clone() };
             alone = predict(&only, &self.r.before, self.r.sent);
             &alone
         } else {
@@ -393,7 +479,16 @@ impl Place<'_> {
             _ => None,
         };
         let several = all.ops.len() > 1;
-        let mine = |b: &&Broken| !several || b.because.is_none() || because.is_none() || b.because == because;
+        let one_of_many = all
+            .ops
+            .first()
+            .is_some_and(|o| o != op && o.command == op.command && std::mem::discriminant(&o.kind) == std::mem::discriminant(&op.kind));
+        let about = f.object.clone();
+        let is_drop = matches!(op.kind, OpKind::Drop { .. } | OpKind::Truncate { .. });
+        let mine = |b: &&Broken| {
+            (!several || b.because.is_none() || because.is_none() || b.because == because)
+                && !(one_of_many && is_drop && b.relation.to_string() != about && b.relation.name != about)
+        };
         let broken: Vec<&Broken> = self
             .r
             .compat
@@ -415,10 +510,13 @@ impl Place<'_> {
         }
         f.set("breaks", Value::List(words));
         f.text("undo", self.r.compat.undo.to_string());
+        let queries: Vec<&BrokenQuery> =
+            self.queries.iter().filter(|q| !several || q.because.is_none() || because.is_none() || q.because == because).collect();
+        self.known.queries(f, &queries);
     }
 }
 
-fn constraint_kind(k: &ConstraintKind) -> &'static str {
+pub(super) fn constraint_kind(k: &ConstraintKind) -> &'static str {
     match k {
         ConstraintKind::Check { .. } => "check",
         ConstraintKind::NotNull { .. } => "not-null",
@@ -460,4 +558,24 @@ fn name(op: &Op) -> String {
         OpKind::Query(_) => "select".to_string(),
         k => <&str>::from(k).to_string(),
     }
+}
+
+/// Every value that the fact `op` can have.
+pub fn op_names() -> Vec<String> {
+    use strum::IntoEnumIterator;
+    let kebab = |k: ObjectKind| k.to_string().to_lowercase();
+    let mut out: Vec<String> =
+        ["statement", "file", "insert", "update", "delete", "merge", "grant", "revoke", "select"].map(String::from).into();
+    out.extend(["check", "not-null", "unique", "primary-key", "foreign-key", "exclude"].map(|k| format!("add-{k}")));
+    // Parts of an operation, and what is no operation.
+    out.extend(["check", "unique", "primary-key", "foreign-key"].map(|k| format!("inline-{k}")));
+    out.extend(["create-foreign-key", "column", "name", "skipped", "down", "down-statement", "down-operation"].map(String::from));
+    out.extend(ObjectKind::iter().flat_map(|k| [format!("drop-{}", kebab(k)), format!("rename-{}", kebab(k))]));
+    out.extend(OpTag::iter().map(|t| <&str>::from(t).to_string()));
+    out.extend(AlterTag::iter().map(|t| <&str>::from(t).to_string()));
+    // These are never the name of an operation: the names above stand for them.
+    out.retain(|n| !matches!(n.as_str(), "alter" | "drop" | "rename" | "dml" | "query" | "add-constraint" | "rename-to"));
+    out.sort();
+    out.dedup();
+    out
 }

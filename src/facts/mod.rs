@@ -1,13 +1,37 @@
 //! Flattens operations, effects, compatibility and context into named facts: the vocabulary of rules.
 
+mod access;
+mod code;
 mod collect;
+mod columns;
+mod constraints;
+mod data;
+mod down;
+mod here;
+mod indexes;
+mod knowledge;
+mod locks;
+mod naming;
+mod needs;
+mod replaced;
+mod rewrites;
+mod runner;
+mod skipped;
+mod types;
+mod views;
 mod vocabulary;
+mod whole;
 
 use std::collections::BTreeMap;
 
+use crate::catalog::RelName;
 use crate::source::Span;
+use crate::stats::Size;
 
-pub use collect::collect;
+pub use collect::{collect, op_names};
+pub use down::collect_down;
+pub use knowledge::Knowledge;
+pub use needs::{Needs, needs};
 pub use vocabulary::{VOCABULARY, is_known};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +54,7 @@ impl std::fmt::Display for Value {
 }
 
 /// What is known about one operation (or one statement as a whole, or the file).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub values: BTreeMap<&'static str, Value>,
     /// The words to point at.
@@ -38,6 +62,12 @@ pub struct Facts {
     pub statement: Span,
     /// Table or other object that it is about.
     pub object: String,
+    /// Index of the operation in its statement; `None`: the statement as a whole.
+    pub op: Option<usize>,
+    /// Tables that it is about, by the names that they had before the script, the first one first.
+    pub tables: Vec<RelName>,
+    /// Their sizes, in the same order, where statistics are given.
+    pub sizes: Vec<Option<Size>>,
 }
 
 impl Facts {

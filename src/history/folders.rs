@@ -1,32 +1,16 @@
-//! From the files of a folder to migrations, for every runner: which file is which half of which version, in which order, and how it
-//! is sent. The facts are those of the runners' own documentation and code, collected in `docs/frameworks.md`.
+//! From the files of a folder to migrations, for every runner: which file is which half of which version, and in which order. The
+//! facts are those of the runners' own documentation and code, collected in `docs/frameworks.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::source::SourceFile;
-
 use super::names::{self, natural, version_numbers};
-use super::read::{Folder, read_sql};
+use super::read::Folder;
 use super::sections::{self, Markers};
-use super::{Execution, Framework, HistoryError, Migration, Script, Send, liquibase};
-
-/// How the runner sends a file that says nothing else.
-pub fn default_execution(framework: Framework) -> Execution {
-    use Framework as F;
-    let (transaction, send) = match framework {
-        F::Plain | F::Atlas | F::Flyway | F::Goose | F::Liquibase | F::SqlMigrate | F::Yoyo | F::Pgmigrate => (true, Send::Statement),
-        F::Drizzle | F::NodePgMigrate | F::Hasura | F::Bytebase | F::Pop => (true, Send::Statement),
-        F::Dbmate | F::Sqlx | F::Diesel | F::Refinery | F::GraphileMigrate | F::Tern | F::Morph => (true, Send::Whole),
-        F::GolangMigrate | F::Prisma | F::Rambler => (false, Send::Whole),
-        F::Supabase => (false, Send::Pipeline),
-        F::Sqitch => (false, Send::Statement),
-    };
-    Execution::new(transaction, send)
-}
+use super::{Framework, HistoryError, Migration, Script, liquibase, ordered, pieces, ways};
 
 pub fn migrations(framework: Framework, folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, HistoryError> {
     use Framework as F;
@@ -37,183 +21,214 @@ pub fn migrations(framework: Framework, folder: &Folder, notes: &mut Vec<String>
         F::NodePgMigrate => sectioned(framework, folder, &sections::NODE_PG),
         F::Rambler => sectioned(framework, folder, &sections::RAMBLER),
         F::Tern => sectioned(framework, folder, &sections::TERN),
-        F::Flyway | F::Refinery | F::Pgmigrate => flyway(framework, folder),
+        F::Flyway | F::Refinery | F::Pgmigrate => flyway(framework, folder, notes),
         F::GolangMigrate | F::Morph | F::Sqlx | F::Pop => suffixed(framework, folder),
-        F::Diesel | F::Hasura | F::Prisma => nested(framework, folder),
-        F::Drizzle => drizzle(folder, notes),
-        F::Sqitch => sqitch(folder, notes),
+        F::Diesel | F::Hasura | F::Prisma => nested(framework, folder, notes),
+        F::Drizzle => ordered::drizzle(folder, notes),
+        F::Sqitch => ordered::sqitch(folder, notes),
+        F::GraphileMigrate => ordered::graphile(folder),
+        F::Yoyo => ordered::yoyo(folder, notes),
         F::Liquibase => formatted(folder),
-        F::Yoyo => yoyo(folder),
-        F::Plain | F::Atlas | F::Bytebase | F::GraphileMigrate | F::Supabase => listed(framework, folder),
+        F::Plain | F::Atlas | F::Bytebase | F::Supabase => listed(framework, folder),
     }
 }
 
-fn open(path: &Path) -> Result<SourceFile, HistoryError> {
-    Ok(SourceFile::new(path, read_sql(path)?))
+/// Versions that stand twice, gaps where the runner allows none, and files that it does not run.
+pub fn odd_versions(framework: Framework, folder: &Folder, migrations: &[Migration], notes: &mut Vec<String>) {
+    use Framework as F;
+    let root = folder.root.display();
+    let numeric = matches!(framework, F::Flyway | F::GolangMigrate | F::Goose | F::Tern | F::Sqlx | F::Refinery | F::Pgmigrate | F::Morph);
+    let key = |m: &Migration| if numeric { version_numbers(&m.version) } else { vec![m.version.clone().into_bytes()] };
+    let mut seen: BTreeMap<Vec<Vec<u8>>, &Migration> = BTreeMap::new();
+    let by_version =
+        !matches!(framework, F::Plain | F::Rambler | F::Sqitch | F::Drizzle | F::Bytebase | F::GraphileMigrate | F::NodePgMigrate);
+    for m in migrations.iter().filter(|m| by_version && !m.version.is_empty()) {
+        if let Some(first) = seen.insert(key(m), m) {
+            notes
+                .push(format!("{root}: version {} stands twice ({}, {}); {framework} takes a version once", m.version, first.name, m.name));
+        }
+    }
+    if framework == F::Tern {
+        let numbers: Vec<usize> = migrations.iter().filter_map(|m| m.version.parse().ok()).collect();
+        if let Some(missing) = (1..=numbers.len()).zip(&numbers).find_map(|(want, have)| (want < *have).then_some(want)) {
+            notes.push(format!("{root}: version {missing} is missing; tern wants them from 1 on without a gap, and stops"));
+        }
+    }
+    let used: BTreeSet<&Path> = migrations.iter().flat_map(|m| std::iter::once(&m.up).chain(&m.down)).map(|s| s.source.path()).collect();
+    let rest: Vec<&str> =
+        folder.sql.iter().filter(|(n, p)| !used.contains(p.as_path()) && !is_way_back(n)).map(|(n, _)| n.as_str()).collect();
+    if let Some(first) = rest.first() {
+        let (files, are, more) = if rest.len() == 1 { ("file has", "is", "") } else { ("files have", "are", ", …") };
+        notes.push(format!("{root}: {} {files} no place in the order of {framework} and {are} left out ({first}{more})", rest.len()));
+    }
 }
 
-fn base(name: &str) -> &str {
+/// Files that only run backward, or only look.
+fn is_way_back(name: &str) -> bool {
+    let plain = ["down.sql", ".rollback.sql", "_rollback.sql", ".revert.sql", ".undo.sql"];
+    plain.iter().any(|s| name.ends_with(s)) || name.starts_with("revert/") || name.starts_with("verify/") || base(name).starts_with('U')
+}
+
+pub(super) fn base(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-fn stem(name: &str) -> &str {
+pub(super) fn stem(name: &str) -> &str {
     base(name).strip_suffix(".sql").unwrap_or(base(name))
 }
 
 /// The leading digits of a name, or all of it.
-fn version_of(name: &str) -> String {
+pub(super) fn version_of(name: &str) -> String {
     let digits: String = stem(name).chars().take_while(char::is_ascii_digit).collect();
     if digits.is_empty() { stem(name).to_string() } else { digits }
 }
 
-/// The file's own words about how it wants to be run.
-fn execution(framework: Framework, text: &str, name: &str) -> Execution {
-    use Framework as F;
-    let mut e = default_execution(framework);
-    let text = text.trim_start_matches('\u{feff}');
-    match framework {
-        F::Goose if sections::has_line(text, "-- +goose no transaction") => e.transaction = false,
-        F::Sqlx if text.starts_with("-- no-transaction") => e.transaction = false,
-        F::Morph if text.starts_with("-- morph:nontransactional") => e.transaction = false,
-        F::GraphileMigrate
-            if text
-                .lines()
-                .find(|l| !l.starts_with("--! Previous") && !l.starts_with("--! Hash") && !l.trim().is_empty())
-                .is_some_and(|l| l.starts_with("--! no-transaction")) =>
-        {
-            e.transaction = false;
-        }
-        F::Tern if sections::has_line(text, "---- tern: disable-tx ----") => e = Execution::new(false, Send::Statement),
-        F::Atlas if header(text).any(|l| l == "-- atlas:txmode none") => e.transaction = false,
-        F::Yoyo if header(text).any(|l| l == "-- transactional: false") => e.transaction = false,
-        F::Bytebase if header(text).any(|l| l.replace(' ', "") == "--txn-mode=off") => e.transaction = false,
-        F::Pgmigrate if name.contains("NONTRANSACTIONAL") => e.transaction = false,
-        F::Pop if name.contains(".autocommit.") => e.transaction = false,
-        F::Flyway if flyway_goes_without(text) => e.transaction = false,
-        // psql's own words, in folders that a person runs.
-        F::Plain if has_own_transaction(text) => e.transaction = false,
-        _ => {}
-    }
-    e
-}
-
-fn header(text: &str) -> impl Iterator<Item = String> {
-    text.lines().map(str::trim).take_while(|l| l.is_empty() || l.starts_with("--")).map(str::to_lowercase)
-}
-
-/// Statements at the sight of which Flyway runs a file without a transaction.
-fn flyway_goes_without(text: &str) -> bool {
-    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?im)^\s*(create\s+(unique\s+)?index\s+concurrently|drop\s+index\s+concurrently|reindex\s+(database|schema|system)|vacuum|alter\s+system|create\s+(database|tablespace)|drop\s+(database|tablespace)|create\s+subscription|drop\s+subscription|discard\s+all)\b")
-            .expect("a valid pattern")
-    });
-    WORDS.is_match(text)
-}
-
-/// A file of a plain folder with BEGIN … COMMIT of its own, or with CONCURRENTLY, is run as psql runs it.
-fn has_own_transaction(text: &str) -> bool {
-    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?im)^\s*(begin|start\s+transaction)(\s+(transaction|work|isolation\b[^;]*))?\s*;").expect("a valid pattern")
-    });
-    WORDS.is_match(text) || flyway_goes_without(text)
-}
-
-/// One file a version; everything in it runs forward.
+/// A runner that looks for one file a version, in one folder or in all below it; everything in the file runs forward.
 fn listed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
     let mut out = Vec::new();
     let mut downs: BTreeMap<String, Script> = BTreeMap::new();
     for (name, path) in &folder.sql {
-        if framework == Framework::Supabase && (names::numbered(base(name)).is_none() || name.contains('/')) {
+        let taken = match framework {
+            Framework::Supabase => names::underscored(name).is_some(),
+            Framework::Atlas => !name.contains('/'),
+            _ => true,
+        };
+        if !taken {
             continue;
         }
-        let source = open(path)?;
-        let script = Script::whole(source.clone(), execution(framework, source.text(), name));
+        let source = folder.source(path)?;
+        let (script, notes) = ways::script(framework, source, name, folder);
+        if framework == Framework::Atlas && script.source.text().trim_start_matches('\u{feff}').starts_with("-- atlas:txtar") {
+            out.push(archive(name, script, notes));
+            continue;
+        }
         // People name the way back in plain folders too; it must not be read as forward.
         let down = [".down.sql", "_down.sql", "-down.sql", ".rollback.sql", "_rollback.sql", ".revert.sql", ".undo.sql"];
-        if let Some(key) = down.iter().find_map(|d| name.strip_suffix(d)) {
+        let back = down.iter().find_map(|d| name.strip_suffix(d)).filter(|_| framework != Framework::Supabase);
+        if let Some(key) = back {
             downs.insert(key.to_string(), script);
             continue;
         }
-        out.push(Migration {
-            version: version_of(name),
-            name: name.strip_suffix(".sql").unwrap_or(name).to_string(),
-            up: script,
-            down: None,
-        });
+        let title = name.strip_suffix(".sql").unwrap_or(name).to_string();
+        let version = if framework == Framework::Bytebase { bytebase_version(&title) } else { version_of(name) };
+        out.push(Migration { notes, ..Migration::new(version, title, script, None) });
     }
     for m in &mut out {
         let key =
             ["", ".up", "_up", "-up"].iter().find_map(|s| m.name.strip_suffix(s).filter(|k| downs.contains_key(*k))).map(str::to_string);
-        m.down = key.and_then(|k| downs.remove(&k));
+        if let Some(down) = key.and_then(|k| downs.remove(&k)) {
+            m.down = Some(down);
+        }
     }
-    if framework == Framework::Atlas {
-        out.sort_by(|a, b| a.name.cmp(&b.name));
-    } else {
-        out.sort_by_cached_key(|m| natural(&m.name));
+    match framework {
+        Framework::Atlas => out.sort_by(|a, b| a.name.cmp(&b.name)),
+        Framework::Bytebase => out.sort_by_cached_key(|m| (version_numbers(&bytebase_version(&m.name)), natural(&m.name))),
+        _ => out.sort_by_cached_key(|m| natural(&m.name)),
     }
     Ok(out)
+}
+
+/// `v1.2_x` → `1.2`.
+fn bytebase_version(name: &str) -> String {
+    base(name).trim_start_matches(['v', 'V']).chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect()
+}
+
+/// Atlas's archive: several files in one, told apart by lines `-- name --`.
+fn archive(name: &str, script: Script, notes: Vec<String>) -> Migration {
+    let s = sections::split(&script.source, &sections::ATLAS_ARCHIVE);
+    let down = (!s.down.is_empty()).then(|| Script { parts: s.down, ..script.clone() });
+    let title = name.strip_suffix(".sql").unwrap_or(name).to_string();
+    Migration { notes, ..Migration::new(version_of(name), title, Script { parts: s.up, ..script }, down) }
 }
 
 /// Both halves in one file, told apart by marker lines.
 fn sectioned(framework: Framework, folder: &Folder, markers: &Markers) -> Result<Vec<Migration>, HistoryError> {
+    use Framework as F;
     let mut out = Vec::new();
     for (name, path) in &folder.sql {
-        let source = open(path)?;
+        let taken = match framework {
+            F::Goose | F::Tern => names::underscored(name).is_some(),
+            F::Dbmate => name.starts_with(|c: char| c.is_ascii_digit()),
+            _ => !base(name).starts_with('.'),
+        };
+        let source = folder.source(path)?;
         let s = sections::split(&source, markers);
-        if s.up.is_empty() && s.down.is_empty() {
+        if !taken || s.up.is_empty() && s.down.is_empty() && !sections::has(source.text(), markers) {
             continue;
         }
-        let mut e = execution(framework, source.text(), name);
-        match framework {
-            Framework::Dbmate if s.up_words.iter().any(|w| w.contains("transaction:false")) => e.transaction = false,
-            Framework::SqlMigrate if s.up_words.iter().any(|w| w.contains("notransaction")) => e.transaction = false,
-            _ => {}
+        let way = ways::way(framework, &source, name, folder);
+        let half = |parts: Vec<crate::source::Span>, words: &[String]| {
+            let mut e = way.execution.clone();
+            let says = |w: &str| words.iter().any(|l| l.split(' ').any(|x| x == w));
+            e.transaction &= match framework {
+                F::Dbmate => !says("transaction:false"),
+                F::SqlMigrate => !says("notransaction"),
+                _ => true,
+            };
+            e.queries = match framework {
+                F::Goose => pieces::blocks(&source, &parts, "+goose "),
+                F::SqlMigrate => pieces::blocks(&source, &parts, "+migrate "),
+                F::Rambler => parts.clone(),
+                _ => Vec::new(),
+            };
+            Script { source: source.clone(), parts, execution: e }
+        };
+        let up = half(s.up, &s.up_words);
+        let mut down_parts = s.down;
+        if framework == F::Rambler {
+            // Sections are taken back from the last to the first.
+            down_parts.reverse();
         }
-        let down = (!s.down.is_empty()).then(|| Script { source: source.clone(), parts: s.down, execution: e.clone() });
-        out.push(Migration {
-            version: version_of(name),
-            name: stem(name).to_string(),
-            up: Script { source, parts: s.up, execution: e },
-            down,
-        });
+        let down = (!down_parts.is_empty()).then(|| half(down_parts, &s.down_words));
+        let mut notes = way.notes;
+        if let Some(words) = sections::unclosed_block(source.text()) {
+            notes.push(words);
+        }
+        out.push(Migration { notes, ..Migration::new(version_of(name), stem(name), up, down) });
     }
-    out.sort_by_cached_key(|m| natural(&m.name));
+    match framework {
+        F::Rambler | F::Dbmate => out.sort_by(|a, b| a.name.cmp(&b.name)),
+        F::Goose | F::Tern => out.sort_by_cached_key(|m| (natural(&m.version), natural(&m.name))),
+        _ => out.sort_by_cached_key(|m| natural(&m.name)),
+    }
     Ok(out)
 }
 
-/// `V1__x.sql`, `R__x.sql`, `U1__x.sql`; a newer baseline does not replace what it sums up, the versions are there.
-fn flyway(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
+/// `V1__x.sql`, `R__x.sql`, `U1__x.sql`, `B1__x.sql`.
+fn flyway(framework: Framework, folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, HistoryError> {
     let mut versioned = Vec::new();
     let mut repeatable = Vec::new();
+    let mut baselines = Vec::new();
     let mut undo = BTreeMap::new();
     for (name, path) in &folder.sql {
         let Some((prefix, version, _)) = names::flyway(base(name)) else { continue };
-        let source = open(path)?;
-        let mut e = execution(framework, source.text(), name);
-        if framework == Framework::Flyway
-            && let Some(conf) = folder.beside(&format!("{name}.conf"))
-            && let Some(value) = conf
-                .lines()
-                .find_map(|l| l.trim().strip_prefix("executeInTransaction").map(|v| v.trim_start_matches([' ', '=']).trim().to_lowercase()))
-        {
-            e.transaction = value != "false";
-        }
-        let script = Script::whole(source, e);
-        let m = Migration { version: version.to_string(), name: stem(name).to_string(), up: script, down: None };
-        match prefix {
-            'V' => versioned.push(m),
-            'R' => repeatable.push(m),
-            'U' if framework == Framework::Flyway => {
-                undo.insert(version.to_string(), m.up);
-            }
+        let (script, said) = ways::script(framework, folder.source(path)?, name, folder);
+        let m = Migration { notes: said, ..Migration::new(version, stem(name), script, None) };
+        match (prefix, framework) {
+            ('V', _) if !version.is_empty() => versioned.push(m),
             // Refinery's unversioned files run like the others.
-            'U' => versioned.push(m),
+            ('U', Framework::Refinery) => versioned.push(m),
+            ('R', Framework::Flyway) if version.is_empty() => repeatable.push(m),
+            ('B', Framework::Flyway) if !version.is_empty() => baselines.push(m),
+            ('U', Framework::Flyway) => {
+                undo.insert(version_numbers(version), m.up);
+            }
             _ => {}
         }
     }
     versioned.sort_by_cached_key(|m| (version_numbers(&m.version), m.name.clone()));
     for m in &mut versioned {
-        m.down = undo.remove(&m.version);
+        m.down = undo.remove(&version_numbers(&m.version));
+    }
+    baselines.sort_by_cached_key(|m| version_numbers(&m.version));
+    if let Some(b) = baselines.pop() {
+        let to = version_numbers(&b.version);
+        // A new database starts from the baseline; the versions that it sums up say the same, if they are still there.
+        if versioned.iter().any(|m| version_numbers(&m.version) <= to) {
+            notes.push(format!("{}: the baseline {} sums up versions that are here, and is not read", folder.root.display(), b.name));
+        } else {
+            versioned.insert(0, b);
+        }
     }
     repeatable.sort_by(|a, b| a.name.cmp(&b.name));
     versioned.extend(repeatable);
@@ -225,8 +240,8 @@ fn suffixed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, His
     static NAME: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"^(.*?)(\.(?:postgres|postgresql|pg))?(\.autocommit)?\.(up|down)\.sql$").expect("a valid pattern"));
     static OTHER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\.(mysql|sqlite3?|cockroach|mariadb)\.").expect("a valid pattern"));
-    let mut ups: BTreeMap<String, (String, Script)> = BTreeMap::new();
-    let mut downs: BTreeMap<String, (String, Script)> = BTreeMap::new();
+    let mut ups: BTreeMap<String, (Script, Vec<String>)> = BTreeMap::new();
+    let mut downs: BTreeMap<String, (Script, Vec<String>)> = BTreeMap::new();
     for (name, path) in &folder.sql {
         let (key, up) = match NAME.captures(name) {
             Some(c) if !OTHER.is_match(name) => (c[1].to_string(), &c[4] == "up"),
@@ -235,21 +250,18 @@ fn suffixed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, His
             }
             _ => continue,
         };
-        let source = open(path)?;
-        let e = execution(framework, source.text(), name);
+        let (script, notes) = ways::script(framework, folder.source(path)?, name, folder);
         let into = if up { &mut ups } else { &mut downs };
         // A file for Postgres alone comes before the one for every database.
         if name.contains(".postgres") || !into.contains_key(&key) {
-            into.insert(key, (name.clone(), Script::whole(source, e)));
+            into.insert(key, (script, notes));
         }
     }
     let mut out: Vec<Migration> = ups
         .into_iter()
-        .map(|(key, (_, up))| Migration {
-            version: version_of(base(&key)),
-            name: key.clone(),
-            up,
-            down: downs.remove(&key).map(|(_, s)| s),
+        .map(|(key, (up, notes))| {
+            let down = downs.remove(&key).map(|(s, _)| s);
+            Migration { notes, ..Migration::new(version_of(base(&key)), key.clone(), up, down) }
         })
         .collect();
     out.sort_by_cached_key(|m| (natural(&m.version), natural(&m.name)));
@@ -257,105 +269,38 @@ fn suffixed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, His
 }
 
 /// A folder a version: `<version>_name/up.sql`, `…/migration.sql`.
-fn nested(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
+fn nested(framework: Framework, folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, HistoryError> {
     let up_name = if framework == Framework::Prisma { "migration.sql" } else { "up.sql" };
+    if framework == Framework::Prisma {
+        notes.extend(ways::prisma_note(folder).map(|n| format!("{}: {n}", folder.root.display())));
+    }
     let mut out = Vec::new();
     for (name, path) in folder.sql.iter().filter(|(n, _)| base(n) == up_name) {
         let Some((version_folder, _)) = name.rsplit_once('/') else { continue };
-        let source = open(path)?;
-        let mut e = execution(framework, source.text(), name);
+        let (mut up, notes) = ways::script(framework, folder.source(path)?, name, folder);
         if framework == Framework::Diesel
             && let Some(meta) = folder.beside(&format!("{version_folder}/metadata.toml"))
             && toml::from_str::<toml::Table>(&meta).is_ok_and(|t| t.get("run_in_transaction").and_then(toml::Value::as_bool) == Some(false))
         {
-            e.transaction = false;
+            up.execution.transaction = false;
         }
-        let down = match folder.sql.get(&format!("{version_folder}/down.sql")) {
-            Some(p) => Some(Script::whole(open(p)?, e.clone())),
+        let down = match folder.sql.get(&format!("{version_folder}/down.sql")).filter(|_| framework != Framework::Prisma) {
+            Some(p) => Some(Script::whole(folder.source(p)?, up.execution.clone())),
             None => None,
         };
         let name = base(version_folder);
-        out.push(Migration { version: version_of(name), name: name.to_string(), up: Script::whole(source, e), down });
+        out.push(Migration { notes, ..Migration::new(nested_version(framework, name), name, up, down) });
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(out)
 }
 
-/// Order comes from the journal alone. A folder without one is read in the order of its names.
-fn drizzle(folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, HistoryError> {
-    let journal = folder.beside("meta/_journal.json").and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
-    let tags: Option<Vec<String>> = journal.as_ref().and_then(|j| j.get("entries")?.as_array()).map(|entries| {
-        let mut tags: Vec<(i64, String)> = entries
-            .iter()
-            .filter_map(|e| {
-                Some((e.get("idx").and_then(serde_json::Value::as_i64).unwrap_or(i64::MAX), e.get("tag")?.as_str()?.to_string()))
-            })
-            .collect();
-        tags.sort();
-        tags.into_iter().map(|(_, t)| t).collect()
-    });
-    let tags = tags.unwrap_or_else(|| {
-        notes.push(format!("{}: no journal (meta/_journal.json); read in the order of names", folder.root.display()));
-        let mut names: Vec<String> =
-            folder.sql.keys().filter(|n| !n.contains('/')).map(|n| n.trim_end_matches(".sql").to_string()).collect();
-        names.sort_by_cached_key(|n| natural(n));
-        names
-    });
-    let mut out = Vec::new();
-    for tag in tags {
-        let Some(path) = folder.sql.get(&format!("{tag}.sql")) else {
-            notes.push(format!("{}: the journal names `{tag}`, which is missing", folder.root.display()));
-            continue;
-        };
-        let up = Script::whole(open(path)?, default_execution(Framework::Drizzle));
-        out.push(Migration { version: version_of(&tag), name: tag, up, down: None });
+/// Diesel's version is all that stands before the first `_`, without its dashes.
+fn nested_version(framework: Framework, name: &str) -> String {
+    match (framework, name.split_once('_')) {
+        (Framework::Diesel, Some((version, _))) => version.replace('-', ""),
+        _ => version_of(name),
     }
-    Ok(out)
-}
-
-/// Order comes from `sqitch.plan`; a change that was reworked has its earlier text under `name@tag.sql`.
-fn sqitch(folder: &Folder, notes: &mut Vec<String>) -> Result<Vec<Migration>, HistoryError> {
-    let plan = folder.beside("sqitch.plan").unwrap_or_else(|| {
-        notes.push(format!("{}: no sqitch.plan; read in the order of names", folder.root.display()));
-        let mut changes: Vec<&str> =
-            folder.sql.keys().filter_map(|n| n.strip_prefix("deploy/")?.strip_suffix(".sql")).filter(|n| !n.contains('@')).collect();
-        changes.sort_by_cached_key(|n| natural(n));
-        changes.join("\n")
-    });
-    // A line: `@tag …`, or `change [requires] date author # note`.
-    let mut entries: Vec<(bool, String)> = Vec::new();
-    for line in plan.lines() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', '%']) {
-            continue;
-        }
-        let word = line.split_whitespace().next().unwrap_or_default();
-        match word.strip_prefix('@') {
-            Some(tag) => entries.push((true, tag.to_string())),
-            None => entries.push((false, word.trim_start_matches(['+', '-']).to_string())),
-        }
-    }
-    let mut out = Vec::new();
-    for (i, (is_tag, name)) in entries.iter().enumerate() {
-        if *is_tag {
-            continue;
-        }
-        let again = entries[i + 1..].iter().position(|(t, n)| !t && n == name).map(|n| i + 1 + n);
-        // The text as it was: under the last tag before the change comes again.
-        let suffix = again.and_then(|n| entries[i..n].iter().rev().find(|(t, _)| *t)).map_or(String::new(), |(_, tag)| format!("@{tag}"));
-        let Some(path) = folder.sql.get(&format!("deploy/{name}{suffix}.sql")) else {
-            notes.push(format!("{}: the plan names `{name}{suffix}`, which has no file under deploy/", folder.root.display()));
-            continue;
-        };
-        let e = default_execution(Framework::Sqitch);
-        let up = Script::whole(open(path)?, e.clone());
-        let down = match folder.sql.get(&format!("revert/{name}{suffix}.sql")) {
-            Some(p) => Some(Script::whole(open(p)?, e)),
-            None => None,
-        };
-        out.push(Migration { version: name.clone(), name: name.clone(), up, down });
-    }
-    Ok(out)
 }
 
 /// Files in natural order, changesets in the order of the file. The order that a master changelog gives is not read.
@@ -364,44 +309,13 @@ fn formatted(folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
     files.sort_by_cached_key(|(n, _)| natural(n));
     let mut out = Vec::new();
     for (name, path) in files {
-        let source = open(path)?;
+        let source = folder.source(path)?;
         if liquibase::is_formatted(source.text()) {
             out.extend(liquibase::changesets(&source));
         } else {
-            let up = Script::whole(source, default_execution(Framework::Liquibase));
-            out.push(Migration { version: stem(name).to_string(), name: stem(name).to_string(), up, down: None });
+            let up = Script::whole(source, ways::default_execution(Framework::Liquibase));
+            out.push(Migration::new(stem(name), stem(name), up, None));
         }
-    }
-    Ok(out)
-}
-
-/// Order by `-- depends:`, then by name.
-fn yoyo(folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
-    let mut waiting: Vec<(Vec<String>, Migration)> = Vec::new();
-    for (name, path) in folder.sql.iter().filter(|(n, _)| !n.ends_with(".rollback.sql")) {
-        let source = open(path)?;
-        let depends = header(source.text())
-            .filter_map(|l| l.strip_prefix("-- depends:").map(|d| d.split_whitespace().map(str::to_string).collect::<Vec<_>>()))
-            .flatten()
-            .collect();
-        let e = execution(Framework::Yoyo, source.text(), name);
-        let down = match folder.sql.get(&format!("{}.rollback.sql", name.trim_end_matches(".sql"))) {
-            Some(p) => Some(Script::whole(open(p)?, e.clone())),
-            None => None,
-        };
-        waiting.push((
-            depends,
-            Migration { version: stem(name).to_string(), name: stem(name).to_string(), up: Script::whole(source, e), down },
-        ));
-    }
-    waiting.sort_by_cached_key(|(_, m)| natural(&m.name));
-    let mut out: Vec<Migration> = Vec::new();
-    while !waiting.is_empty() {
-        let ready = waiting.iter().position(|(d, _)| {
-            d.iter().all(|n| out.iter().any(|m| m.name.to_lowercase() == *n) || !waiting.iter().any(|(_, m)| m.name.to_lowercase() == *n))
-        });
-        // A circle: the first name goes.
-        out.push(waiting.remove(ready.unwrap_or(0)).1);
     }
     Ok(out)
 }

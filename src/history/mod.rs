@@ -4,12 +4,17 @@
 
 mod detect;
 mod folders;
+pub mod git;
 mod liquibase;
 mod names;
+mod ordered;
+mod pieces;
 mod read;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod ways;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +22,8 @@ use std::path::{Path, PathBuf};
 use crate::source::{SourceFile, Span};
 
 pub use names::natural;
-pub use read::read_sql;
+pub use read::{decode, read_sql};
+pub use write::{write_atomically, write_sql};
 
 /// How the runner sends a script to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +33,34 @@ pub struct Execution {
     pub send: Send,
     /// Settings the runner makes before the script (`lock_timeout` from the configuration, for instance).
     pub settings: Vec<(String, String)>,
+    /// Parts of the file that travel as one simple query each (StatementBegin … StatementEnd of goose, a section of rambler). What
+    /// lies outside of them is sent as `send` says.
+    pub queries: Vec<Span>,
+    /// Runs in the transaction of the migration before it: runners that put all pending files into one.
+    pub joins: bool,
+}
+
+impl std::fmt::Display for Execution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match (self.send, self.transaction) {
+            (Send::Statement, true) => "statement by statement, in a transaction",
+            (Send::Statement, false) => "statement by statement, no transaction",
+            (Send::Whole, true) => "as one query, in a transaction",
+            (Send::Whole, false) if self.queries.is_empty() => "as one query: several statements are one transaction",
+            (Send::Whole, false) => "part by part, each as one query",
+            (Send::Pipeline, true) => "in one pipeline, in a transaction",
+            (Send::Pipeline, false) => "in one pipeline: one transaction, until a statement commits by itself",
+        })?;
+        match (self.send, self.transaction, self.queries.len()) {
+            (Send::Statement, false, n) if n > 0 => write!(f, "; {n} part{} of it as one query", if n == 1 { "" } else { "s" }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Execution {
     pub fn new(transaction: bool, send: Send) -> Self {
-        Execution { transaction, send, settings: Vec::new() }
+        Execution { transaction, send, settings: Vec::new(), queries: Vec::new(), joins: false }
     }
 }
 
@@ -111,6 +140,22 @@ pub enum Framework {
     Yoyo,
 }
 
+impl Framework {
+    /// By its name; the error says which names there are.
+    pub fn named(name: &str) -> Result<Framework, String> {
+        use strum::VariantNames;
+        name.parse().map_err(|_| {
+            let near = Framework::VARIANTS.iter().max_by(|a, b| alike(a, name).total_cmp(&alike(b, name))).filter(|v| alike(v, name) > 0.6);
+            let near = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            format!("no framework is called `{name}`{near} Known: {}", Framework::VARIANTS.join(", "))
+        })
+    }
+}
+
+fn alike(a: &str, b: &str) -> f32 {
+    similar::TextDiff::from_chars(a, b).ratio()
+}
+
 /// One version of the schema.
 #[derive(Debug, Clone)]
 pub struct Migration {
@@ -120,6 +165,14 @@ pub struct Migration {
     pub name: String,
     pub up: Script,
     pub down: Option<Script>,
+    /// What is to be known about how the runner takes this file: an opt-out that does not count, a mixture that it refuses.
+    pub notes: Vec<String>,
+}
+
+impl Migration {
+    pub(crate) fn new(version: impl Into<String>, name: impl Into<String>, up: Script, down: Option<Script>) -> Self {
+        Migration { version: version.into(), name: name.into(), up, down, notes: Vec::new() }
+    }
 }
 
 /// A folder of migrations.
@@ -127,8 +180,12 @@ pub struct Migration {
 pub struct History {
     pub root: PathBuf,
     pub framework: Framework,
+    /// By what it was recognised, in words.
+    pub evidence: String,
     /// In the order in which the runner runs them.
     pub migrations: Vec<Migration>,
+    /// The runner puts all files that are pending into one transaction.
+    pub all_pending_in_one: bool,
     /// Indexes of the migrations that were asked for.
     pub selected: BTreeSet<usize>,
     /// Some versions are written in another language than SQL.
@@ -139,8 +196,10 @@ pub struct History {
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Instead of recognising it.
-    pub framework: Option<Framework>,
+    /// Instead of recognising it, and who says so (`--framework`, `airlock.toml`).
+    pub framework: Option<(Framework, String)>,
+    /// Text from standard input, which the path `-` means, and the name of the file that it is meant to be.
+    pub stdin: Option<(Option<PathBuf>, String)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +208,10 @@ pub enum HistoryError {
     NotFound(PathBuf),
     #[error("{}: cannot be read: {error}", path.display())]
     Unreadable { path: PathBuf, error: std::io::Error },
+    #[error("{}: cannot be written: {error}", path.display())]
+    Unwritable { path: PathBuf, error: std::io::Error },
+    #[error("{}: it changed while it was being checked; nothing was written, run it again", .0.display())]
+    Changed(PathBuf),
     #[error("{}:{line}: byte {offset} is not UTF-8; convert the file (`iconv -t UTF-8`)", path.display())]
     NotUtf8 { path: PathBuf, line: usize, offset: usize },
     #[error("{}: no `.sql` file here or below", .0.display())]
@@ -159,11 +222,27 @@ pub enum HistoryError {
     NotUp { path: PathBuf, framework: Framework, why: String },
 }
 
+/// How text without a name is called.
+pub const STDIN: &str = "<stdin>";
+
 /// The histories that the paths belong to; what was asked for is `selected` in them.
 pub fn discover(paths: &[PathBuf], options: &Options) -> Result<Vec<History>, HistoryError> {
     // Root folder → files that were asked for; empty: all of them.
     let mut asked: BTreeMap<PathBuf, Option<BTreeSet<PathBuf>>> = BTreeMap::new();
+    let mut alone = Vec::new();
     for path in paths {
+        if let (true, Some((name, text))) = (path.as_os_str() == "-", &options.stdin) {
+            match name {
+                // The file as an editor has it: the history around it is on the disk.
+                Some(n) if n.parent().is_some_and(|p| p.as_os_str().is_empty() || p.is_dir()) => {
+                    if let Some(files) = asked.entry(detect::root_of(n)).or_insert_with(|| Some(BTreeSet::new())) {
+                        files.insert(n.clone());
+                    }
+                }
+                _ => alone.push(History::of_text(name.as_deref().unwrap_or(Path::new(STDIN)), text.clone(), options)),
+            }
+            continue;
+        }
         let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => HistoryError::NotFound(path.clone()),
             _ => HistoryError::Unreadable { path: path.clone(), error },
@@ -193,35 +272,59 @@ pub fn discover(paths: &[PathBuf], options: &Options) -> Result<Vec<History>, Hi
             }
         }
     }
-    asked.into_iter().map(|(root, files)| History::open(root, files, options)).collect()
+    let mut found: Vec<History> = alone;
+    for (root, files) in asked {
+        let whole = files.is_none();
+        let h = History::open(root, files, options)?;
+        // A folder below another: its files may belong to the history above, or be no history at all.
+        let above = found.iter().find(|a| h.root != a.root && (h.root.starts_with(&a.root) || a.root == Path::new(".")));
+        let covered = above.is_some_and(|a| {
+            let theirs = |m: &Migration| a.find(m.up.source.path()).is_some();
+            (h.framework == a.framework || h.framework == Framework::Plain)
+                && (h.migrations.iter().any(theirs) || a.framework != Framework::Plain)
+        });
+        if !(whole && covered) {
+            found.push(h);
+        }
+    }
+    Ok(found)
 }
 
 impl History {
     fn open(root: PathBuf, files: Option<BTreeSet<PathBuf>>, options: &Options) -> Result<History, HistoryError> {
         let mut notes = Vec::new();
-        let folder = read::Folder::open(&root)?;
-        let framework = match options.framework {
-            Some(f) => f,
+        let instead = options.stdin.as_ref().and_then(|(n, t)| Some((n.clone()?, t.clone())));
+        let folder = read::Folder::open(&root, instead)?;
+        let (framework, evidence) = match &options.framework {
+            Some((f, who)) => (*f, who.clone()),
             None => detect::framework(&folder, &mut notes),
         };
         let mut migrations = folders::migrations(framework, &folder, &mut notes)?;
+        folders::odd_versions(framework, &folder, &migrations, &mut notes);
         let mut selected: BTreeSet<usize> = (0..migrations.len()).collect();
         if let Some(files) = files {
             selected.clear();
+            // By the path itself: asking of each file and each migration whether they are the same would ask the disk a million times for a
+            // thousand files.
+            let mut up: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+            let mut down: BTreeSet<PathBuf> = BTreeSet::new();
+            for (i, m) in migrations.iter().enumerate() {
+                up.entry(real(m.up.source.path())).or_default().push(i);
+                down.extend(m.down.as_ref().map(|d| real(d.source.path())));
+            }
             for file in files {
-                let at: Vec<usize> = (0..migrations.len()).filter(|i| same(migrations[*i].up.source.path(), &file)).collect();
-                if !at.is_empty() {
+                if let Some(at) = up.get(&real(&file)) {
                     selected.extend(at);
-                } else if migrations.iter().any(|m| m.down.as_ref().is_some_and(|d| same(d.source.path(), &file))) {
+                } else if down.contains(&real(&file)) {
                     notes.push(format!("{}: runs backward only, and is not checked", file.display()));
                 } else {
                     // A file that the runner would not run: it is read as if it came last.
                     notes.push(format!("{}: not a name that `{framework}` runs; read as the last migration", file.display()));
-                    let source = SourceFile::new(&file, read_sql(&file)?);
+                    let source = folder.source(&file)?;
                     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                    let up = Script::whole(source, folders::default_execution(framework));
+                    let up = Script::whole(source, ways::default_execution(framework));
                     selected.insert(migrations.len());
-                    migrations.push(Migration { version: name.clone(), name, up, down: None });
+                    migrations.push(Migration::new(name.clone(), name, up, None));
                 }
             }
         }
@@ -230,12 +333,71 @@ impl History {
             let first = folder.code.first().map(|p| p.display().to_string()).unwrap_or_default();
             notes.push(format!("{} {s} code and not read ({first} …)", folder.code.len()));
         }
-        Ok(History { root, framework, migrations, selected, has_code: !folder.code.is_empty(), notes })
+        let all_pending_in_one = ways::all_pending_in_one(framework);
+        Ok(History { root, framework, evidence, migrations, all_pending_in_one, selected, has_code: !folder.code.is_empty(), notes })
+    }
+
+    /// SQL that stands in no folder (standard input): its own BEGIN and COMMIT count, or the runner's way if one was named.
+    pub fn of_text(name: &Path, text: String, options: &Options) -> History {
+        let source = SourceFile::new(name, text);
+        let (framework, evidence) = options.framework.clone().unwrap_or((Framework::Plain, "standard input".into()));
+        let up = ways::of_text(framework, source);
+        let title = name.file_stem().unwrap_or(name.as_os_str()).to_string_lossy().into_owned();
+        let migration = Migration::new(title.clone(), title, up, None);
+        History {
+            root: name.parent().unwrap_or(Path::new("")).to_path_buf(),
+            framework,
+            evidence,
+            migrations: vec![migration],
+            all_pending_in_one: ways::all_pending_in_one(framework),
+            selected: BTreeSet::from([0]),
+            has_code: false,
+            notes: Vec::new(),
+        }
     }
 
     /// What runs before the migration, oldest first.
     pub fn before(&self, index: usize) -> impl Iterator<Item = &Script> {
         self.migrations.iter().take(index).map(|m| &m.up)
+    }
+
+    /// More than half of the migrations, and at least two, can be taken back.
+    pub fn undoes_most(&self) -> bool {
+        let with = self.migrations.iter().filter(|m| m.down.is_some()).count();
+        with >= 2 && with * 2 > self.migrations.len()
+    }
+
+    /// Another migration with the version of this one, where the runner keeps versions apart by nothing else.
+    pub fn same_version(&self, index: usize) -> Option<&Migration> {
+        use Framework as F;
+        let by_version = matches!(
+            self.framework,
+            F::Dbmate | F::Diesel | F::Flyway | F::GolangMigrate | F::Goose | F::Pop | F::Rambler | F::Refinery | F::Sqlx | F::Tern
+        );
+        // Diesel leaves the dashes of a date out, and what stands before them is no version.
+        let key = |m: &Migration| match self.framework {
+            F::Diesel => m.name.split('_').next().unwrap_or_default().replace('-', ""),
+            _ => m.version.clone(),
+        };
+        let version = key(self.migrations.get(index)?);
+        let same = |(i, m): &(usize, &Migration)| *i != index && key(m) == version;
+        // Repeatable migrations have no version.
+        self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())
+    }
+
+    /// A migration that the base has and that comes after this one, which it has not.
+    pub fn overtaken_by(&self, index: usize, changes: &git::Changes) -> Option<&Migration> {
+        let is_new = |m: &Migration| std::fs::canonicalize(m.up.source.path()).is_ok_and(|p| changes.new.contains(&p));
+        let this = self.migrations.get(index).filter(|m| is_new(m))?;
+        // Repeatable migrations come last and have no version.
+        self.migrations[index + 1..].iter().find(|m| !m.version.is_empty() && m.version != this.version && !is_new(m))
+    }
+
+    /// The base has the migration with other SQL.
+    pub fn was_edited(&self, index: usize, changes: &git::Changes) -> bool {
+        let path = self.migrations.get(index).and_then(|m| std::fs::canonicalize(m.up.source.path()).ok());
+        // Repeatable migrations are meant to be edited.
+        path.is_some_and(|p| changes.edited.contains(&p)) && self.migrations.get(index).is_some_and(|m| !m.version.is_empty())
     }
 
     /// The migration whose forward half stands in the file.
@@ -245,6 +407,14 @@ impl History {
 }
 
 fn same(a: &Path, b: &Path) -> bool {
-    let plain = |p: &Path| p.components().filter(|c| !matches!(c, std::path::Component::CurDir)).collect::<PathBuf>();
-    plain(a) == plain(b) || matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(x), Ok(y)) if x == y)
+    plain(a) == plain(b) || real(a) == real(b)
+}
+
+/// The path without links; a file that is not there keeps its own.
+fn real(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| plain(path))
+}
+
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|c| !matches!(c, std::path::Component::CurDir)).collect()
 }

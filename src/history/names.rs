@@ -33,9 +33,13 @@ fn number(digits: &str) -> Vec<u8> {
     key
 }
 
-/// `1.2_3` → its numbers.
+/// `1.2_3` → its numbers; `1` and `1.0` are the same.
 pub fn version_numbers(version: &str) -> Vec<Vec<u8>> {
-    version.split(['.', '_']).map(number).collect()
+    let mut out: Vec<Vec<u8>> = version.split(['.', '_']).map(number).collect();
+    while out.len() > 1 && out.last() == Some(&number("0")) {
+        out.pop();
+    }
+    out
 }
 
 /// `V1.2__name.sql`: prefix, version, description.
@@ -60,6 +64,13 @@ pub fn numbered(file: &str) -> Option<(&str, &str)> {
     Some((c.get(1)?.as_str(), c.get(2)?.as_str()))
 }
 
+/// `12_name.sql` in the root itself → version: the names that goose, tern and the Supabase CLI take.
+pub fn underscored(file: &str) -> Option<&str> {
+    let (version, rest) = file.split_once('_')?;
+    let digits = !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit());
+    (digits && rest.len() > 4 && rest.ends_with(".sql")).then_some(version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +81,7 @@ mod tests {
         names.sort_by_key(|n| natural(n));
         assert_eq!(names, ["2a", "2b", "9_a", "10_b", "010_c", "20240131120000_x"]);
         assert!(version_numbers("1.10") > version_numbers("1.9"));
+        assert_eq!(version_numbers("1.0"), version_numbers("1"));
     }
 
     #[test]

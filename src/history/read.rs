@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use crate::source::SourceFile;
+
 use super::HistoryError;
 
 /// The text of a SQL file. UTF-16 with a byte-order mark, as some Windows editors write it, is converted.
@@ -13,6 +15,11 @@ pub fn read_sql(path: &Path) -> Result<String, HistoryError> {
         std::io::ErrorKind::NotFound => HistoryError::NotFound(path.to_path_buf()),
         _ => HistoryError::Unreadable { path: path.to_path_buf(), error },
     })?;
+    decode(path, bytes)
+}
+
+/// The text of bytes that came from the file.
+pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, HistoryError> {
     let wide = |pair: fn([u8; 2]) -> u16| -> Vec<u16> { bytes[2..].chunks_exact(2).map(|c| pair([c[0], c[1]])).collect() };
     match bytes.get(..2) {
         Some([0xff, 0xfe]) => return Ok(String::from_utf16_lossy(&wide(u16::from_le_bytes))),
@@ -51,12 +58,20 @@ fn walk(root: &Path) -> impl Iterator<Item = Result<PathBuf, HistoryError>> {
         .filter_map(move |e| match e {
             Ok(e) => e.file_type().is_file().then(|| Ok(e.into_path())),
             // A link that leads round in a circle or nowhere holds no file.
-            Err(e) if e.loop_ancestor().is_some() || e.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => None,
+            Err(e) if e.loop_ancestor().is_some() || leads_nowhere(&e) => None,
             Err(e) => {
                 let path = e.path().unwrap_or(&root).to_path_buf();
                 Some(Err(HistoryError::Unreadable { path, error: e.into() }))
             }
         })
+}
+
+/// A link to nothing, or to itself; not one to a place that may not be read.
+fn leads_nowhere(e: &walkdir::Error) -> bool {
+    e.io_error().is_some_and(|io| {
+        io.kind() == std::io::ErrorKind::NotFound
+            || (io.kind() != std::io::ErrorKind::PermissionDenied && e.path().is_some_and(Path::is_symlink))
+    })
 }
 
 pub fn sql_files_below(root: &Path) -> Result<Vec<PathBuf>, HistoryError> {
@@ -70,11 +85,13 @@ pub struct Folder {
     pub sql: BTreeMap<String, PathBuf>,
     /// Migrations written in another language.
     pub code: Vec<PathBuf>,
+    /// A file whose text is not the one on the disk.
+    instead: Option<(PathBuf, String)>,
 }
 
 impl Folder {
-    pub fn open(root: &Path) -> Result<Folder, HistoryError> {
-        let mut folder = Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new() };
+    pub fn open(root: &Path, instead: Option<(PathBuf, String)>) -> Result<Folder, HistoryError> {
+        let mut folder = Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new(), instead };
         let start = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         for path in walk(start) {
             let path = path?;
@@ -87,7 +104,27 @@ impl Folder {
                 folder.code.push(shown);
             }
         }
+        if let Some((path, _)) = &folder.instead
+            && let Ok(inside) = path.strip_prefix(root)
+            && is_sql(path)
+        {
+            folder.sql.insert(inside.to_string_lossy().replace('\\', "/"), path.clone());
+        }
         Ok(folder)
+    }
+
+    /// One of its files.
+    pub fn source(&self, path: &Path) -> Result<SourceFile, HistoryError> {
+        let text = match &self.instead {
+            Some((p, text)) if p == path => text.clone(),
+            _ => read_sql(path)?,
+        };
+        Ok(SourceFile::new(path, text))
+    }
+
+    /// No folder at all: text from standard input has nothing beside it.
+    pub fn empty() -> Folder {
+        Folder { root: PathBuf::from("\0"), sql: BTreeMap::new(), code: Vec::new(), instead: None }
     }
 
     /// A file beside the migrations, as text.
@@ -97,16 +134,26 @@ impl Folder {
 
     /// The name exists in the root or in one of the folders above, up to the repository.
     pub fn above(&self, name: &str) -> bool {
+        self.find_above(name).is_some()
+    }
+
+    /// Its text.
+    pub fn read_above(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.find_above(name)?).ok()
+    }
+
+    fn find_above(&self, name: &str) -> Option<PathBuf> {
         let start = std::fs::canonicalize(if self.root.as_os_str().is_empty() { Path::new(".") } else { &self.root });
-        let Ok(start) = start else { return false };
-        for folder in start.ancestors().take(6) {
-            if folder.join(name).exists() {
-                return true;
+        let start = start.ok()?;
+        for folder in start.ancestors().take(10) {
+            let found = folder.join(name);
+            if found.is_file() {
+                return Some(found);
             }
             if folder.join(".git").exists() {
-                return false;
+                return None;
             }
         }
-        false
+        None
     }
 }

@@ -17,11 +17,15 @@ pub const NODE_PG: Markers = Markers { up: &["-- up migration"], down: &["-- dow
 pub const RAMBLER: Markers = Markers { up: &["-- rambler up"], down: &["-- rambler down"], bare_is_up: false };
 pub const TERN: Markers = Markers { up: &[], down: &["---- create above / drop below ----"], bare_is_up: true };
 
+pub const ATLAS_ARCHIVE: Markers =
+    Markers { up: &["-- migration.sql --", "-- checks.sql --"], down: &["-- down.sql --"], bare_is_up: false };
+
 pub struct Sections {
     pub up: Vec<Span>,
     pub down: Vec<Span>,
     /// The words after each up marker on its line, lower case.
     pub up_words: Vec<String>,
+    pub down_words: Vec<String>,
 }
 
 pub fn split(source: &SourceFile, markers: &Markers) -> Sections {
@@ -32,7 +36,7 @@ pub fn split(source: &SourceFile, markers: &Markers) -> Sections {
         Down,
     }
     let text = source.text();
-    let mut out = Sections { up: Vec::new(), down: Vec::new(), up_words: Vec::new() };
+    let mut out = Sections { up: Vec::new(), down: Vec::new(), up_words: Vec::new(), down_words: Vec::new() };
     let mut now = if markers.bare_is_up { Now::Up } else { Now::Nothing };
     let mut start = 0;
     let mut at = 0;
@@ -54,7 +58,10 @@ pub fn split(source: &SourceFile, markers: &Markers) -> Sections {
                 out.up_words.push(rest);
                 Some(Now::Up)
             }
-            (None, Some(_)) => Some(Now::Down),
+            (None, Some(rest)) => {
+                out.down_words.push(rest);
+                Some(Now::Down)
+            }
             _ => None,
         };
         if let Some(next) = next {
@@ -94,6 +101,19 @@ pub fn has(text: &str, markers: &Markers) -> bool {
 pub fn has_both(text: &str, markers: &Markers) -> bool {
     let found = |list: &[&str]| text.lines().any(|l| list.contains(&squeeze(l).as_str()));
     found(markers.up) && found(markers.down)
+}
+
+/// A `StatementBegin` that nothing ends: the runner refuses the file.
+pub fn unclosed_block(text: &str) -> Option<String> {
+    let mut open = None;
+    for (i, line) in text.lines().enumerate() {
+        match squeeze(line).as_str() {
+            "-- +goose statementbegin" | "-- +migrate statementbegin" => open = Some(i + 1),
+            "-- +goose statementend" | "-- +migrate statementend" => open = None,
+            _ => {}
+        }
+    }
+    open.map(|line| format!("line {line}: StatementBegin without StatementEnd; the runner refuses the file"))
 }
 
 /// One of the lines is exactly this directive, whatever its case and blanks.

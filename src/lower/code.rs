@@ -1,12 +1,13 @@
 //! SQL inside of code: DO blocks, PL/pgSQL and SQL functions.
-//!
-//! PL/pgSQL is read statement by statement: words that control the flow are taken off, and what remains is SQL or it is skipped.
 
-use crate::op::{Op, OpKind, OpaqueReason};
+use crate::op::{CreateFunction, Op, OpKind, OpaqueReason};
 use crate::sql::cursor::{Cursor, Read};
 use crate::sql::token::{SqlText, Token, TokenKind, dollar_body, string_value, tokenize};
 
-use super::{commands, op, query};
+use super::constant::{Known, fold};
+use super::expr::{MAX_DEPTH, RED_ZONE, STACK_PIECE, TOO_DEEP};
+use super::plpgsql::Block;
+use super::{commands, op};
 
 /// What a body does.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub struct Body {
     /// A string is glued together for EXECUTE with `||`.
     pub concatenated: bool,
     pub handles_exceptions: bool,
+    /// How deep the text nests around it.
+    pub(super) nesting: u16,
 }
 
 pub fn do_block(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
@@ -35,7 +38,7 @@ pub fn do_block(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
         }
     }
     let Some(token) = code else { return c.fail("the code of the block") };
-    let found = body(c.text, &token, &language);
+    let found = body(c.text, &token, &language, true, c.depth);
     let mut out = vec![op(
         c,
         start,
@@ -51,31 +54,70 @@ pub fn do_block(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
     Ok(out)
 }
 
-/// The operations of a body that stands in a string.
-pub fn body(text: SqlText<'_>, token: &Token, language: &str) -> Body {
-    let mut out = Body::default();
+/// How many levels of expressions one body inside of another counts for: each level reads what is left of the text once more.
+const LEVEL: u16 = 32;
+
+/// The operations of a body that stands in a string. `runs`: it runs where it stands, as DO does. `depth` is the nesting of what it
+/// stands in.
+pub fn body(text: SqlText<'_>, token: &Token, language: &str, runs: bool, depth: u16) -> Body {
+    let mut out = Body { nesting: depth + LEVEL, ..Body::default() };
+    if out.nesting >= MAX_DEPTH {
+        let reason = OpaqueReason::Syntax { message: TOO_DEEP.to_string(), at: token.span };
+        out.ops.push(Op { span: token.span, command: 0, conditional: false, nested: true, kind: OpKind::Opaque { reason } });
+        return out;
+    }
+    stacker::maybe_grow(RED_ZONE, STACK_PIECE, || body_at(text, token, language, runs, &mut out));
+    out
+}
+
+fn body_at(text: SqlText<'_>, token: &Token, language: &str, runs: bool, out: &mut Body) {
     let words = text.slice(token.span);
     // A dollar-quoted body keeps its places in the file. In another string places mean little once escapes are undone.
     match dollar_body(words) {
         Some(range) => {
             let inner = SqlText::new(&words[range.clone()], token.span.start + range.start as u32);
-            read(inner, language, &mut out);
+            read(inner, language, Known::new(), runs, out);
         }
         None => {
             let value = string_value(words);
-            read(SqlText::new(&value, token.span.start), language, &mut out);
+            read(SqlText::new(&value, token.span.start), language, Known::new(), runs, out);
             for o in &mut out.ops {
                 o.span = token.span;
             }
         }
     }
-    out
 }
 
-fn read(text: SqlText<'_>, language: &str, out: &mut Body) {
+/// What a call with these arguments does: EXECUTE of strings that are made of them is read. `None`: the arguments tell nothing new.
+pub fn called(f: &CreateFunction, args: &[crate::op::Expr]) -> Option<Body> {
+    if !f.dynamic_sql {
+        return None;
+    }
+    let mut known = Known::new();
+    let takes = f.args.iter().filter(|a| a.mode != "OUT" && a.mode != "TABLE");
+    for (i, a) in takes.enumerate() {
+        let Some(value) = args.get(i).or(a.default.as_ref()).and_then(|e| fold(e, &Known::new())) else { continue };
+        known.insert(format!("${}", i + 1), value.clone());
+        if let Some(n) = &a.name {
+            known.insert(n.value.clone(), value);
+        }
+    }
+    if known.is_empty() {
+        return None;
+    }
+    let mut out = Body::default();
+    read(SqlText::new(&f.body, 0), &f.language, known, false, &mut out);
+    let span = f.body_span.unwrap_or_default();
+    for o in &mut out.ops {
+        o.span = span;
+    }
+    Some(out)
+}
+
+fn read(text: SqlText<'_>, language: &str, known: Known, runs: bool, out: &mut Body) {
     let tokens = tokenize(text);
     match language {
-        "plpgsql" => Block { text, out, depth: 0, handler: false, command: 0, declares: false }.read(&tokens),
+        "plpgsql" => Block::new(text, out, known, runs).read(&tokens),
         "sql" => {
             for (i, part) in tokens.split(|t| t.kind == TokenKind::Punct(b';')).enumerate() {
                 sql(text, part, false, i as u32, out);
@@ -86,11 +128,12 @@ fn read(text: SqlText<'_>, language: &str, out: &mut Body) {
 }
 
 /// One SQL statement inside of code. What cannot be read there is left out: it may be an expression of the language.
-fn sql(text: SqlText<'_>, tokens: &[Token], conditional: bool, command: u32, out: &mut Body) {
+pub(super) fn sql(text: SqlText<'_>, tokens: &[Token], conditional: bool, command: u32, out: &mut Body) {
     if tokens.is_empty() {
         return;
     }
     let mut c = Cursor::new(text, tokens);
+    c.depth = out.nesting;
     if let Ok(ops) = commands::read(&mut c)
         && c.at_end()
     {
@@ -98,149 +141,6 @@ fn sql(text: SqlText<'_>, tokens: &[Token], conditional: bool, command: u32, out
             o.nested = true;
             o.conditional |= conditional;
             o.command = command;
-            o
-        }));
-    }
-}
-
-struct Block<'a, 'o> {
-    text: SqlText<'a>,
-    out: &'o mut Body,
-    /// Open IF, CASE, LOOP.
-    depth: u32,
-    /// Behind EXCEPTION.
-    handler: bool,
-    command: u32,
-    /// Between DECLARE and BEGIN.
-    declares: bool,
-}
-
-impl Block<'_, '_> {
-    fn read(&mut self, tokens: &[Token]) {
-        // A block that catches errors undoes its statements on one: they are as uncertain as those in an IF.
-        let word = |t: &Token| if t.kind == TokenKind::Word { self.text.slice(t.span) } else { "" };
-        self.out.handles_exceptions =
-            tokens.windows(2).any(|w| word(&w[0]).eq_ignore_ascii_case("exception") && word(&w[1]).eq_ignore_ascii_case("when"));
-        for part in tokens.split(|t| t.kind == TokenKind::Punct(b';')) {
-            self.statement(part);
-        }
-    }
-
-    fn statement(&mut self, mut tokens: &[Token]) {
-        // Words of control stand before the SQL: `BEGIN`, `IF x THEN`, `FOR … LOOP`, `WHEN OTHERS THEN`, labels.
-        loop {
-            let c = Cursor::new(self.text, tokens);
-            let skip_behind = |word: &str| {
-                let mut look = c.clone();
-                look.skip_until(|c| c.is(word));
-                look.is(word).then_some(look.pos() + 1)
-            };
-            let skip = if c.at_end() {
-                return;
-            } else if c.is_op("<<") {
-                let mut look = c.clone();
-                look.skip_until(|c| c.is_op(">>"));
-                look.pos() + 1
-            } else if c.is("DECLARE") {
-                self.declares = true;
-                1
-            } else if c.is("BEGIN") {
-                self.declares = false;
-                1
-            } else if self.declares {
-                return;
-            } else if c.is_seq("END IF") || c.is_seq("END LOOP") || c.is_seq("END CASE") {
-                self.depth = self.depth.saturating_sub(1);
-                return;
-            } else if c.is("END") {
-                self.handler = false;
-                return;
-            } else if c.is_seq("EXCEPTION WHEN") {
-                self.handler = true;
-                1
-            } else if c.is("IF") || c.is("CASE") {
-                let Some(n) = skip_behind("THEN") else { return };
-                self.depth += 1;
-                n
-            } else if c.is("ELSIF") || c.is("ELSEIF") || c.is("WHEN") {
-                let Some(n) = skip_behind("THEN") else { return };
-                n
-            } else if c.is("ELSE") {
-                1
-            } else if c.is("LOOP") {
-                self.depth += 1;
-                1
-            } else if c.is("FOR") || c.is("FOREACH") || c.is("WHILE") {
-                let Some(n) = skip_behind("LOOP") else { return };
-                self.depth += 1;
-                n
-            } else {
-                break;
-            };
-            tokens = &tokens[skip.min(tokens.len())..];
-        }
-        self.command += 1;
-        let conditional = self.depth > 0 || self.handler || self.out.handles_exceptions;
-        let mut c = Cursor::new(self.text, tokens);
-        if c.is("PERFORM") {
-            self.perform(tokens, conditional);
-        } else if c.is("EXECUTE") {
-            self.execute(tokens, conditional);
-        } else if c.is("RETURN") {
-            if c.eat("RETURN QUERY") && query::starts(&c, 0) {
-                sql(self.text, &tokens[2..], conditional, self.command, self.out);
-            }
-        } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "OPEN", "FETCH", "CLOSE", "MOVE"]) {
-        } else {
-            let from = self.out.ops.len();
-            sql(self.text, tokens, conditional, self.command, self.out);
-            // In PL/pgSQL `SELECT … INTO x` fills a variable.
-            if c.is("SELECT") || c.is("WITH") {
-                for o in &mut self.out.ops[from..] {
-                    if let OpKind::CreateTableAs(t) = &o.kind {
-                        o.kind = OpKind::Query(Box::new(t.query.clone()));
-                    }
-                }
-            }
-        }
-    }
-
-    /// `PERFORM f(x)` is `SELECT f(x)`.
-    fn perform(&mut self, tokens: &[Token], conditional: bool) {
-        let (Some(first), Some(last)) = (tokens.get(1), tokens.last()) else { return };
-        let text = format!("SELECT {}", self.text.slice(first.span.to(last.span)));
-        self.generated(&text, first.span.to(last.span), conditional);
-    }
-
-    /// EXECUTE of a literal is read; of anything else it is opaque.
-    fn execute(&mut self, tokens: &[Token], conditional: bool) {
-        let span = tokens[0].span.to(tokens[tokens.len() - 1].span);
-        let mut c = Cursor::new(self.text, &tokens[1..]);
-        let literal = c.string().ok().filter(|_| c.at_end() || c.is("INTO") || c.is("USING"));
-        if let Some(text) = literal {
-            self.generated(&text, span, conditional);
-            return;
-        }
-        self.out.dynamic = true;
-        self.out.concatenated |= tokens.iter().any(|t| t.kind == TokenKind::Op && self.text.slice(t.span) == "||");
-        self.out.ops.push(Op {
-            span,
-            command: self.command,
-            conditional,
-            nested: true,
-            kind: OpKind::Opaque { reason: OpaqueReason::Dynamic },
-        });
-    }
-
-    fn generated(&mut self, text: &str, span: crate::source::Span, conditional: bool) {
-        let mut found = Body::default();
-        let inner = SqlText::new(text, span.start);
-        let tokens = tokenize(inner);
-        for part in tokens.split(|t| t.kind == TokenKind::Punct(b';')) {
-            sql(inner, part, conditional, self.command, &mut found);
-        }
-        self.out.ops.extend(found.ops.into_iter().map(|mut o| {
-            o.span = span;
             o
         }));
     }

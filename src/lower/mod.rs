@@ -3,6 +3,7 @@
 mod alter;
 mod code;
 mod commands;
+mod constant;
 mod create;
 pub mod dml;
 pub mod expr;
@@ -10,6 +11,7 @@ mod functions;
 mod grants;
 mod indexes;
 mod objects;
+mod plpgsql;
 pub mod query;
 mod session;
 mod tables;
@@ -18,6 +20,8 @@ mod tests;
 mod type_ddl;
 pub mod types;
 mod views;
+
+pub use code::{Body, called};
 
 use crate::op::{Op, OpKind, OpaqueReason, Statement, Understood};
 use crate::source::{SourceFile, Span};
@@ -42,7 +46,12 @@ fn statement(text: SqlText<'_>, slice: &Slice) -> Statement {
     let span = slice.span();
     let tokens = &slice.tokens;
     if let [Token { kind: TokenKind::Meta, .. }] = tokens.as_slice() {
-        return Statement { span, command: "\\", ops: Vec::new(), understood: Understood::NoEffect };
+        let Some(what) = psql_runs(text.slice(span)) else {
+            return Statement { span, command: "\\", ops: Vec::new(), understood: Understood::NoEffect };
+        };
+        let kind = OpKind::Opaque { reason: OpaqueReason::Psql(what) };
+        let op = Op { span, command: 0, conditional: false, nested: false, kind };
+        return Statement { span, command: "\\", ops: vec![op], understood: Understood::Opaque };
     }
     let mut c = Cursor::new(text, tokens);
     let command = commands::tag(&c);
@@ -63,6 +72,20 @@ fn statement(text: SqlText<'_>, slice: &Slice) -> Statement {
             let op = Op { span, command: 0, conditional: false, nested: false, kind: OpKind::Opaque { reason } };
             Statement { span, command, ops: vec![op], understood: Understood::Opaque }
         }
+    }
+}
+
+/// What a psql command does that is not seen here; `None`: it changes nothing.
+fn psql_runs(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let command = words.next()?;
+    let argument = words.next().unwrap_or("…");
+    match command {
+        "\\i" | "\\ir" | "\\include" | "\\include_relative" => Some(format!("the file {argument} that psql includes here")),
+        "\\gexec" => Some("SQL that the query before it makes, and psql runs".to_string()),
+        "\\c" | "\\connect" => Some(format!("what follows runs in another database ({argument})")),
+        "\\if" | "\\elif" | "\\else" => Some("what follows runs if psql's condition says so".to_string()),
+        _ => None,
     }
 }
 

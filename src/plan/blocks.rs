@@ -1,6 +1,6 @@
 //! SQL that several recipes share. Plain SQL: nothing but Postgres is needed when it runs.
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::{Catalog, ColumnType, Relation};
 use crate::quote::{generated_name, ident, idents, literal, qualified};
 
 use super::PlanOptions;
@@ -14,38 +14,122 @@ pub fn lock_timeout(options: &PlanOptions) -> String {
     format!("SET LOCAL lock_timeout = {}", literal(&format!("{}ms", options.lock_timeout_ms)))
 }
 
-/// A trigger that keeps two columns of a row in step, whoever writes.
+/// A type as SQL, under the name that it has in this catalog.
+pub fn type_sql(catalog: &Catalog, ty: &ColumnType) -> String {
+    match ty.id.and_then(|id| catalog.types.get(&id)) {
+        Some(t) => {
+            let mods = if ty.modifiers.is_empty() { String::new() } else { format!("({})", ty.modifiers.join(",")) };
+            format!("{}{mods}{}", qualified(&t.schema, &t.name), if ty.is_array() { "[]" } else { "" })
+        }
+        None => ty.to_string(),
+    }
+}
+
+/// `SET search_path = …` for a function that evaluates the migration's own expressions: names mean there what they mean in the file.
+fn search_path(catalog: &Catalog) -> String {
+    let names: Vec<String> = catalog.search_path.iter().filter(|s| *s != "$user").map(|s| ident(s)).collect();
+    format!("SET search_path = {}", if names.is_empty() { "''".to_string() } else { names.join(", ") })
+}
+
+/// How the value of one column comes out of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Another column of the row, as it is.
+    Copy(String),
+    /// Another column of the row, cast to a type.
+    Cast { column: String, ty: String },
+    /// The same where the value lies within the bounds, else NULL.
+    Clamp { column: String, ty: String, low: &'static str, high: &'static str },
+    /// An expression of the user's, which speaks of columns by the names of one release: name → column of the table.
+    Told { sql: String, table: String, names: Vec<(String, String)> },
+}
+
+impl Value {
+    /// As SQL, of the row called `row`. Texts of users stand as they were written: what they name is provided around them.
+    pub fn of(&self, row: &str) -> String {
+        match self {
+            Value::Copy(c) => format!("{row}.{}", ident(c)),
+            Value::Cast { column, ty } => format!("{row}.{}::{ty}", ident(column)),
+            Value::Clamp { column, ty, low, high } => {
+                let c = format!("{row}.{}", ident(column));
+                format!("CASE WHEN {c} BETWEEN {low} AND {high} THEN {c}::{ty} END")
+            }
+            Value::Told { sql, table, names } => {
+                let columns: Vec<String> = names.iter().map(|(n, c)| format!("{row}.{} AS {}", ident(c), ident(n))).collect();
+                format!("(SELECT {sql} FROM (SELECT {}) AS {})", columns.join(", "), ident(table))
+            }
+        }
+    }
+
+    /// The same with a column of the table under another name.
+    pub fn renamed(&self, from: &str, to: &str) -> Value {
+        let swap = |c: &String| if c == from { to.to_string() } else { c.clone() };
+        match self {
+            Value::Copy(c) => Value::Copy(swap(c)),
+            Value::Cast { column, ty } => Value::Cast { column: swap(column), ty: ty.clone() },
+            Value::Clamp { column, ty, low, high } => Value::Clamp { column: swap(column), ty: ty.clone(), low, high },
+            Value::Told { sql, table, names } => {
+                Value::Told { sql: sql.clone(), table: table.clone(), names: names.iter().map(|(n, c)| (n.clone(), swap(c))).collect() }
+            }
+        }
+    }
+}
+
+/// Two columns of one row that say the same, one for each release.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    pub old: String,
+    pub new: String,
+    pub up: Value,
+    pub down: Value,
+}
+
+/// A trigger that keeps columns of a row in step, whoever writes: one for each table.
 ///
-/// It compares values and nothing else: neither session state nor the search path tells who writes. Whichever side *changed* drives
-/// the other, so that an update of an unrelated column never brings an older value back. Values are compared as text, which every
-/// type has and which no search path can change. Its name sorts last, because triggers fire in the order of their names.
+/// It compares values and nothing else: neither session state nor the caller's search path tells who writes. Whichever side *changed*
+/// drives the other, so that an update of an unrelated column never brings an older value back. Values are compared as text, which
+/// every type has. Its name sorts last, because triggers fire in the order of their names.
 pub struct Sync<'a> {
+    pub catalog: &'a Catalog,
     pub table: &'a Relation,
-    pub old: &'a str,
-    pub new: &'a str,
-    /// Old to new; `{}` stands for the old column's value.
-    pub up: &'a str,
-    pub down: &'a str,
+    pub pairs: Vec<Pair>,
+    /// Columns that get a value when none was given.
+    pub fills: Vec<(String, Value)>,
 }
 
 impl Sync<'_> {
     fn name(&self) -> String {
-        generated_name("zzzz_airlock_", &[&self.table.name, self.old, "sync"])
+        generated_name("zzzz_airlock_", &[&self.table.name, "sync"])
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.fills.is_empty()
     }
 
     pub fn create(&self) -> Vec<String> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let f = qualified(&self.table.schema, &self.name());
-        let (old, new) = (ident(self.old), ident(self.new));
-        let up = self.up.replace("{}", &format!("NEW.{old}"));
-        let down = self.down.replace("{}", &format!("NEW.{new}"));
-        let body = format!(
-            "\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    IF NEW.{new} IS NOT NULL THEN\n      NEW.{old} := {down};\n    ELSE\n      NEW.{new} := {up};\n    END IF;\n  \
-             ELSIF NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n    NEW.{old} := {down};\n  \
-             ELSIF NEW.{old}::text IS DISTINCT FROM OLD.{old}::text OR NEW.{new} IS NULL THEN\n    NEW.{new} := {up};\n  END IF;\n  RETURN NEW;\nEND\n"
-        );
+        // A column may be called like a variable of the function.
+        let mut body = String::from("\n#variable_conflict use_column\nBEGIN\n");
+        for p in &self.pairs {
+            let (old, new) = (ident(&p.old), ident(&p.new));
+            let (up, down) = (p.up.of("NEW"), p.down.of("NEW"));
+            body.push_str(&format!(
+                "  IF TG_OP = 'INSERT' THEN\n    IF NEW.{new} IS NOT NULL THEN\n      NEW.{old} := {down};\n    ELSE\n      NEW.{new} := {up};\n    END IF;\n  \
+                 ELSIF NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n    NEW.{old} := {down};\n  \
+                 ELSIF NEW.{old}::text IS DISTINCT FROM OLD.{old}::text OR NEW.{new} IS NULL THEN\n    NEW.{new} := {up};\n  END IF;\n"
+            ));
+        }
+        for (c, v) in &self.fills {
+            body.push_str(&format!("  IF NEW.{0} IS NULL THEN\n    NEW.{0} := {1};\n  END IF;\n", ident(c), v.of("NEW")));
+        }
+        body.push_str("  RETURN NEW;\nEND\n");
         vec![
             format!(
-                "CREATE FUNCTION {f}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS {}",
+                "CREATE FUNCTION {f}() RETURNS trigger LANGUAGE plpgsql {} AS {}",
+                search_path(self.catalog),
                 crate::quote::dollar(&body)
             ),
             format!(
@@ -57,6 +141,9 @@ impl Sync<'_> {
     }
 
     pub fn drop(&self) -> Vec<String> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         vec![
             format!("DROP TRIGGER {} ON {}", ident(&self.name()), table(self.table)),
             format!("DROP FUNCTION {}()", qualified(&self.table.schema, &self.name())),
@@ -64,12 +151,35 @@ impl Sync<'_> {
     }
 }
 
-/// Fills a column in batches, each in a transaction of its own: one statement, run outside of a transaction.
+/// One column that a backfill writes.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    pub column: String,
+    pub value: Value,
+    /// The rows in which it is still to be done; `airlock_t` is the row.
+    pub todo: String,
+    /// A column of N-1: which rows were NULL is lost.
+    pub overwrites: bool,
+}
+
+/// Fills columns in batches, each in a transaction of its own: one statement, run outside of a transaction.
 ///
 /// It goes through the primary key page by page, so it can be stopped and run again; what is already right is not written.
-pub fn backfill(catalog: &Catalog, rel: &Relation, column: &str, value: &str, todo: &str, options: &PlanOptions) -> String {
+pub fn backfill(catalog: &Catalog, rel: &Relation, assignments: &[Assignment], options: &PlanOptions) -> String {
     let t = table(rel);
-    let set = format!("{} = {value}", ident(column));
+    let set = assignments
+        .iter()
+        .map(|a| match assignments.len() {
+            1 => format!("{} = {}", ident(&a.column), a.value.of("airlock_t")),
+            // A column that is right already keeps its value, whatever brings the row here.
+            _ => format!("{0} = CASE WHEN {1} THEN {2} ELSE airlock_t.{0} END", ident(&a.column), a.todo, a.value.of("airlock_t")),
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    let todo = match assignments {
+        [one] => one.todo.clone(),
+        several => format!("({})", several.iter().map(|a| format!("({})", a.todo)).collect::<Vec<_>>().join(" OR ")),
+    };
     let pause = format!("    PERFORM pg_sleep({});\n", f64::from(options.pause_ms) / 1000.0);
     let body = match key(catalog, rel) {
         Some(key) => {
@@ -116,28 +226,24 @@ pub fn key(catalog: &Catalog, rel: &Relation) -> Option<Vec<String>> {
     })
 }
 
-/// The steps to NOT NULL that never read the table under a strong lock: statements with their undo, each a step of its own.
-pub fn not_null(rel: &Relation, column: &str) -> [(&'static str, String, String); 4] {
+/// The steps to NOT NULL that never read the table under a strong lock, for several columns at once: title, statements, undo. Each is
+/// a step of its own, the second outside of a transaction.
+pub fn not_null(rel: &Relation, columns: &[String]) -> [(&'static str, Vec<String>, Vec<String>); 4] {
     let t = table(rel);
-    let name = ident(&generated_name("airlock_", &[&rel.name, column, "not_null"]));
-    let c = ident(column);
-    let add = format!("ALTER TABLE {t} ADD CONSTRAINT {name} CHECK ({c} IS NOT NULL) NOT VALID");
+    let name = |c: &String| ident(&generated_name("airlock_", &[&rel.name, c, "not_null"]));
+    let all = |f: &dyn Fn(&String) -> String| format!("ALTER TABLE {t} {}", columns.iter().map(f).collect::<Vec<_>>().join(", "));
+    let add = all(&|c| format!("ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", name(c), ident(c)));
+    let add_valid = all(&|c| format!("ADD CONSTRAINT {} CHECK ({} IS NOT NULL)", name(c), ident(c)));
+    let drop = all(&|c| format!("DROP CONSTRAINT {}", name(c)));
+    let validate = columns.iter().map(|c| format!("ALTER TABLE {t} VALIDATE CONSTRAINT {}", name(c))).collect();
     [
-        ("refuse new NULLs", add.clone(), format!("ALTER TABLE {t} DROP CONSTRAINT {name}")),
-        (
-            "prove that no NULL is left",
-            format!("ALTER TABLE {t} VALIDATE CONSTRAINT {name}"),
-            format!("ALTER TABLE {t} DROP CONSTRAINT {name};\n{add}"),
-        ),
+        ("refuse new NULLs", vec![add.clone()], vec![drop.clone()]),
+        ("prove that no NULL is left", validate, vec![drop.clone(), add]),
         (
             "set NOT NULL",
-            format!("ALTER TABLE {t} ALTER COLUMN {c} SET NOT NULL"),
-            format!("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL"),
+            vec![all(&|c| format!("ALTER COLUMN {} SET NOT NULL", ident(c)))],
+            vec![all(&|c| format!("ALTER COLUMN {} DROP NOT NULL", ident(c)))],
         ),
-        (
-            "drop the helping constraint",
-            format!("ALTER TABLE {t} DROP CONSTRAINT {name}"),
-            format!("ALTER TABLE {t} ADD CONSTRAINT {name} CHECK ({c} IS NOT NULL)"),
-        ),
+        ("drop the helping constraint", vec![drop], vec![add_valid]),
     ]
 }

@@ -31,6 +31,15 @@ impl Draft {
         Draft { steps: Vec::new(), invariants: Vec::new(), checklist: Vec::new(), deviations: Vec::new(), fills: false }
     }
 
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The statements of the steps that came after the first `n`.
+    pub fn statements_from(&self, n: usize) -> Vec<String> {
+        self.steps.iter().skip(n).flat_map(|(_, s)| s.statements.iter().cloned()).collect()
+    }
+
     /// A step of the migration runner, in one transaction. What is returned may still be changed.
     pub fn step(&mut self, phase: PhaseKind, new: NewStep) -> &mut Step {
         let clash = self.steps.iter().filter(|(_, s)| s.id == new.id || s.id.starts_with(&format!("{}-", new.id))).count();

@@ -1,28 +1,40 @@
 //! Plans: an unsafe change as expand, migrate and contract.
 //!
-//! `plan` reads a replayed migration and gives each of its operations to a recipe. A recipe knows its whole life: expand, migrate,
-//! contract, undo, preconditions. What no recipe covers is refused with its reason, never guessed.
+//! `plan` reads a replayed migration as a whole. The net change of each column of a table that was there goes to a recipe (`change`,
+//! `recipes`), and the recipes of one table share its trigger, its backfill and its swap (`table`). Every other operation stands by itself
+//! and is run at the first boundary where it hurts nobody (`standing`), with its way back (`reverse`). What no recipe covers is refused
+//! with its reason, never guessed.
 
 mod answers;
 mod blocks;
+mod change;
 mod draft;
 mod model;
 mod recipes;
 mod render;
+mod reverse;
+mod standing;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::catalog::Catalog;
+use strum::IntoEnumIterator;
+
+use crate::catalog::{Catalog, ColumnType, Relation};
 use crate::compat::Undo;
-use crate::op::{Op, OpKind};
-use crate::replay::{Replayed, ReplayedScript};
+use crate::op::{AlterAction, OpKind};
+use crate::replay::ReplayedScript;
 use crate::source::Span;
 
 pub use answers::{find as find_answer, parse_map};
 pub use model::*;
 pub use render::{PlanError, page, read, render};
 
+use blocks::Value;
+use change::{Changes, ColumnKind, TableChange};
 use draft::Draft;
+use standing::Waiting;
+use table::TableDraft;
 
 /// What the plan is made for.
 #[derive(Debug, Clone)]
@@ -66,26 +78,89 @@ pub(crate) enum Stop {
     Refuse(Refusal),
 }
 
-/// An operation where it stands.
-pub(crate) struct Place<'a> {
-    pub r: &'a Replayed,
-    pub op: &'a Op,
+/// What recipes may ask.
+pub(crate) struct Ctx<'a> {
     pub script: &'a ReplayedScript,
     pub answers: &'a [Answer],
-    pub options: &'a PlanOptions,
+    pub changes: &'a Changes,
 }
 
-impl Place<'_> {
-    pub fn before(&self) -> &Catalog {
-        &self.r.before
+impl Ctx<'_> {
+    pub fn refuse<T>(&self, span: Span, reason: impl Into<String>, next_step: impl Into<String>) -> Result<T, Stop> {
+        Err(Stop::Refuse(Refusal { span, reason: reason.into(), next_step: next_step.into() }))
     }
 
-    pub fn refuse<T>(&self, reason: impl Into<String>, next_step: impl Into<String>) -> Result<T, Stop> {
-        Err(Stop::Refuse(Refusal { span: self.op.span, reason: reason.into(), next_step: next_step.into() }))
+    pub fn ask<T>(&self, span: Span, question: impl Into<String>, answer: impl Into<String>) -> Result<T, Stop> {
+        Err(Stop::Ask(Question { span, question: question.into(), answer: answer.into() }))
     }
 
-    pub fn ask<T>(&self, question: impl Into<String>, answer: impl Into<String>) -> Result<T, Stop> {
-        Err(Stop::Ask(Question { span: self.op.span, question: question.into(), answer: answer.into() }))
+    /// The operation at these words says CASCADE.
+    pub fn cascades(&self, span: Span) -> bool {
+        let ops = self.script.statements.iter().flat_map(|r| &r.statement.ops).filter(|o| o.span == span);
+        ops.into_iter().any(|o| matches!(&o.kind, OpKind::Alter { action: AlterAction::DropColumn { cascade: true, .. }, .. }))
+    }
+
+    pub fn answer(&self, rel: &Relation, column: &str, key: &str) -> Option<&str> {
+        find_answer(self.answers, &rel.schema, &rel.name, column, key)
+    }
+
+    /// Columns that an expression of a person reads.
+    pub fn reads(&self, sql: &str) -> Vec<String> {
+        let statements = crate::lower::lower_text(&format!("SELECT {sql}"));
+        let mut names = Vec::new();
+        for op in statements.iter().flat_map(|s| &s.ops) {
+            if let OpKind::Query(q) = &op.kind {
+                q.walk_exprs(&mut |e| {
+                    if let crate::op::ExprKind::Column(parts) = &e.kind {
+                        names.extend(parts.last().map(|n| n.value.clone()));
+                    }
+                });
+            }
+        }
+        names
+    }
+
+    /// An expression that speaks of the columns as N-1 knows them.
+    pub fn told(&self, rel: &Relation, sql: String) -> Value {
+        let mut names: Vec<(String, String)> = rel.columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect();
+        // The file's own words may name columns that it has added before.
+        for c in self.table(rel).into_iter().flat_map(|t| &t.after.columns) {
+            if rel.column(&c.name).is_none() && !rel.columns.iter().any(|o| o.attnum == c.attnum) {
+                names.push((c.name.clone(), c.name.clone()));
+            }
+        }
+        Value::Told { sql, table: rel.name.clone(), names }
+    }
+
+    /// An expression that speaks of the columns as N knows them.
+    pub fn told_new(&self, rel: &Relation, sql: String) -> Value {
+        let Some(t) = self.table(rel) else { return self.told(rel, sql) };
+        let names = t.after.columns.iter().map(|c| {
+            let retyped = t.columns.iter().any(|x| {
+                matches!(x.kind, ColumnKind::Pair { renamed: false, .. }) && x.after.as_ref().is_some_and(|a| a.attnum == c.attnum)
+            });
+            let physical = if retyped { crate::quote::generated_name("airlock_new_", &[&c.name]) } else { c.name.clone() };
+            (c.name.clone(), physical)
+        });
+        Value::Told { sql, table: rel.name.clone(), names: names.collect() }
+    }
+
+    fn table(&self, rel: &Relation) -> Option<&TableChange> {
+        self.changes.tables.iter().find(|t| t.before.id == rel.id)
+    }
+
+    /// The new type under the name that it has when the second column is made.
+    pub fn new_type(&self, span: Span, ty: &ColumnType) -> Result<String, Stop> {
+        let Some(id) = ty.id else { return Ok(ty.to_string()) };
+        let known = |c: &Catalog| c.types.contains_key(&id);
+        if known(&self.script.before) {
+            return Ok(blocks::type_sql(&self.script.before, ty));
+        }
+        // The file makes the type, and may rename it later.
+        match self.script.statements.iter().map(|r| &r.after).find(|c| known(c)) {
+            Some(c) => Ok(blocks::type_sql(c, ty)),
+            None => self.refuse(span, format!("the type {ty} is not known"), "give the schema with --schema FILE"),
+        }
     }
 }
 
@@ -94,22 +169,43 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     if is_safe(script) {
         return Outcome::Safe;
     }
+    let (mut asked, mut refused) = (Vec::new(), refused_by_postgres(script));
+    if !refused.is_empty() {
+        return Outcome::Refused(refused);
+    }
+    let changes = Changes::of(script);
+    let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
-    let (mut asked, mut refused) = (Vec::new(), Vec::new());
-    for r in &script.statements {
-        if let (Some(state), Some(op)) = (&r.effects.fails, r.statement.ops.first()) {
-            let reason = format!("Postgres refuses this with {state}: {}", r.effects.error.clone().unwrap_or_default());
-            refused.push(Refusal { span: op.span, reason, next_step: "correct the migration first".into() });
-            continue;
-        }
-        for op in &r.statement.ops {
-            let place = Place { r, op, script, answers, options };
-            match recipes::plan(&place, &mut draft) {
+    let mut tables = Vec::new();
+    for t in &changes.tables {
+        let mut table = TableDraft::new(t.before.clone(), &script.before, options);
+        for c in &t.columns {
+            match recipes::column(&ctx, c, &mut table, &mut draft) {
                 Ok(()) => {}
                 Err(Stop::Ask(q)) => asked.push(q),
                 Err(Stop::Refuse(x)) => refused.push(x),
             }
         }
+        tables.push(table);
+    }
+    let mut waiting = Waiting::new(script, &changes, options);
+    let mut catalog = script.before.clone();
+    for phase in PhaseKind::iter() {
+        waiting.place(phase, false, &mut catalog, &mut draft);
+        for t in &tables {
+            let from = draft.len();
+            t.emit(&mut draft, phase);
+            for text in draft.statements_from(from) {
+                for s in crate::lower::lower_text(&text) {
+                    catalog.apply_statement(&s);
+                }
+            }
+        }
+        waiting.place(phase, true, &mut catalog, &mut draft);
+    }
+    // Where a question is open, what waits may wait for its answer.
+    if asked.is_empty() {
+        refused.extend(waiting.refusals());
     }
     if !refused.is_empty() {
         return Outcome::Refused(refused);
@@ -118,6 +214,27 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         return Outcome::Asked(asked);
     }
     Outcome::Planned(Box::new(draft.finish(script, answers, options, context)))
+}
+
+fn refused_by_postgres(script: &ReplayedScript) -> Vec<Refusal> {
+    let broken = script.statements.iter().filter_map(|r| Some((r, r.effects.fails.as_ref()?, r.statement.ops.first()?)));
+    let mut out: Vec<Refusal> = broken
+        .map(|(r, state, op)| Refusal {
+            span: op.span,
+            reason: format!("Postgres refuses this with {state}: {}", r.effects.error.clone().unwrap_or_default()),
+            next_step: "correct the migration first".into(),
+        })
+        .collect();
+    for op in script.statements.iter().flat_map(|r| &r.statement.ops) {
+        if matches!(op.kind, OpKind::Opaque { .. }) {
+            out.push(Refusal {
+                span: op.span,
+                reason: "the statement is not understood".into(),
+                next_step: "write it out, or run it by hand".into(),
+            });
+        }
+    }
+    out
 }
 
 /// No statement of N-1 breaks, nothing slow happens under a strong lock, nothing is lost.

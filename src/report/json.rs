@@ -7,12 +7,34 @@ use serde_json::{Value, json};
 use crate::diagnostic::{Diagnostic, Fix};
 use crate::source::{SourceFile, Span};
 
-use super::Report;
+use super::{Report, path};
 
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let s = report.statements;
-    let value = json!({
+    let mut value = json!({
         "schema_version": 1,
+        "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
+    });
+    merge(&mut value, whole(report));
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
+}
+
+/// `{"type": "diagnostic", …}` for each finding, in order, and one `{"type": "summary", …}` at the end.
+pub fn write_lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    for d in &report.diagnostics {
+        let mut v = json!({ "type": "diagnostic", "schema_version": 1 });
+        merge(&mut v, diagnostic(d));
+        writeln!(out, "{v}")?;
+    }
+    let mut v = json!({ "type": "summary", "schema_version": 1 });
+    merge(&mut v, whole(report));
+    writeln!(out, "{v}")
+}
+
+/// What is said of all findings together.
+fn whole(report: &Report) -> Value {
+    let s = report.statements;
+    json!({
         "files": report.files,
         "statements": {
             "total": s.total,
@@ -21,16 +43,14 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             "no_effect": s.no_effect,
             "opaque": s.opaque,
         },
-        "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "suppressed": report.suppressed,
+        "known": report.known,
         "notes": report.notes,
         "verdict": {
             "code_rollback": report.verdict.code_rollback.to_string(),
             "schema_rollback": report.verdict.schema_rollback.to_string(),
         },
-    });
-    serde_json::to_writer_pretty(&mut *out, &value)?;
-    writeln!(out)
+    })
 }
 
 fn diagnostic(d: &Diagnostic) -> Value {
@@ -70,10 +90,6 @@ fn fix(source: &SourceFile, fix: &Fix) -> Value {
 pub fn positions(source: &SourceFile, span: Span) -> Value {
     let (from, to) = (source.position(span.start), source.position(span.end));
     json!({ "line": from.line, "column": from.column, "end_line": to.line, "end_column": to.column })
-}
-
-fn path(source: &SourceFile) -> String {
-    source.path().to_string_lossy().replace('\\', "/")
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -1,15 +1,23 @@
 //! Output formats of `airlock check`: one file a format, one list.
 
 mod concise;
+mod fingerprint;
 mod github;
+mod gitlab;
 mod json;
+mod junit;
+mod markdown;
+mod rdjson;
+mod sarif;
 mod text;
 
 use std::io::{self, Write};
 
 use crate::compat::Undo;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, RuleInfo, Severity};
+use crate::source::SourceFile;
 
+pub use fingerprint::fingerprints;
 pub use json::positions;
 
 /// Formats of `airlock check`.
@@ -26,8 +34,20 @@ pub enum Format {
     Concise,
     /// One JSON object; its shape is a contract.
     Json,
+    /// One JSON object a line: each finding, then a summary.
+    JsonLines,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
     /// Workflow commands that annotate a pull request.
     Github,
+    /// Markdown, for a job's summary or the comment on a pull request.
+    Markdown,
+    /// GitLab code quality.
+    Gitlab,
+    /// JUnit XML.
+    Junit,
+    /// reviewdog's rdjson.
+    Rdjson,
 }
 
 /// How many statements were understood.
@@ -65,9 +85,15 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// Findings that a comment allows.
     pub suppressed: usize,
+    /// Findings that the baseline holds.
+    pub known: usize,
     pub verdict: Verdict,
     /// Things to know that are no findings: how an ambiguity was resolved, files that cannot be read as SQL.
     pub notes: Vec<String>,
+    /// Paths of the files that were checked, in order.
+    pub checked: Vec<String>,
+    /// What the rules say of themselves, for formats that carry it.
+    pub rules: Vec<RuleInfo>,
 }
 
 impl Report {
@@ -91,8 +117,19 @@ pub fn write(format: Format, report: &Report, style: Style, out: &mut dyn Write)
         Format::Text => text::write(report, style, out),
         Format::Concise => concise::write(report, style, out),
         Format::Json => json::write(report, out),
+        Format::JsonLines => json::write_lines(report, out),
+        Format::Sarif => sarif::write(report, out),
         Format::Github => github::write(report, out),
+        Format::Markdown => markdown::write(report, out),
+        Format::Gitlab => gitlab::write(report, out),
+        Format::Junit => junit::write(report, out),
+        Format::Rdjson => rdjson::write(report, out),
     }
+}
+
+/// A file's path as machines read it.
+pub fn path(source: &SourceFile) -> String {
+    source.path().to_string_lossy().replace('\\', "/")
 }
 
 /// `1 file`, `2 files`.
@@ -136,8 +173,12 @@ fn summary(report: &Report) -> String {
         })
         .collect::<Vec<_>>();
     out.push_str(&if found.is_empty() { "no findings".to_string() } else { found.join(", ") });
-    if report.suppressed > 0 {
-        out.push_str(&format!(" ({} allowed by comments)", report.suppressed));
+    let fixable = report.diagnostics.iter().filter(|d| d.fix.as_ref().is_some_and(|f| f.safe)).count();
+    let more =
+        [(report.suppressed, "allowed by comments"), (report.known, "known from the baseline"), (fixable, "can be fixed with --fix")];
+    let more: Vec<String> = more.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}")).collect();
+    if !more.is_empty() {
+        out.push_str(&format!(" ({})", more.join(", ")));
     }
     out.push('\n');
     if s.total > 0 {

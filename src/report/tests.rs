@@ -38,8 +38,19 @@ fn report() -> Report {
         statements: Statements { total: 2, understood: 2, ..Statements::default() },
         diagnostics: vec![finding("drop-column", Severity::Error, "DROP COLUMN note", "ALTER TABLE orders\n  DROP COLUMN note"), second],
         suppressed: 1,
+        known: 0,
         verdict: Verdict { code_rollback: CodeRollback::Breaks, schema_rollback: Undo::LosesData },
         notes: vec!["one note".into()],
+        checked: vec!["migrations/7_x.sql".into(), "migrations/8_clean.sql".into()],
+        rules: vec![crate::diagnostic::RuleInfo {
+            name: "drop-column".into(),
+            summary: "a column goes".into(),
+            why: "because".into(),
+            page: "# drop-column".into(),
+            severity: Severity::Error,
+            default: true,
+            tags: vec!["rollback".into()],
+        }],
     }
 }
 
@@ -73,4 +84,72 @@ fn github_commands() {
     assert_eq!(token, "::group::airlock");
     let stop = out.lines().find_map(|l| l.strip_prefix("::stop-commands::")).expect("commands are stopped");
     assert!(out.contains(&format!("\n::{stop}::\n")), "and turned on again");
+}
+
+#[test]
+fn one_json_object_a_line() {
+    let out = written(Format::JsonLines);
+    let lines: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).expect("one object a line")).collect();
+    let kinds: Vec<&str> = lines.iter().filter_map(|l| l["type"].as_str()).collect();
+    assert_eq!(kinds, ["diagnostic", "diagnostic", "summary"]);
+    assert_eq!(lines[2]["verdict"]["code_rollback"], "breaks");
+}
+
+#[test]
+fn sarif_for_code_scanning() {
+    insta::assert_snapshot!(written(Format::Sarif));
+}
+
+#[test]
+fn markdown_for_summaries() {
+    insta::assert_snapshot!(written(Format::Markdown));
+}
+
+#[test]
+fn gitlab_code_quality() {
+    insta::assert_snapshot!(written(Format::Gitlab));
+}
+
+#[test]
+fn junit_xml() {
+    insta::assert_snapshot!(written(Format::Junit));
+}
+
+#[test]
+fn rdjson_counts_bytes() {
+    insta::assert_snapshot!(written(Format::Rdjson));
+}
+
+/// Positions are the same in every format that has them, but for the unit of rdjson's columns.
+#[test]
+fn every_format_says_the_same_line() {
+    let sarif: serde_json::Value = serde_json::from_str(&written(Format::Sarif)).expect("JSON");
+    let region = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"];
+    let json: serde_json::Value = serde_json::from_str(&written(Format::Json)).expect("JSON");
+    let first = &json["diagnostics"][0];
+    assert_eq!((&region["startLine"], &region["startColumn"]), (&first["line"], &first["column"]));
+    assert_eq!((&region["endLine"], &region["endColumn"]), (&first["end_line"], &first["end_column"]));
+    let gitlab: serde_json::Value = serde_json::from_str(&written(Format::Gitlab)).expect("JSON");
+    assert_eq!(gitlab[0]["location"]["lines"]["begin"], first["line"]);
+    let rdjson: serde_json::Value = serde_json::from_str(&written(Format::Rdjson)).expect("JSON");
+    assert_eq!(rdjson["diagnostics"][0]["location"]["range"]["start"]["line"], first["line"]);
+    assert!(written(Format::Junit).contains(&format!("line=\"{}\"", first["line"])));
+}
+
+#[test]
+fn a_fingerprint_stays_when_lines_move() {
+    let one = report();
+    let mut moved = report();
+    let text = format!("-- a line more\n{}", one.diagnostics[0].source.text());
+    let source = SourceFile::new("migrations/7_x.sql", text);
+    let by = "-- a line more\n".len() as u32;
+    for d in &mut moved.diagnostics {
+        d.source = source.clone();
+        d.span = Span { start: d.span.start + by, end: d.span.end + by };
+        d.statement = Span { start: d.statement.start + by, end: d.statement.end + by };
+    }
+    assert_eq!(fingerprints(&one.diagnostics), fingerprints(&moved.diagnostics));
+    let twice = [one.diagnostics[0].clone(), one.diagnostics[0].clone()];
+    let both = fingerprints(&twice);
+    assert_ne!(both[0], both[1], "GitLab refuses a fingerprint that stands twice");
 }

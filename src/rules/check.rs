@@ -1,38 +1,18 @@
-//! Facts × rules → diagnostics, with suppressions.
+//! Facts × rules → diagnostics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, collect};
+use crate::facts::{Facts, Value, collect, collect_down};
 use crate::replay::ReplayedScript;
-use crate::source::{SuppressionScope, suppressions};
+use crate::source::SourceFile;
+use crate::stats::Size;
 
 use super::format::fill;
-use super::{Rule, RuleSet};
-
-/// Which rules speak, and how loudly.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// Rules, groups or tags; empty: the default ones. `all` is every rule.
-    pub select: Vec<String>,
-    pub ignore: Vec<String>,
-    pub severity: BTreeMap<String, Severity>,
-}
-
-impl Selection {
-    fn names(rule: &Rule, list: &[String]) -> bool {
-        list.iter().any(|n| n == "all" || *n == rule.name || *n == rule.group || rule.tags.contains(n))
-    }
-
-    pub fn includes(&self, rule: &Rule) -> bool {
-        let selected = if self.select.is_empty() { rule.default } else { Self::names(rule, &self.select) };
-        selected && !Self::names(rule, &self.ignore)
-    }
-
-    fn severity_of(&self, rule: &Rule) -> Severity {
-        self.severity.get(&rule.name).copied().unwrap_or(rule.severity)
-    }
-}
+use super::matching::When;
+use super::selection::Selection;
+use super::{Rule, RuleSet, fix, suppress};
 
 #[derive(Debug, Clone, Default)]
 pub struct Checked {
@@ -40,96 +20,166 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// Findings that a comment allows.
     pub suppressed: usize,
+    /// Findings about release N-1 that no query of a complete workload bears out.
+    pub unused: usize,
 }
 
+/// Checks one script; several are cheaper with one `Checker`.
 pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) -> Checked {
-    let active: Vec<&Rule> = rules.iter().filter(|r| selection.includes(r)).collect();
-    let mut found = Vec::new();
-    for facts in collect(script) {
-        for rule in &active {
-            if rule.when.iter().any(|w| w.holds(&facts)) {
-                found.push(diagnostic(rule, script, &facts, selection.severity_of(rule)));
-            }
+    Checker::new(rules, selection).check(script)
+}
+
+/// The rules that speak, found by operation: most rules are about one or two operations, and most operations concern few rules.
+pub struct Checker<'r> {
+    rules: &'r RuleSet,
+    selection: &'r Selection,
+    active: Vec<&'r Rule>,
+    /// Places in `active`, by the value of the fact `op`; filled as operations come.
+    by_op: RwLock<HashMap<String, Arc<[usize]>>>,
+}
+
+/// A finding, with the rule and the facts that it was found by.
+pub(super) type Found<'r> = (&'r Rule, Facts, Diagnostic);
+
+impl<'r> Checker<'r> {
+    pub fn new(rules: &'r RuleSet, selection: &'r Selection) -> Self {
+        Checker { rules, selection, active: rules.iter().filter(|r| selection.may_include(r)).collect(), by_op: RwLock::default() }
+    }
+
+    pub fn check(&self, script: &ReplayedScript) -> Checked {
+        let (mut found, unused) = self.find(script);
+        for (rule, facts, d) in &mut found {
+            d.fix = fix::offer(self, rule, script, facts);
         }
+        let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
+        let mut found = diagnostics(found);
+        let (rules, policy) = (self.rules, &self.selection.suppressions);
+        let mut out = match script.history.down.as_deref() {
+            None => suppress::apply(rules, &[script], found, policy),
+            Some(down) => {
+                let (of_down, _) = self.speak(collect_down(script), &down.source);
+                if down.source.path() == script.source.path() {
+                    found.extend(diagnostics(of_down));
+                    suppress::apply(rules, &[script, down], found, policy)
+                } else {
+                    // The way back stands in a file of its own, with comments of its own.
+                    let mut checked = suppress::apply(rules, &[script], found, policy);
+                    let more = suppress::apply(rules, &[down], diagnostics(of_down), policy);
+                    checked.suppressed += more.suppressed;
+                    checked.diagnostics.extend(more.diagnostics);
+                    checked
+                }
+            }
+        };
+        out.unused = unused;
+        out
     }
-    suppress(rules, script, found)
-}
 
-fn diagnostic(rule: &Rule, script: &ReplayedScript, facts: &Facts, severity: Severity) -> Diagnostic {
-    Diagnostic {
-        rule: rule.name.clone(),
-        severity,
-        source: script.source.clone(),
-        span: facts.span,
-        statement: facts.statement,
-        message: fill(&rule.message, facts),
-        label: fill(&rule.label, facts),
-        related: Vec::new(),
-        help: fill(&rule.help, facts),
-        fix: None,
-        object: facts.object.clone(),
+    /// What the rules find in a script; comments are not looked at. Beside it: how many findings a complete workload refutes.
+    pub(super) fn find(&self, script: &ReplayedScript) -> (Vec<Found<'r>>, usize) {
+        self.speak(collect(script, &self.selection.knowledge), &script.source)
     }
-}
 
-fn suppress(rules: &RuleSet, script: &ReplayedScript, found: Vec<Diagnostic>) -> Checked {
-    let comments = suppressions(&script.source);
-    let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let mut out = Checked::default();
-    let line = |offset: u32| script.source.position(offset).line;
-    for d in found {
-        // A comment above a statement speaks of the statement, one beside a line of that line.
-        let lines = [line(d.span.start), line(d.statement.start)];
-        let mut allowed = false;
-        for (i, c) in comments.iter().enumerate() {
-            let here = match c.scope {
-                SuppressionScope::File => true,
-                SuppressionScope::Line(n) => lines.contains(&n),
-            };
-            for (j, (name, _)) in c.rules.iter().enumerate() {
-                if here && *name == d.rule {
-                    used.insert((i, j));
-                    allowed = true;
+    fn speak(&self, all: Vec<Facts>, source: &SourceFile) -> (Vec<Found<'r>>, usize) {
+        let (mut found, mut unused) = (Vec::new(), 0);
+        for facts in all {
+            for i in self.concerned(&facts).iter() {
+                let rule = self.selection.variant(self.active[*i], &facts);
+                let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| self.selection.includes(rule, &facts)) else {
+                    continue;
+                };
+                match diagnostic(rule, when, source, &facts, self.selection) {
+                    Some(d) => found.push((rule, facts.clone(), d)),
+                    None => unused += 1,
                 }
             }
         }
-        if allowed {
-            out.suppressed += 1;
-        } else {
-            out.diagnostics.push(d);
-        }
+        (found, unused)
     }
-    // A file of several migrations (Liquibase) is checked part by part: a comment is judged where it stands.
-    let inside =
-        |at: u32| script.statements.is_empty() || script.statements.iter().any(|s| s.statement.span.end >= at) || comments.len() == 1;
-    for (i, c) in comments.iter().enumerate() {
-        for (j, (name, span)) in c.rules.iter().enumerate() {
-            let (rule, message, help) = if !rules.knows(name) {
-                let near = rules.suggest(name).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
-                ("unknown-rule", format!("no rule is called `{name}`"), format!("{near}`airlock rules` lists them"))
-            } else if !used.contains(&(i, j)) && inside(span.start) {
-                (
-                    "unused-suppression",
-                    format!("`{name}` found nothing here: the comment allows nothing"),
-                    "remove the name, or the comment".to_string(),
-                )
-            } else {
-                continue;
-            };
-            out.diagnostics.push(Diagnostic {
-                rule: rule.into(),
-                severity: Severity::Warning,
-                source: script.source.clone(),
-                span: *span,
-                statement: c.span,
-                message,
-                label: String::new(),
-                related: Vec::new(),
-                help,
-                fix: None,
-                object: name.clone(),
-            });
+
+    fn concerned(&self, facts: &Facts) -> Arc<[usize]> {
+        let all = || (0..self.active.len()).collect();
+        let Some(op @ Value::Text(name)) = facts.get("op") else { return all() };
+        // A thread that panicked while it held the lock has left the map whole: entries are only ever added.
+        if let Some(known) = self.by_op.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return known.clone();
         }
+        let may = |r: &Rule| self.selection.variants(r).any(|v| v.when.iter().any(|w| w.may_concern(op)));
+        let new: Arc<[usize]> = (0..self.active.len()).filter(|i| may(self.active[*i])).collect();
+        self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
+        new
     }
-    out.diagnostics.sort_by_key(|d| (d.span.start, std::cmp::Reverse(d.severity), d.rule.clone()));
-    out
+}
+
+/// `None`: a complete workload shows that nothing of release N-1 breaks.
+fn diagnostic(rule: &Rule, when: &When, source: &SourceFile, facts: &Facts, selection: &Selection) -> Option<Diagnostic> {
+    let asked = selection.severity_of(rule, facts);
+    let mut d = Diagnostic {
+        rule: rule.name.clone(),
+        severity: asked.unwrap_or(rule.severity),
+        source: source.clone(),
+        span: facts.span,
+        statement: facts.statement,
+        message: fill(when.message.as_ref().unwrap_or(&rule.message), facts),
+        label: fill(when.label.as_ref().unwrap_or(&rule.label), facts),
+        related: Vec::new(),
+        help: fill(when.help.as_ref().unwrap_or(&rule.help), facts),
+        fix: None,
+        object: facts.object.clone(),
+    };
+    if rule.scales {
+        scale(&mut d, facts, selection, asked.is_some());
+    }
+    workload(&mut d, rule, facts, asked.is_some()).then_some(d)
+}
+
+/// What hurts for as long as a table is read hurts little on a small one. A severity that was asked for stays.
+fn scale(d: &mut Diagnostic, facts: &Facts, selection: &Selection, fixed: bool) {
+    let known: Vec<Size> = facts.sizes.iter().flatten().copied().collect();
+    let Some(largest) = known.iter().max_by_key(|s| (s.rows, s.bytes)) else { return };
+    let small = known.len() == facts.sizes.len() && known.iter().all(|s| s.is_small(selection.knowledge.small));
+    if small && !fixed {
+        d.severity = d.severity.min(Severity::Advice);
+    }
+    d.message.push_str(&if small { format!(" (small: {largest})") } else { format!(" ({largest})") });
+}
+
+/// Names the queries that break; `false`: there are none, and the workload is all that there is.
+fn workload(d: &mut Diagnostic, rule: &Rule, facts: &Facts, fixed: bool) -> bool {
+    let has_tag = |t: &str| rule.tags.iter().any(|x| x == t);
+    let list = |name: &str| match facts.get(name) {
+        Some(Value::List(l)) => l.as_slice(),
+        _ => &[],
+    };
+    let Some(Value::Bool(complete)) = facts.get("workload.complete") else { return true };
+    if !has_tag("rollback") {
+        return true;
+    }
+    let queries = list("breaks.queries");
+    let mut say = |words: String| {
+        if !d.help.is_empty() {
+            d.help.push('\n');
+        }
+        d.help.push_str(&words);
+    };
+    if !queries.is_empty() {
+        let more = if queries.len() > 5 { format!(" and {} more", queries.len() - 5) } else { String::new() };
+        say(format!("release N-1 runs it: {}{more}", queries[..queries.len().min(5)].join(", ")));
+        return true;
+    }
+    if list("breaks").is_empty() {
+        return true;
+    }
+    if !complete {
+        say("no query of the workload breaks, but the workload is not said to be complete".to_string());
+        return true;
+    }
+    if !has_tag("data-loss") {
+        return false;
+    }
+    say("no query of the workload breaks; what remains is that data goes".to_string());
+    if !fixed {
+        d.severity = Severity::Advice;
+    }
+    true
 }

@@ -1,17 +1,43 @@
 //! Rules: loaded from TOML, matched against facts, reported as diagnostics.
+//!
+//! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
+//! `message`, `label` or `help` of its own.
 
+mod anchors;
+#[cfg(test)]
+mod availability_test;
+mod baseline;
 mod check;
+pub mod examples;
+mod fix;
+#[cfg(test)]
+mod fix_tests;
+mod foreign;
 mod format;
+mod lint;
 mod matching;
+mod options;
 mod page;
+mod selection;
+#[cfg(test)]
+mod situations_test;
+mod suppress;
+mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-pub use check::{Checked, Selection, check};
-pub use format::{Example, Rule, RuleError};
+pub use baseline::{Baseline, Compared, Entry};
+pub use check::{Checked, Checker, check};
+pub use fix::{Draft, apply, mend};
+pub use format::{Example, ExampleHistory, Rule, RuleError};
+pub use lint::{Problem, problems};
 pub use page::page;
+pub use selection::{Override, Selection, SuppressionPolicy, path_globs, table_globs};
+pub use table::{markdown, needs};
+pub use terminal::draw;
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
@@ -19,29 +45,39 @@ include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 pub const ABOUT_SUPPRESSIONS: &[(&str, &str)] = &[
     ("unused-suppression", "A comment allows a rule that found nothing there"),
     ("unknown-rule", "A comment names a rule that does not exist"),
+    ("missing-reason", "A comment allows a finding and does not say why; checked where `[suppressions] require-reason = true`"),
 ];
 
 /// Every rule that is known.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
 }
 
 impl RuleSet {
     /// The rules in the binary. That they load is a test's business.
     pub fn built_in() -> &'static RuleSet {
         static SET: LazyLock<RuleSet> = LazyLock::new(|| RuleSet {
-            rules: BUILT_IN.iter().filter_map(|(group, name, text)| Rule::parse(group, name, text).ok()).collect(),
+            rules: BUILT_IN
+                .iter()
+                .zip(COMPACT)
+                .filter_map(|((group, name, text), compact)| Rule::built_in(group, name, text, compact).ok().map(Arc::new))
+                .collect(),
         });
         &SET
     }
 
+    /// These rules and no others.
+    pub fn of(rules: Vec<Rule>) -> RuleSet {
+        RuleSet { rules: rules.into_iter().map(Arc::new).collect() }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.rules.iter().map(Arc::as_ref)
     }
 
     pub fn get(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|r| r.name == name)
+        self.iter().find(|r| r.name == name)
     }
 
     pub fn knows(&self, name: &str) -> bool {
@@ -50,8 +86,10 @@ impl RuleSet {
 
     /// Adds a user's rule; one with the name of a built-in rule takes its place.
     pub fn with(mut self, rule: Rule) -> Self {
-        self.rules.retain(|r| r.name != rule.name);
-        self.rules.push(rule);
+        match self.rules.iter_mut().find(|r| r.name == rule.name) {
+            Some(r) => *r = Arc::new(rule),
+            None => self.rules.push(Arc::new(rule)),
+        }
         self
     }
 

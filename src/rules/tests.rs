@@ -20,30 +20,19 @@ fn every_rule_file_loads_and_is_a_page() {
     assert_eq!(RuleSet::built_in().iter().count(), BUILT_IN.len());
 }
 
-fn found(rule: &Rule, e: &Example, sql: &str) -> bool {
-    let mut catalog = Catalog::new(PgVersion(e.since.max(15)));
-    catalog.complete = true;
-    let execution = Execution::new(e.transaction, Send::Statement);
-    replay::apply(&crate::lower::lower_text(&e.setup), &Execution::new(false, Send::Statement), &mut catalog);
-    let source = SourceFile::new("example.sql", sql);
-    let statements = crate::lower::lower(&source, &[source.full_span()]);
-    let script = replay::judge(&source, statements, &execution, &mut catalog);
-    let selection = Selection { select: vec![rule.name.clone()], ..Selection::default() };
-    check(RuleSet::built_in(), &script, &selection).diagnostics.iter().any(|d| d.rule == rule.name)
+#[test]
+fn what_the_binary_loads_is_what_the_rule_files_say() {
+    for ((group, name, text), compact) in BUILT_IN.iter().zip(COMPACT) {
+        let read = Rule::parse(group, name, text).unwrap_or_else(|e| panic!("{e}"));
+        let built_in = Rule::built_in(group, name, text, compact).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(format!("{read:?}"), format!("{built_in:?}"));
+    }
 }
 
 #[test]
 fn examples_are_flagged_and_clean_ones_are_not() {
-    let mut wrong = Vec::new();
-    for rule in RuleSet::built_in().iter() {
-        for e in &rule.examples {
-            match (&e.flagged, &e.clean) {
-                (Some(sql), _) if !found(rule, e, sql) => wrong.push(format!("{}: not flagged: {sql}", rule.name)),
-                (_, Some(sql)) if found(rule, e, sql) => wrong.push(format!("{}: flagged: {sql}", rule.name)),
-                _ => {}
-            }
-        }
-    }
+    let wrong: Vec<String> =
+        RuleSet::built_in().iter().flat_map(|r| examples::failures(r).into_iter().map(|w| format!("{}: {w}", r.name))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -52,34 +41,11 @@ fn live_postgres_accepts_every_example() {
     use crate::shadow::{Shadow, ShadowOptions};
     let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
     let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
+    // One database for all: a new one for each example would take minutes.
+    let db = shadow.database().expect("a database");
     let mut wrong = Vec::new();
     for rule in RuleSet::built_in().iter() {
-        for e in rule.examples.iter().filter(|e| shadow.pg().0 >= e.since) {
-            let Some(sql) = e.flagged.as_ref().or(e.clean.as_ref()) else { continue };
-            let db = shadow.database().expect("a database");
-            let mut session = db.connect().expect("a session");
-            if let Err(error) = session.simple(&e.setup) {
-                wrong.push(format!("{}: setup: {error}", rule.name));
-                continue;
-            }
-            let source = SourceFile::new("example.sql", sql.as_str());
-            let pieces: Vec<String> =
-                crate::sql::split::split(&source, &[source.full_span()]).iter().map(|s| source.slice(s.span()).to_string()).collect();
-            let mut failed = None;
-            if e.transaction {
-                session.run("BEGIN").expect("begins");
-            }
-            for p in &pieces {
-                if let Err(error) = session.simple(p) {
-                    failed = Some(error);
-                    break;
-                }
-            }
-            let state = failed.as_ref().map(|e| e.sqlstate.clone());
-            if state != e.fails {
-                wrong.push(format!("{}: {sql}: {:?}, expected {:?}", rule.name, failed.map(|e| e.to_string()), e.fails));
-            }
-        }
+        wrong.extend(crate::cli::rules::live(rule, &db).expect("a database").into_iter().map(|w| format!("{}: {w}", rule.name)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -10,6 +10,7 @@ pub mod load;
 #[cfg(unix)]
 mod local;
 pub mod observe;
+mod pgpass;
 mod programs;
 pub mod prove;
 mod remote;
@@ -18,6 +19,7 @@ pub mod seed;
 mod session;
 pub mod snapshot;
 mod start;
+pub mod statistics;
 
 pub use error::ShadowError;
 pub use programs::{Programs, find as find_programs};
@@ -28,9 +30,15 @@ pub mod trace;
 mod values;
 
 #[cfg(test)]
+mod code_test;
+#[cfg(test)]
 mod facts_test;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod render_test;
+#[cfg(all(test, unix))]
+mod runner_test;
 #[cfg(test)]
 mod seed_test;
 #[cfg(test)]

@@ -32,13 +32,13 @@ pub(super) fn parse(url: &str) -> Result<Config, ShadowError> {
             Err(_) => return Err(ShadowError::BadUrl { reason: "it names no user".into() }),
         }
     }
-    if config.get_password().is_none()
-        && let Ok(password) = std::env::var("PGPASSWORD")
-    {
-        config.password(password);
-    }
     if config.get_dbname().is_none() {
         config.dbname("postgres");
+    }
+    if config.get_password().is_none()
+        && let Some(password) = super::pgpass::password(&config)
+    {
+        config.password(password);
     }
     config.connect_timeout(Duration::from_secs(10)).application_name("airlock");
     Ok(config)

@@ -203,6 +203,18 @@ impl Database {
         self.session(None, false)
     }
 
+    /// The address of the database in a throwaway cluster, for another program; it holds no password.
+    pub fn url(&self) -> Option<String> {
+        #[cfg(unix)]
+        if let (Home::Local(_), Some(tokio_postgres::config::Host::Unix(path))) =
+            (&self.shadow.0.home, self.shadow.0.config.get_hosts().first())
+        {
+            let port = self.shadow.0.config.get_ports().first().copied().unwrap_or(5432);
+            return Some(format!("host={} port={port} user={OWNER} dbname={}", path.display(), self.name));
+        }
+        None
+    }
+
     fn session(&self, role: Option<&str>, talkative: bool) -> Result<Session, ShadowError> {
         let mut config = self.shadow.0.config.clone();
         config.dbname(&self.name);
@@ -213,6 +225,16 @@ impl Database {
             config.options("-c client_min_messages=debug1");
         }
         Session::connect(&config, self.shadow.0.limit).map_err(ShadowError::connect)
+    }
+}
+
+#[cfg(all(test, unix))]
+impl Database {
+    /// For tests that speak the protocol themselves: as the role that owns the database.
+    pub(super) fn config(&self) -> Config {
+        let mut config = self.shadow.0.config.clone();
+        config.dbname(&self.name).user(OWNER);
+        config
     }
 }
 

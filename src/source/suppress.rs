@@ -1,6 +1,21 @@
-//! `-- airlock: allow rule-a, rule-b -- reason` and `-- airlock: allow-file …`.
+//! Comments that allow findings: `-- airlock: allow rule-a, rule-b -- reason`, `-- airlock: allow-file …`, and those of other linters.
 
 use super::{SourceFile, Span};
+
+/// Whose comment it is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::EnumString, strum::VariantNames, serde::Deserialize,
+)]
+#[strum(serialize_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    #[serde(skip)]
+    Airlock,
+    /// `-- squawk-ignore a, b` and `-- squawk-ignore-file a, b`; without names: everything.
+    Squawk,
+    /// `-- atlas:nolint a b`; without names: everything. With an empty line below it at the start of a file: the whole file.
+    Atlas,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SuppressionScope {
@@ -11,58 +26,83 @@ pub enum SuppressionScope {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
+    pub dialect: Dialect,
     pub scope: SuppressionScope,
+    /// As written; of another linter's comment possibly none, which means everything.
     pub rules: Vec<(String, Span)>,
     pub reason: Option<String>,
     pub span: Span,
 }
 
-/// Every suppression comment of the file. A comment alone on its line speaks of the next line that is neither blank nor a comment.
+/// Every suppression comment of the file in our own words. A comment alone on its line speaks of the next line that is neither blank nor a
+/// comment.
 pub fn suppressions(source: &SourceFile) -> Vec<Suppression> {
+    comments(source, Dialect::Airlock)
+}
+
+/// The same of another linter.
+pub fn comments(source: &SourceFile, dialect: Dialect) -> Vec<Suppression> {
     let mut out = Vec::new();
     let lines: Vec<&str> = source.text().split('\n').collect();
     for (i, line) in lines.iter().enumerate() {
-        let Some((at, body)) = directive(line) else { continue };
-        let (whole_file, rest) = match body.strip_prefix("allow-file") {
-            Some(rest) => (true, rest),
-            None => match body.strip_prefix("allow") {
-                Some(rest) => (false, rest),
-                None => continue,
-            },
-        };
-        if !rest.is_empty() && !rest.starts_with([' ', '\t', ':']) {
-            continue;
-        }
+        let Some(found) = directive(line, dialect) else { continue };
         let base = source.line_start(i + 1).unwrap_or(0) as usize;
-        let (names, reason) = match rest.split_once("--") {
+        let (names, reason) = match found.rest.split_once("--") {
             Some((n, r)) => (n, Some(r.trim().to_string()).filter(|r| !r.is_empty())),
-            None => (rest, None),
+            None => (found.rest, None),
         };
-        let rules = rule_names(names, base + (rest.as_ptr() as usize - line.as_ptr() as usize));
-        let alone = line[..at].trim().is_empty();
-        let scope = if whole_file {
+        let rules = rule_names(names, base + (found.rest.as_ptr() as usize - line.as_ptr() as usize));
+        let alone = line[..found.at].trim().trim_start_matches('\u{feff}').is_empty();
+        // Atlas: a comment with nothing but comments above it and an empty line below it.
+        let heads = dialect == Dialect::Atlas
+            && lines[..i].iter().all(|l| is_comment(l) || l.trim().is_empty())
+            && lines.get(i + 1).is_none_or(|l| l.trim().is_empty());
+        let scope = if found.whole_file || heads {
             SuppressionScope::File
         } else if alone {
-            let next = lines[i + 1..].iter().position(|l| !l.trim().is_empty() && !l.trim_start().starts_with("--"));
+            let next = lines[i + 1..].iter().position(|l| !l.trim().is_empty() && !is_comment(l));
             SuppressionScope::Line(next.map_or(i + 2, |n| i + 2 + n))
         } else {
             SuppressionScope::Line(i + 1)
         };
-        out.push(Suppression { scope, rules, reason, span: Span::new(base + at, base + line.trim_end().len()) });
+        out.push(Suppression { dialect, scope, rules, reason, span: Span::new(base + found.at, base + line.trim_end().len()) });
     }
     out
 }
 
-/// The text after `-- airlock:` and where the comment starts.
-fn directive(line: &str) -> Option<(usize, &str)> {
-    let mut from = 0;
-    while let Some(i) = line[from..].find("--") {
-        let at = from + i;
+fn is_comment(line: &str) -> bool {
+    line.trim_start().trim_start_matches('\u{feff}').starts_with("--")
+}
+
+struct Directive<'a> {
+    /// Where the comment starts in its line.
+    at: usize,
+    whole_file: bool,
+    /// The names, and what follows them.
+    rest: &'a str,
+}
+
+fn directive(line: &str, dialect: Dialect) -> Option<Directive<'_>> {
+    for (at, _) in line.match_indices("--") {
         let body = line[at + 2..].trim_start();
-        if let Some(rest) = body.strip_prefix("airlock:") {
-            return Some((at, rest.trim()));
+        // The longer word first: it begins with the shorter one.
+        let (words, separators): (&[(&str, bool)], &[char]) = match dialect {
+            Dialect::Airlock => (&[("allow-file", true), ("allow", false)], &[' ', '\t', ':']),
+            Dialect::Squawk => (&[("squawk-ignore-file", true), ("squawk-ignore", false)], &[' ', '\t', ':', ',']),
+            Dialect::Atlas => (&[("atlas:nolint", false)], &[' ', '\t', ',']),
+        };
+        let body = match dialect {
+            Dialect::Airlock => match body.strip_prefix("airlock:") {
+                Some(rest) => rest.trim(),
+                None => continue,
+            },
+            _ => body.trim_end(),
+        };
+        for (word, whole_file) in words {
+            if let Some(rest) = body.strip_prefix(word).filter(|r| r.is_empty() || r.starts_with(separators)) {
+                return Some(Directive { at, whole_file: *whole_file, rest });
+            }
         }
-        from = at + 2;
     }
     None
 }
@@ -96,5 +136,21 @@ mod tests {
         assert_eq!(s[1].reason.as_deref(), Some("agreed"));
         assert_eq!(s[1].rules.iter().map(|r| f.slice(r.1)).collect::<Vec<_>>(), ["drop-column", "rename-table"]);
         assert_eq!(s[2].scope, SuppressionScope::Line(5));
+    }
+
+    #[test]
+    fn comments_of_other_linters() {
+        let f = SourceFile::new(
+            "x.sql",
+            "-- atlas:nolint DS103\n\n-- squawk-ignore ban-drop-column, prefer-text-field\nALTER TABLE a DROP b;\n-- atlas:nolint\n-- squawk-ignore-file\nDROP TABLE a; -- squawk-ignored not\n",
+        );
+        let squawk = comments(&f, Dialect::Squawk);
+        assert_eq!(squawk.len(), 2);
+        assert_eq!(squawk[0].scope, SuppressionScope::Line(4));
+        assert_eq!(squawk[0].rules.iter().map(|r| r.0.as_str()).collect::<Vec<_>>(), ["ban-drop-column", "prefer-text-field"]);
+        assert!(squawk[1].scope == SuppressionScope::File && squawk[1].rules.is_empty());
+        let atlas = comments(&f, Dialect::Atlas);
+        assert_eq!(atlas[0].scope, SuppressionScope::File);
+        assert_eq!(atlas[1].scope, SuppressionScope::Line(7));
     }
 }

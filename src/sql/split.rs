@@ -167,4 +167,58 @@ mod tests {
         check("COPY t FROM stdin;\n1\n", &["COPY t FROM stdin"]);
         check("\\set x 1\nSELECT 1 \\gexec\nSELECT 2;", &["\\set x 1", "SELECT 1", "\\gexec", "SELECT 2"]);
     }
+
+    /// The same boundaries as psql's, for the shapes that trip splitters.
+    #[test]
+    fn what_trips_splitters() {
+        check("DO $a$ BEGIN PERFORM $b$;$b$; END $a$; SELECT 2", &["DO $a$ BEGIN PERFORM $b$;$b$; END $a$", "SELECT 2"]);
+        check(
+            "SELECT 'a''; b', E'\\'; c', U&'d\\;e', U&\"f;g\", \"h;\"\"i\"; SELECT 2",
+            &["SELECT 'a''; b', E'\\'; c', U&'d\\;e', U&\"f;g\", \"h;\"\"i\"", "SELECT 2"],
+        );
+        check("SELECT 1 /* a; /* b; */ c; */; SELECT 2 -- d; e\n; SELECT 3", &["SELECT 1", "SELECT 2", "SELECT 3"]);
+        check("SELECT $1; SELECT a$b$c; SELECT $$\n;\n$$", &["SELECT $1", "SELECT a$b$c", "SELECT $$\n;\n$$"]);
+        check(
+            "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC INSERT INTO t SELECT 1; UPDATE t SET a = CASE WHEN b THEN CASE WHEN c THEN 1 END END; END; SELECT 2;",
+            &[
+                "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC INSERT INTO t SELECT 1; UPDATE t SET a = CASE WHEN b THEN CASE WHEN c THEN 1 END END; END",
+                "SELECT 2",
+            ],
+        );
+        check("BEGIN; CREATE TABLE atomic (a int); END; SELECT 2", &["BEGIN", "CREATE TABLE atomic (a int)", "END", "SELECT 2"]);
+    }
+
+    #[test]
+    fn data_of_copy_with_and_without_an_end() {
+        check(
+            "COPY t (a) FROM stdin WITH (FORMAT csv);\r\na;b\r\n'\r\n\\.\r\nSELECT 1;\r\n",
+            &["COPY t (a) FROM stdin WITH (FORMAT csv)", "SELECT 1"],
+        );
+        check("copy t from STDIN;\n\\.\nSELECT 1", &["copy t from STDIN", "SELECT 1"]);
+        check("COPY t FROM '/x'; SELECT 1", &["COPY t FROM '/x'", "SELECT 1"]);
+        check("COPY t TO stdout; SELECT 1", &["COPY t TO stdout", "SELECT 1"]);
+        check("SELECT 0;\nCOPY t FROM stdin;\n1;2\nDROP TABLE x;", &["SELECT 0", "COPY t FROM stdin"]);
+    }
+
+    #[test]
+    fn commands_of_psql_and_placeholders() {
+        check(
+            "\\set v 'a;b'\n\\if :v\nSELECT :v, :'v', :\"v\";\n\\endif\n\\ir x;y.sql\n\\copy t from 'a;b.csv'\nSELECT 'x' \\gexec\nSELECT 1;",
+            &[
+                "\\set v 'a;b'",
+                "\\if :v",
+                "SELECT :v, :'v', :\"v\"",
+                "\\endif",
+                "\\ir x;y.sql",
+                "\\copy t from 'a;b.csv'",
+                "SELECT 'x'",
+                "\\gexec",
+                "SELECT 1",
+            ],
+        );
+        check(
+            "ALTER TABLE ${s;x}.t ADD a int; {{ a; b }}; SELECT <%= a; b %>; DROP TABLE %s;",
+            &["ALTER TABLE ${s;x}.t ADD a int", "{{ a; b }}", "SELECT <%= a; b %>", "DROP TABLE %s"],
+        );
+    }
 }

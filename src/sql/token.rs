@@ -54,7 +54,7 @@ pub enum TokenKind {
     Number,
     /// `$1`, `?` is an operator.
     Param,
-    /// `${x}`, `{{ x }}`, `:x`, `:'x'`, `:"x"`, also as part of a word: known only when the runner runs.
+    /// `${x}`, `{{ x }}`, `<%= x %>`, `%s`, `:x`, `:'x'`, `:"x"`, also as part of a word: known only when the runner runs.
     Template,
     /// Operators, `::`, `:=`, `=>`, `..` among them.
     Op,
@@ -80,11 +80,16 @@ pub struct Lexer<'a> {
     pos: usize,
     /// Inside `[ ]` a colon is a slice, not a psql variable.
     brackets: u32,
+    /// Up to here everything is `+` and `-` that are operators of one byte each.
+    signs_until: usize,
 }
+
+/// Longer placeholders are none: without a limit a line full of `{{` would be searched to its end from each of them.
+const TEMPLATE_MAX: usize = 1024;
 
 impl<'a> Lexer<'a> {
     pub fn new(text: SqlText<'a>) -> Self {
-        Lexer { bytes: text.text.as_bytes(), text: text.text, base: text.base, pos: 0, brackets: 0 }
+        Lexer { bytes: text.text.as_bytes(), text: text.text, base: text.base, pos: 0, brackets: 0, signs_until: 0 }
     }
 
     /// Offset in the file of what is read next.
@@ -97,6 +102,7 @@ impl<'a> Lexer<'a> {
         let at = (offset.saturating_sub(self.base) as usize).min(self.bytes.len());
         self.pos = (at..=self.bytes.len()).find(|&i| self.text.is_char_boundary(i)).unwrap_or(self.bytes.len());
         self.brackets = 0;
+        self.signs_until = 0;
     }
 
     fn peek(&self, n: usize) -> u8 {
@@ -228,18 +234,45 @@ impl<'a> Lexer<'a> {
         self.token(kind, start)
     }
 
-    /// Length of `${…}`, `{{…}}` or `{%…%}` here, on one line.
+    /// Length of `${…}`, `{{…}}`, `{%…%}` or `<%=…%>` here, on one line.
     fn template_len(&self) -> Option<usize> {
         let rest = self.rest();
         let close: &[u8] = match rest {
             [b'$', b'{', ..] => b"}",
             [b'{', b'{', ..] => b"}}",
             [b'{', b'%', ..] => b"%}",
+            // Without the `=` it is an operator of pg_trgm.
+            [b'<', b'%', b'=', ..] => b"%>",
             _ => return None,
         };
+        let rest = &rest[..rest.len().min(TEMPLATE_MAX)];
         let line = rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len());
         let at = rest[2..line.max(2)].windows(close.len()).position(|w| w == close)?;
         Some(2 + at + close.len())
+    }
+
+    /// A placeholder, and the letters that it is glued to.
+    fn template(&mut self, start: usize) -> Token {
+        self.pos += self.template_len().or_else(|| self.percent_len()).unwrap_or(1);
+        let mut t = self.word(start);
+        t.kind = TokenKind::Template;
+        t
+    }
+
+    /// Length of `%s` or `%(name)s` here. Behind an operand `%` is the operator, when no blank stands before it.
+    fn percent_len(&self) -> Option<usize> {
+        let before = self.pos.checked_sub(1).and_then(|i| self.bytes.get(i)).copied().unwrap_or(b' ');
+        let rest = self.rest();
+        let len = match rest {
+            [b'%', b's', ..] => 2,
+            [b'%', b'(', ..] => {
+                let n = rest[2..].iter().take_while(|&&b| b.is_ascii_alphanumeric() || b == b'_').count();
+                (n > 0 && rest[2 + n..].starts_with(b")s")).then_some(4 + n)?
+            }
+            _ => return None,
+        };
+        let after = rest.get(len).copied().unwrap_or(b' ');
+        (!is_ident(before) && before != b')' && !is_op(before) && (after == b'_' || !is_ident(after))).then_some(len)
     }
 
     /// Length of `:x`, `:'x'`, `:"x"` here.
@@ -286,6 +319,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn operator(&mut self, start: usize) -> Token {
+        if start < self.signs_until {
+            self.pos += 1;
+            return self.token(TokenKind::Op, start);
+        }
         let rest = self.rest();
         let mut len = rest.iter().take_while(|&&b| is_op(b)).count();
         // A comment inside a run of operator characters ends it.
@@ -296,12 +333,13 @@ impl<'a> Lexer<'a> {
             }
         }
         // `a=-1` is `=` and `-`: a longer operator may end in + or - only if it has one of these characters.
-        while len > 1
-            && matches!(rest[len - 1], b'+' | b'-')
-            && !rest[..len].iter().any(|b| matches!(b, b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?'))
-        {
-            len -= 1;
+        let whole = len;
+        let special = |b: &u8| matches!(b, b'~' | b'!' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'`' | b'?');
+        if !rest[..len].iter().any(special) {
+            let signs = rest[1..len].iter().rev().take_while(|b| matches!(b, b'+' | b'-')).count();
+            len -= signs;
         }
+        self.signs_until = start + whole;
         self.pos += len;
         self.token(TokenKind::Op, start)
     }
@@ -365,6 +403,8 @@ impl Iterator for Lexer<'_> {
                     self.token(TokenKind::Unknown, start)
                 }
             },
+            b'<' if self.template_len().is_some() => self.template(start),
+            b'%' if self.percent_len().is_some() => self.template(start),
             b'$' => self.dollar(start),
             b'0'..=b'9' => self.number(start),
             b'.' if self.peek(1).is_ascii_digit() => self.number(start),
@@ -446,7 +486,8 @@ pub fn string_value(text: &str) -> String {
 
 /// The bytes between the tags of a dollar-quoted string.
 pub fn dollar_body(text: &str) -> Option<std::ops::Range<usize>> {
-    let tag = text.get(1..)?.find('$')? + 2;
+    // A string in quotes may hold a dollar, too.
+    let tag = text.strip_prefix('$')?.find('$')? + 2;
     (text.len() >= 2 * tag).then(|| tag..text.len() - tag)
 }
 
@@ -587,6 +628,33 @@ mod tests {
             ["${s}", ".", "t", "{{ x y }}_z", ":v", ":'v'", "a", "[", "1", ":", "b", "]"]
         );
         assert_eq!(kinds("a_${x}_b"), [Template]);
+        assert_eq!(
+            words("TABLE %s (a_%s %(x)s_y) <%= t %>_z a % s a%s 1%(b) '%s'"),
+            [
+                "TABLE",
+                "%s",
+                "(",
+                "a_",
+                "%",
+                "s",
+                "%(x)s_y",
+                ")",
+                "<%= t %>_z",
+                "a",
+                "%",
+                "s",
+                "a",
+                "%",
+                "s",
+                "1",
+                "%",
+                "(",
+                "b",
+                ")",
+                "'%s'"
+            ]
+        );
+        assert_eq!(kinds("a <% b"), [Word, Op, Word]);
         assert_eq!(kinds("\\set x 'y\nSELECT"), [Meta, Word]);
         assert_eq!(kinds("\u{feff}SELECT"), [Word]);
     }

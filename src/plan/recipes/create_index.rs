@@ -1,40 +1,34 @@
 //! CREATE INDEX on a table that holds rows: concurrently. And copies of indexes, for recipes that add a second column.
 
-use crate::catalog::{Index, Relation};
+use crate::catalog::{Catalog, Id, Index, Relation};
 use crate::op::CreateIndex;
 use crate::quote::{generated_name, ident, qualified};
 
 use super::super::blocks::table;
-use super::super::draft::{Draft, NewStep, slug};
-use super::super::{PhaseKind, Place, Stop};
+use super::super::standing::{Standing, StandingStep};
 
-pub fn plan(p: &Place<'_>, index: &CreateIndex, draft: &mut Draft) -> Result<(), Stop> {
-    let Some(rel) = p.before().relation_by(&index.table) else {
-        return p.refuse(format!("`{}` is not known", index.table), "give the schema with --schema FILE");
-    };
+/// The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
+pub fn step(s: &Standing<'_>, index: &CreateIndex, before: &Catalog, after: &Catalog) -> Result<StandingStep, String> {
+    let rel = before.relation_by(&index.table).ok_or_else(|| format!("`{}` is not known", index.table))?;
     if rel.partition_by.is_some() {
-        return p.refuse("an index of a partitioned table cannot be built concurrently", "ON ONLY, then each partition, then ATTACH");
+        return Err("an index of a partitioned table cannot be built concurrently".into());
     }
-    let new = p.r.after.indexes_of(rel.id).into_iter().find(|i| p.before().relation(i.id).is_none());
-    let Some(new) = new else { return p.refuse("the index is there already", "correct the migration first") };
+    let new = after.indexes_of(rel.id).into_iter().find(|i| before.relation(i.id).is_none()).ok_or("the index is there already")?;
     let name = new.name.clone();
-    // The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
-    let mut sql = p.script.source.slice(p.op.span).to_string();
-    let at = (index.index_span.end - p.op.span.start) as usize;
-    let insert = if index.name.is_none() { format!(" CONCURRENTLY {}", ident(&name)) } else { " CONCURRENTLY".to_string() };
-    sql.insert_str(at, &insert);
-    let step = draft.step(
-        PhaseKind::Expand,
-        NewStep {
-            id: slug(&["index", &rel.name, &name]),
-            title: format!("Build `{name}` without blocking writes"),
-            statements: vec![sql],
-            undo: vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&new.schema, &name))],
-        },
-    );
-    step.transaction = false;
-    step.undo_transaction = false;
-    Ok(())
+    let mut sql = s.words.clone();
+    if !index.concurrently {
+        let at = (index.index_span.end - s.op.span.start) as usize;
+        let insert = if index.name.is_none() { format!(" CONCURRENTLY {}", ident(&name)) } else { " CONCURRENTLY".to_string() };
+        sql.insert_str(at, &insert);
+    }
+    Ok(StandingStep {
+        id: crate::plan::draft::slug(&["index", &rel.name, &name]),
+        title: format!("Build `{name}` without blocking writes"),
+        statements: vec![sql],
+        undo: vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&new.schema, &name))],
+        transaction: false,
+        ..StandingStep::default()
+    })
 }
 
 /// The copy of an index on a second column.
@@ -44,11 +38,15 @@ pub struct Copy {
     pub drop: String,
     /// Takes the original's name, when that is gone.
     pub rename: String,
+    /// The original.
+    pub of: Id,
+    /// The original backs a constraint.
+    pub constraint: bool,
 }
 
 /// Copies of every plain index that uses the column, on the other column.
-pub fn copies(p: &Place<'_>, rel: &Relation, column: &str, other: &str) -> Vec<Copy> {
-    p.before()
+pub fn copies(catalog: &Catalog, rel: &Relation, column: &str, other: &str) -> Vec<Copy> {
+    catalog
         .indexes_of(rel.id)
         .into_iter()
         .filter_map(|i| {
@@ -97,6 +95,8 @@ pub fn copies(p: &Place<'_>, rel: &Relation, column: &str, other: &str) -> Vec<C
                 rename: format!("ALTER INDEX {} RENAME TO {}", qualified(&rel.schema, &name), ident(&i.name)),
                 create,
                 name,
+                of: i.id,
+                constraint: x.constraint,
             })
         })
         .collect()
@@ -114,10 +114,6 @@ fn is_plain(i: &Index) -> bool {
 }
 
 /// An index on the column that cannot be copied word by word.
-pub fn unusual_index(p: &Place<'_>, rel: &Relation, column: &str) -> bool {
-    p.before()
-        .indexes_of(rel.id)
-        .into_iter()
-        .filter_map(|i| i.index.as_ref())
-        .any(|i| i.depends.iter().any(|d| d == column) && !is_plain(i))
+pub fn unusual_index(catalog: &Catalog, rel: &Relation, column: &str) -> bool {
+    catalog.indexes_of(rel.id).into_iter().filter_map(|i| i.index.as_ref()).any(|i| i.depends.iter().any(|d| d == column) && !is_plain(i))
 }

@@ -4,43 +4,39 @@ use crate::compat::Undo;
 use crate::op::ObjectRef;
 use crate::quote::{generated_name, ident, qualified};
 
-use super::super::blocks::{lock_timeout, table};
-use super::super::draft::{Draft, NewStep, slug};
-use super::super::{PhaseKind, Place, Stop};
+use super::super::PhaseKind;
+use super::super::blocks::table;
+use super::super::draft::slug;
+use super::super::standing::{Standing, StandingStep};
 
-pub fn plan(p: &Place<'_>, objects: &[ObjectRef], cascade: bool, draft: &mut Draft) -> Result<(), Stop> {
+pub fn steps(s: &Standing<'_>, objects: &[ObjectRef], cascade: bool) -> Result<Vec<StandingStep>, String> {
     if cascade {
-        return p.refuse("CASCADE drops what nobody named", "drop the dependents in statements of their own, by name");
+        return Err("CASCADE drops what nobody named: drop the dependents in statements of their own, by name".into());
     }
+    let mut out = Vec::new();
     for o in objects {
-        let Some(rel) = p.before().relation_by(&o.name).filter(|r| !r.assumed) else {
-            return p.refuse(format!("no earlier migration makes `{}`", o.name), "give the schema with --schema FILE");
+        let Some(rel) = s.before.relation_by(&o.name).filter(|r| !r.assumed) else {
+            return Err(format!("no earlier migration makes `{}`: give the schema with --schema FILE", o.name));
         };
         let parked = generated_name("airlock_old_", &[&rel.name]);
-        draft.checklist.push(format!("Release N neither reads nor writes `{}`.", rel.name));
-        draft.step(
-            PhaseKind::ContractSoft,
-            NewStep {
-                id: slug(&["park", &rel.name]),
-                title: format!("Park `{}` under another name; its rows stay", rel.name),
-                statements: vec![lock_timeout(p.options), format!("ALTER TABLE {} RENAME TO {}", table(rel), ident(&parked))],
-                undo: vec![
-                    lock_timeout(p.options),
-                    format!("ALTER TABLE {} RENAME TO {}", qualified(&rel.schema, &parked), ident(&rel.name)),
-                ],
-            },
-        );
-        let step = draft.step(
-            PhaseKind::ContractHard,
-            NewStep {
-                id: slug(&["drop", &rel.name]),
-                title: format!("Drop `{}` for good", rel.name),
-                statements: vec![lock_timeout(p.options), format!("DROP TABLE {}", qualified(&rel.schema, &parked))],
-                undo: Vec::new(),
-            },
-        );
-        step.one_way = Some("the rows of the table are gone; only a backup has them".into());
-        step.undo_verdict = Undo::Impossible;
+        out.push(StandingStep {
+            phase: Some(PhaseKind::ContractSoft),
+            id: slug(&["park", &rel.name]),
+            title: format!("Park `{}` under another name; its rows stay", rel.name),
+            statements: vec![format!("ALTER TABLE {} RENAME TO {}", table(rel), ident(&parked))],
+            undo: vec![format!("ALTER TABLE {} RENAME TO {}", qualified(&rel.schema, &parked), ident(&rel.name))],
+            checklist: vec![format!("Release N neither reads nor writes `{}`.", rel.name)],
+            ..StandingStep::default()
+        });
+        out.push(StandingStep {
+            phase: Some(PhaseKind::ContractHard),
+            id: slug(&["drop", &rel.name]),
+            title: format!("Drop `{}` for good", rel.name),
+            statements: vec![format!("DROP TABLE {}", qualified(&rel.schema, &parked))],
+            one_way: Some("the rows of the table are gone; only a backup has them".into()),
+            undo_verdict: Undo::Impossible,
+            ..StandingStep::default()
+        });
     }
-    Ok(())
+    Ok(out)
 }

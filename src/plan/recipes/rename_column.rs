@@ -1,92 +1,70 @@
 //! RENAME COLUMN: a second column under the new name, kept in step by a trigger; at the end the original takes the name.
 
-use crate::catalog::Relation;
 use crate::quote::ident;
 
-use super::super::blocks::{Sync, backfill, lock_timeout, table};
-use super::super::draft::{Draft, NewStep, slug};
-use super::super::{Boundary, Invariant, PhaseKind, Place, Stop};
+use super::super::blocks::{Assignment, Pair, Value, table, type_sql};
+use super::super::change::ColumnChange;
+use super::super::draft::Draft;
+use super::super::table::TableDraft;
+use super::super::{Ctx, Stop};
 use super::create_index::{copies, unusual_index};
-use super::refuse_unusual;
+use super::{collation, column_grants, index_steps, set_not_null};
 
-pub fn plan(p: &Place<'_>, rel: &Relation, from: &str, to: &str, draft: &mut Draft) -> Result<(), Stop> {
-    refuse_unusual(p, rel, from)?;
-    let Some(c) = rel.column(from) else { return p.refuse(format!("`{from}` is not known"), "correct the migration first") };
-    if c.identity.is_some() {
-        return p.refuse(format!("`{from}` is an identity column: two columns cannot share its sequence"), "plan this change by hand");
+pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
+    let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(()) };
+    let (rel, from, to) = (t.rel.clone(), before.name.as_str(), after.name.as_str());
+    if rel.column(to).is_some() {
+        return x.refuse(change.span, format!("`{}` still has a column `{to}`", rel.name), "free the name in an earlier migration");
     }
-    let t = table(rel);
+    let on = table(&rel);
     let (old, new) = (ident(from), ident(to));
-    let ty = c.ty.clone();
-    let ty_sql = ty.to_string();
-    let sync = Sync { table: rel, old: from, new: to, up: "{}", down: "{}" };
-    let add = format!("ALTER TABLE {t} ADD COLUMN {new} {ty_sql}");
-    let mut statements = vec![lock_timeout(p.options), add.clone()];
-    statements.extend(sync.create());
-    let mut undo = vec![lock_timeout(p.options)];
-    undo.extend(sync.drop());
-    undo.push(format!("ALTER TABLE {t} DROP COLUMN {new}"));
-    draft.step(
-        PhaseKind::Expand,
-        NewStep {
-            id: slug(&["add", &rel.name, to]),
-            title: format!("Add `{to}` beside `{from}`, and keep the two in step"),
-            statements,
-            undo,
-        },
-    );
+    t.words.push(format!("`{from}` becomes `{to}`"));
+    let add = format!("ALTER TABLE {on} ADD COLUMN {new} {}{}", type_sql(&x.script.before, &before.ty), collation(before));
+    t.expand.push((add.clone(), vec![format!("ALTER TABLE {on} DROP COLUMN {new}")]));
+    let grants = column_grants(before, &on, to);
+    t.expand.extend(grants.iter().map(|g| (g.clone(), Vec::new())));
+    let pair = Pair { old: from.into(), new: to.into(), up: Value::Copy(from.into()), down: Value::Copy(to.into()) };
+    t.backfill.push(Assignment {
+        column: to.into(),
+        value: pair.up.clone(),
+        todo: format!("airlock_t.{new}::text IS DISTINCT FROM airlock_t.{old}::text"),
+        overwrites: false,
+    });
+    draft.invariants.push(t.invariant(&pair, format!("`{}.{from}` and `{to}` hold the same", rel.name)));
+    t.pairs.push(pair);
     draft.fills = true;
-    let todo = format!("airlock_t.{new}::text IS DISTINCT FROM airlock_t.{old}::text");
-    let step = draft.step(
-        PhaseKind::Migrate,
-        NewStep {
-            id: slug(&["backfill", &rel.name, to]),
-            title: format!("Fill `{to}` of the rows that were there, in batches of {}", p.options.batch_size),
-            statements: vec![backfill(p.before(), rel, to, &old, &todo, p.options)],
-            undo: vec!["SELECT 1".into()],
-        },
-    );
-    step.transaction = false;
-    for copy in copies(p, rel, from, to) {
-        let step = draft.step(
-            PhaseKind::Migrate,
-            NewStep {
-                id: slug(&["index", &rel.name, &copy.name]),
-                title: format!("Index `{to}` like `{from}`, for release N"),
-                statements: vec![copy.create],
-                undo: vec![copy.drop],
-            },
-        );
-        step.transaction = false;
-        step.undo_transaction = false;
+    let indexes = copies(&x.script.before, &rel, from, to);
+    t.migrate.extend(index_steps(&rel, &indexes));
+    if unusual_index(&x.script.before, &rel, from) {
+        draft.checklist.push(format!(
+            "An index over an expression or a condition on `{from}` is not copied: queries of release N on `{to}` miss it until the contract."
+        ));
     }
-    if unusual_index(p, rel, from) {
-        draft.checklist.push(format!("An index over an expression or a condition on `{from}` is not copied: queries of release N on `{to}` miss it until the contract."));
+    if after.not_null && !before.not_null {
+        set_not_null::tighten(x, change, from, t, draft);
     }
     // The original takes the name, so that column order, indexes and constraints are those of a plain rename.
-    let mut statements = vec![lock_timeout(p.options)];
-    statements.extend(sync.drop());
-    statements.push(format!("ALTER TABLE {t} DROP COLUMN {new}"));
-    statements.push(format!("ALTER TABLE {t} RENAME COLUMN {old} TO {new}"));
-    let mut undo = vec![lock_timeout(p.options), format!("ALTER TABLE {t} RENAME COLUMN {new} TO {old}"), add];
-    undo.push(format!("UPDATE {t} SET {new} = {old}"));
-    undo.extend(sync.create());
-    undo.extend(copies(p, rel, from, to).into_iter().map(|i| i.create.replacen("INDEX CONCURRENTLY", "INDEX", 1)));
-    draft.step(
-        PhaseKind::ContractSoft,
-        NewStep {
-            id: slug(&["rename", &rel.name, from]),
-            title: format!("`{from}` takes the name `{to}`; the second column goes"),
-            statements,
-            undo,
-        },
-    );
-    draft.invariants.push(Invariant {
-        title: format!("`{}.{from}` and `{to}` hold the same", rel.name),
-        sql: format!("SELECT * FROM {t} WHERE {new}::text IS DISTINCT FROM {old}::text LIMIT 5"),
-        from: Boundary::B2,
-        until: Boundary::B2,
-    });
+    let mut again = vec![add];
+    again.extend(grants);
+    again.push(format!("UPDATE {on} SET {new} = {old}"));
+    again.extend(indexes.iter().map(|i| i.create.replacen("INDEX CONCURRENTLY", "INDEX", 1)));
+    // First of all, so that the undo adds the second columns of several renames in the order in which they were.
+    t.swap.insert(0, (format!("ALTER TABLE {on} DROP COLUMN {new}"), again));
+    t.swap.push((format!("ALTER TABLE {on} RENAME COLUMN {old} TO {new}"), vec![format!("ALTER TABLE {on} RENAME COLUMN {new} TO {old}")]));
+    if before.not_null && !after.not_null {
+        t.swap.push((
+            format!("ALTER TABLE {on} ALTER COLUMN {new} DROP NOT NULL"),
+            vec![format!("ALTER TABLE {on} ALTER COLUMN {new} SET NOT NULL")],
+        ));
+    }
+    let text = |c: &crate::catalog::Column| c.default.as_ref().map(|d| d.text.clone());
+    if text(before) != text(after) {
+        let to_default = |c: &crate::catalog::Column| match &c.default {
+            Some(d) => format!("ALTER TABLE {on} ALTER COLUMN {new} SET DEFAULT {}", d.text),
+            None => format!("ALTER TABLE {on} ALTER COLUMN {new} DROP DEFAULT"),
+        };
+        t.swap.push((to_default(after), vec![to_default(before)]));
+    }
     draft.checklist.push(format!("Release N says `{to}` wherever N-1 said `{from}` of `{}`.", rel.name));
     Ok(())
 }

@@ -1,32 +1,53 @@
-//! SET NOT NULL: when no NULL is left, by a validated constraint.
+//! SET NOT NULL: filled by a trigger and in batches where the plan is told with what, proved by a validated constraint, set when N-1 is
+//! gone.
 
-use crate::catalog::Relation;
 use crate::quote::ident;
 
-use super::super::blocks::{lock_timeout, not_null, table};
-use super::super::draft::{Draft, NewStep, precondition, slug};
-use super::super::{PhaseKind, Place, Stop};
-use super::refuse_unusual;
+use super::super::blocks::{Assignment, table};
+use super::super::change::ColumnChange;
+use super::super::draft::{Draft, precondition};
+use super::super::table::TableDraft;
+use super::super::{Ctx, Stop};
 
-pub fn plan(p: &Place<'_>, rel: &Relation, column: &str, draft: &mut Draft) -> Result<(), Stop> {
-    refuse_unusual(p, rel, column)?;
-    for (i, (title, up, undo)) in not_null(rel, column).into_iter().enumerate() {
-        let step = draft.step(
-            PhaseKind::ContractSoft,
-            NewStep {
-                id: slug(&["not-null", &rel.name, column]),
-                title: format!("`{column}`: {title}"),
-                statements: vec![lock_timeout(p.options), up],
-                undo: vec![lock_timeout(p.options), undo],
-            },
-        );
-        if i == 0 {
-            step.preconditions.push(precondition(
-                format!("no NULL is left in `{}.{column}`", rel.name),
-                format!("SELECT * FROM {} WHERE {} IS NULL LIMIT 5", table(rel), ident(column)),
-            ));
+pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
+    let (Some(old), Some(new)) = (&change.before, &change.after) else { return Ok(()) };
+    let rel = t.rel.clone();
+    t.words.push(format!("`{}` required", new.name));
+    tighten(x, change, &old.name, t, draft);
+    // What N-1 leaves out gets the new default from the start; a default that goes, goes when N-1 is gone.
+    let (on, c) = (table(&rel), ident(&new.name));
+    let set = |d: &crate::op::Expr| format!("ALTER TABLE {on} ALTER COLUMN {c} SET DEFAULT {}", d.text);
+    let drop = format!("ALTER TABLE {on} ALTER COLUMN {c} DROP DEFAULT");
+    let text = |c: &crate::catalog::Column| c.default.as_ref().map(|d| d.text.clone());
+    if text(old) != text(new) {
+        let back = old.default.as_ref().map_or_else(|| drop.clone(), set);
+        match &new.default {
+            Some(d) => t.expand.push((set(d), vec![back])),
+            None => t.swap.push((drop, vec![back])),
         }
     }
-    draft.checklist.push(format!("Release N always writes `{}.{column}`.", rel.name));
     Ok(())
+}
+
+/// NOT NULL at last of a column that stays, under the name that it has until the swap.
+pub fn tighten(x: &Ctx<'_>, change: &ColumnChange, column: &str, t: &mut TableDraft<'_>, draft: &mut Draft) {
+    let rel = t.rel.clone();
+    let told = x.answer(&rel, column, "value").map(str::to_string);
+    let value = told.or_else(|| change.filled_by.as_ref().map(|f| f.value.clone()));
+    if let Some(value) = value {
+        let value = x.told(&rel, value);
+        t.fills.push((column.into(), value.clone()));
+        t.backfill.push(Assignment {
+            column: column.into(),
+            value,
+            todo: format!("airlock_t.{} IS NULL", ident(column)),
+            overwrites: true,
+        });
+    }
+    t.required_at_last.push(column.into());
+    t.required_if.push(precondition(
+        format!("no NULL is left in `{}.{column}`", rel.name),
+        format!("SELECT * FROM {} WHERE {} IS NULL LIMIT 5", table(&rel), ident(column)),
+    ));
+    draft.checklist.push(format!("Release N always writes `{}.{column}`.", rel.name));
 }

@@ -1,0 +1,183 @@
+//! `airlock rules` and `airlock explain`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::op::PgVersion;
+use crate::report::{Style, plural};
+use crate::rules::{self, ABOUT_SUPPRESSIONS, Example, Rule, RuleSet, page};
+use crate::shadow::{Database, Shadow, ShadowOptions, SqlError};
+use crate::source::SourceFile;
+
+use super::project::Project;
+use super::{CliError, SourceArgs, settings};
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Its name, as a finding shows it.
+    rule: String,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+pub fn explain(args: &ExplainArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
+    let set = known(&args.source)?;
+    let name = args.rule.as_str();
+    let about = ABOUT_SUPPRESSIONS.iter().find(|(n, _)| *n == name);
+    let text = match (set.get(name), about) {
+        (Some(rule), _) => page(rule),
+        (None, Some((name, words))) => format!("# {name}\n\n{words}.\n"),
+        (None, None) => {
+            let near = set.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            return Err(CliError::Usage(format!("no rule is called `{name}`{near} `airlock rules` lists them")));
+        }
+    };
+    write!(out, "{}", rules::draw(&text, style.width, style.color))?;
+    Ok(0)
+}
+
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// text, json, or markdown: the table of the documentation.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output_format: RulesFormat,
+    /// Validate a rule file of yours and run its examples, instead of listing.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+    /// With `--check`: run the examples on a scratch Postgres too.
+    #[arg(long, requires = "check")]
+    live: bool,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RulesFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    if let Some(path) = &args.check {
+        return check(path, args, out);
+    }
+    let set = known(&args.source)?;
+    match args.output_format {
+        RulesFormat::Markdown => write!(out, "{}", rules::markdown(&set))?,
+        RulesFormat::Json => {
+            let list: Vec<_> = set.iter().map(as_json).collect();
+            serde_json::to_writer_pretty(&mut *out, &json!({ "schema_version": 1, "rules": list })).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+        RulesFormat::Text => {
+            let wide = set.iter().map(|r| r.name.len()).max().unwrap_or(0);
+            for r in set.iter() {
+                let off = if r.default { "" } else { " (off by default)" };
+                writeln!(out, "{:wide$} {:12} {:8} {}{off}", r.name, r.group, r.severity.to_string(), r.summary)?;
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn as_json(r: &Rule) -> serde_json::Value {
+    json!({
+        "name": r.name, "group": r.group, "severity": r.severity.to_string(), "default": r.default, "tags": r.tags, "recipe": r.recipe,
+        "summary": r.summary, "needs": rules::needs(r).to_string(), "scales": r.scales, "options": r.options,
+        "fixes": r.fixes.iter().map(|f| json!({ "title": f.title, "safe": f.safe })).collect::<Vec<_>>(),
+    })
+}
+
+/// The built-in rules, and those of the nearest configuration.
+fn known(source: &SourceArgs) -> Result<RuleSet, CliError> {
+    let config = super::project::load_config(&[], source)?;
+    Project::rules_of(&config)
+}
+
+/// Every problem with its line; then the examples.
+fn check(path: &Path, args: &RulesArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    let text = settings::read(path)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let problems = rules::problems(&name, &text);
+    for p in &problems {
+        let line = p.line.map(|l| format!(":{l}")).unwrap_or_default();
+        writeln!(out, "{}{line}: {}", path.display(), p.message)?;
+    }
+    if !problems.is_empty() {
+        return Ok(1);
+    }
+    let rule = Rule::parse("own", &name, &text)?;
+    let mut wrong = rules::examples::failures(&rule);
+    let mut on = "offline".to_string();
+    if args.live {
+        let config = super::project::load_config(&[], &args.source)?;
+        let pg = args.source.pg_version.or(config.pg_version.map(PgVersion)).unwrap_or_default();
+        let shadow = Shadow::start(&ShadowOptions { pg, url: config.shadow.url.clone(), ..ShadowOptions::default() })?;
+        on = format!("offline and on {}", shadow.describe());
+        wrong.extend(live(&rule, &shadow.database()?)?);
+    }
+    for w in &wrong {
+        writeln!(out, "{}: example: {w}", path.display())?;
+    }
+    if wrong.is_empty() {
+        writeln!(out, "{}: the rule is valid, {} run {on}", path.display(), plural(rule.examples.len(), "example"))?;
+    }
+    Ok(u8::from(!wrong.is_empty()))
+}
+
+/// Runs the examples of a rule on a server: each must be taken, or refused with the SQLSTATE that it names. The database is emptied before each.
+pub fn live(rule: &Rule, db: &Database) -> Result<Vec<String>, CliError> {
+    let pg = db.shadow().pg().0;
+    let mut wrong = Vec::new();
+    for e in rule.examples.iter().filter(|e| pg >= e.since && e.only.is_none_or(|v| v == pg)) {
+        let Some(sql) = e.flagged.as_ref().or(e.clean.as_ref()) else { continue };
+        let run = if e.admin { as_admin(db, e, sql)? } else { as_owner(db, e, sql)? };
+        let state = run.as_ref().err().map(|e| e.sqlstate.clone());
+        if state != e.fails {
+            let said = run.err().map_or_else(|| "Postgres takes it".to_string(), |e| e.to_string());
+            let expected = e.fails.as_ref().map_or_else(|| "it should run".to_string(), |f| format!("it should fail with {f}"));
+            wrong.push(format!("{sql}: {said}; {expected}"));
+        }
+    }
+    Ok(wrong)
+}
+
+fn as_owner(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError>, CliError> {
+    let mut session = db.connect()?;
+    let mut run = || {
+        for clear in ["DROP OWNED BY CURRENT_USER CASCADE", "CREATE SCHEMA IF NOT EXISTS public"] {
+            session.run(clear)?;
+        }
+        session.simple(&e.setup)?;
+        if e.transaction {
+            session.run("BEGIN")?;
+        }
+        let source = SourceFile::new("example.sql", sql);
+        for piece in crate::sql::split::split(&source, &[source.full_span()]) {
+            session.simple(source.slice(piece.span()))?;
+        }
+        if let Some(later) = &e.later {
+            if e.transaction {
+                session.run("COMMIT")?;
+            }
+            session.simple(later)?;
+        }
+        Ok(())
+    };
+    Ok(run())
+}
+
+/// Roles belong to the whole cluster, so nothing of it is committed.
+fn as_admin(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError>, CliError> {
+    let mut session = db.helper()?;
+    let mut run = || {
+        session.run("BEGIN")?;
+        session.simple(&e.setup)?;
+        session.simple(sql).map(|_| ())
+    };
+    Ok(run())
+}

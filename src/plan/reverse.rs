@@ -1,0 +1,279 @@
+//! The way back of an operation that stands by itself, out of the catalog before it.
+
+use crate::catalog::{Catalog, Column};
+use crate::compat::Undo;
+use crate::op::{AlterAction, AlterTarget, ObjectKind, ObjectRef, Op, OpKind, QName};
+use crate::quote::{ident, literal, qualified};
+
+/// How an operation is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reverse {
+    /// In the order in which they run.
+    pub undo: Vec<String>,
+    pub verdict: Undo,
+    /// Why it cannot be taken back.
+    pub one_way: Option<String>,
+    /// What it does, for people.
+    pub title: String,
+}
+
+impl Reverse {
+    fn new(title: impl Into<String>, undo: Vec<String>) -> Option<Reverse> {
+        Some(Reverse { undo, verdict: Undo::Lossless, one_way: None, title: title.into() })
+    }
+
+    fn one_way(title: impl Into<String>, why: impl Into<String>) -> Option<Reverse> {
+        Some(Reverse { undo: Vec::new(), verdict: Undo::Impossible, one_way: Some(why.into()), title: title.into() })
+    }
+}
+
+/// `None`: no way back is known.
+pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
+    let made = |kind: &str, n: &QName| {
+        let name = relation_name(after, n);
+        Reverse::new(format!("Create {} `{n}`", kind.to_lowercase()), vec![format!("DROP {kind} {name}")])
+    };
+    match &op.kind {
+        OpKind::CreateTable(t) if t.if_not_exists && before.relation_by(&t.name).is_some() => Reverse::new("Nothing to create", nothing()),
+        OpKind::CreateTable(t) => made("TABLE", &t.name),
+        OpKind::CreateTableAs(t) => made("TABLE", &t.name),
+        OpKind::CreateView(v) => match before.relation_by(&v.name) {
+            Some(old) => {
+                let sql = before.relation_sql(old).replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1);
+                Reverse::new(format!("Replace view `{}`", v.name), vec![sql])
+            }
+            None => made(if v.materialized { "MATERIALIZED VIEW" } else { "VIEW" }, &v.name),
+        },
+        OpKind::CreateSequence { name, .. } => made("SEQUENCE", name),
+        OpKind::CreateEnum { name, .. } | OpKind::CreateComposite { name, .. } | OpKind::CreateOtherType { name, .. } => {
+            let t = after.type_by(name)?;
+            Reverse::new(format!("Create type `{name}`"), vec![format!("DROP TYPE {}", qualified(&t.schema, &t.name))])
+        }
+        OpKind::CreateDomain { name, .. } => {
+            let t = after.type_by(name)?;
+            Reverse::new(format!("Create domain `{name}`"), vec![format!("DROP DOMAIN {}", qualified(&t.schema, &t.name))])
+        }
+        OpKind::CreateSchema { name: Some(name), .. } if !before.schemas.contains_key(name.as_str()) => {
+            Reverse::new(format!("Create schema `{}`", name.as_str()), vec![format!("DROP SCHEMA {}", ident(name.as_str()))])
+        }
+        OpKind::CreateExtension { name, .. } => Reverse::new(
+            format!("Create extension `{}`", name.as_str()),
+            vec![format!("DROP EXTENSION IF EXISTS {}", ident(name.as_str()))],
+        ),
+        OpKind::CreateIndex(i) => {
+            let table = after.relation_by(&i.table)?;
+            let new = after.indexes_of(table.id).into_iter().find(|x| before.relation(x.id).is_none())?;
+            Reverse::new(format!("Create index `{}`", new.name), vec![format!("DROP INDEX {}", qualified(&new.schema, &new.name))])
+        }
+        OpKind::CreateFunction(f) => {
+            let here = |c: &Catalog| {
+                let id =
+                    after.functions.iter().find(|(id, g)| g.name == f.name.as_str() && before.functions.get(id).is_none_or(|b| b != *g))?;
+                c.functions.get(id.0).cloned()
+            };
+            let new = here(after)?;
+            let what = if new.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+            match here(before) {
+                Some(old) => Reverse::new(format!("Replace {} `{}`", what.to_lowercase(), f.name), vec![before.function_sql(&old)]),
+                None => Reverse::new(
+                    format!("Create {} `{}`", what.to_lowercase(), f.name),
+                    vec![format!("DROP {what} {}({})", qualified(&new.schema, &new.name), new.arg_types.join(", "))],
+                ),
+            }
+        }
+        OpKind::CreateTrigger(t) => {
+            let rel = after.relation_by(&t.table)?;
+            let mut undo = vec![format!("DROP TRIGGER {} ON {}", ident(t.name.as_str()), qualified(&rel.schema, &rel.name))];
+            if let Some(old) = before.relation_by(&t.table) {
+                undo.extend(before.attachment_sql(old, t.name.as_str()));
+            }
+            Reverse::new(format!("Create trigger `{}` on `{}`", t.name.as_str(), t.table), undo)
+        }
+        OpKind::CreatePolicy(p) => {
+            let rel = after.relation_by(&p.table)?;
+            Reverse::new(
+                format!("Create policy `{}` on `{}`", p.name.as_str(), p.table),
+                vec![format!("DROP POLICY {} ON {}", ident(p.name.as_str()), qualified(&rel.schema, &rel.name))],
+            )
+        }
+        OpKind::AddEnumValue { name, value, .. } => {
+            Reverse::one_way(format!("Add `{value}` to `{name}`"), "Postgres cannot take a label out of an enum again")
+        }
+        OpKind::RenameEnumValue { name, from, to } => {
+            let t = after.type_by(name)?;
+            let sql = format!("ALTER TYPE {} RENAME VALUE {} TO {}", qualified(&t.schema, &t.name), literal(to), literal(from));
+            Reverse::new(format!("Rename `{from}` of `{name}` to `{to}`"), vec![sql])
+        }
+        OpKind::Rename { object, to } => rename(object, to.as_str(), after),
+        OpKind::Comment { object, .. } => Reverse::new(format!("Comment on `{}`", object.name), nothing()),
+        OpKind::Drop { objects, .. } => dropped(objects, before),
+        OpKind::Alter { target, action } => altered(target, action, before, after),
+        _ => None,
+    }
+}
+
+fn nothing() -> Vec<String> {
+    vec!["SELECT 1".into()]
+}
+
+fn relation_name(c: &Catalog, n: &QName) -> String {
+    c.relation_by(n).map_or_else(|| ident(n.as_str()), |r| qualified(&r.schema, &r.name))
+}
+
+fn rename(object: &ObjectRef, to: &str, after: &Catalog) -> Option<Reverse> {
+    let title = format!("Rename `{}` to `{to}`", object.name);
+    let from = ident(object.name.as_str());
+    match object.kind {
+        ObjectKind::Type | ObjectKind::Domain => {
+            let renamed = QName { schema: object.name.schema.clone(), name: crate::op::Name::new(to, object.name.name.span) };
+            let t = after.type_by(&renamed)?;
+            let kind = if object.kind == ObjectKind::Domain { "DOMAIN" } else { "TYPE" };
+            Reverse::new(title, vec![format!("ALTER {kind} {} RENAME TO {from}", qualified(&t.schema, &t.name))])
+        }
+        ObjectKind::Schema => Reverse::new(title, vec![format!("ALTER SCHEMA {} RENAME TO {from}", ident(to))]),
+        ObjectKind::Trigger | ObjectKind::Policy => {
+            let on = relation_name(after, object.on.as_ref()?);
+            let kind = if object.kind == ObjectKind::Trigger { "TRIGGER" } else { "POLICY" };
+            Reverse::new(title, vec![format!("ALTER {kind} {} ON {on} RENAME TO {from}", ident(to))])
+        }
+        _ => None,
+    }
+}
+
+/// What was dropped comes back by its definition; what held rows does not.
+fn dropped(objects: &[ObjectRef], before: &Catalog) -> Option<Reverse> {
+    let mut undo = Vec::new();
+    for o in objects {
+        match o.kind {
+            ObjectKind::Index | ObjectKind::View | ObjectKind::MaterializedView => {
+                if let Some(r) = before.relation_by(&o.name) {
+                    undo.insert(0, before.relation_sql(r));
+                }
+            }
+            ObjectKind::Trigger | ObjectKind::Policy => {
+                if let Some(r) = before.relation_by(o.on.as_ref()?) {
+                    undo.extend(before.attachment_sql(r, o.name.as_str()));
+                }
+            }
+            ObjectKind::Function | ObjectKind::Procedure => {
+                let same =
+                    before.functions.values().filter(|f| f.name == o.name.as_str() && o.name.schema_str().is_none_or(|s| s == f.schema));
+                undo.extend(same.map(|f| before.function_sql(f)));
+            }
+            ObjectKind::Type => match before.type_by(&o.name) {
+                Some(t) => match &t.kind {
+                    crate::catalog::TypeKind::Enum { labels } => {
+                        let labels: Vec<String> = labels.iter().map(|l| literal(&l.value)).collect();
+                        undo.push(format!("CREATE TYPE {} AS ENUM ({})", qualified(&t.schema, &t.name), labels.join(", ")));
+                    }
+                    _ => return None,
+                },
+                None => continue,
+            },
+            ObjectKind::Sequence => {
+                return Reverse::one_way(format!("Drop sequence `{}`", o.name), "where the sequence stood is lost");
+            }
+            _ => return None,
+        }
+    }
+    let names: Vec<String> = objects.iter().map(|o| format!("`{}`", o.name)).collect();
+    Reverse::new(format!("Drop {}", names.join(", ")), if undo.is_empty() { nothing() } else { undo })
+}
+
+fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: &Catalog) -> Option<Reverse> {
+    use AlterAction as A;
+    let Some(rel) = before.relation_by(&target.name) else {
+        return target.if_exists.then(|| Reverse::new("Nothing to alter", nothing())).flatten();
+    };
+    let kind = target.kind.to_string().replace('-', " ");
+    let on = format!("{kind} {}", relation_name(after, &target.name));
+    let alter = |what: String| vec![format!("ALTER {on} {what}")];
+    let column = |n: &str| rel.column(n);
+    match action {
+        A::AddColumn { column: c, .. } if column(c.name.as_str()).is_some() => Reverse::new("Nothing to add", nothing()),
+        A::AddColumn { column: c, .. } => {
+            let n = c.name.as_str();
+            let mut r = Reverse::new(format!("Add `{n}` to `{}`", rel.name), alter(format!("DROP COLUMN {}", ident(n))))?;
+            r.verdict = Undo::LosesData;
+            Some(r)
+        }
+        A::SetDefault { column: c, .. } | A::DropDefault { column: c } => {
+            Reverse::new(format!("Default of `{}.{}`", rel.name, c.as_str()), alter(default_sql(column(c.as_str())?)))
+        }
+        A::DropNotNull { column: c } => {
+            let mut r = Reverse::new(
+                format!("`{}.{}` may be NULL", rel.name, c.as_str()),
+                alter(format!("ALTER COLUMN {} SET NOT NULL", ident(c.as_str()))),
+            )?;
+            if !column(c.as_str())?.not_null {
+                r.undo = nothing();
+            } else {
+                r.verdict = Undo::BlockedByData;
+            }
+            Some(r)
+        }
+        A::SetType { column: c, .. } => {
+            let old = column(c.as_str())?;
+            let ty = super::blocks::type_sql(before, &old.ty);
+            let n = ident(c.as_str());
+            let mut r = Reverse::new(
+                format!("`{}.{}` becomes {}", rel.name, c.as_str(), after.relation(rel.id)?.column(c.as_str())?.ty),
+                alter(format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}")),
+            )?;
+            r.verdict = Undo::BlockedByData;
+            Some(r)
+        }
+        A::DropConstraint { name, .. } => {
+            let title = format!("Drop constraint `{}` of `{}`", name.as_str(), rel.name);
+            let Some(c) = rel.constraint(name.as_str()) else { return Reverse::new(title, nothing()) };
+            let checked = matches!(c.kind, crate::catalog::ConKind::Check { .. } | crate::catalog::ConKind::ForeignKey { .. });
+            let mut undo = alter(format!("ADD {}", before.constraint_definition(c, checked)));
+            if checked && c.validated {
+                undo.extend(alter(format!("VALIDATE CONSTRAINT {}", ident(name.as_str()))));
+            }
+            let mut r = Reverse::new(title, undo)?;
+            r.verdict = Undo::BlockedByData;
+            Some(r)
+        }
+        A::RenameConstraint { from, to } => Reverse::new(
+            format!("Rename constraint `{}` to `{}`", from.as_str(), to.as_str()),
+            alter(format!("RENAME CONSTRAINT {} TO {}", ident(to.as_str()), ident(from.as_str()))),
+        ),
+        A::RenameTo { to } if matches!(target.kind, ObjectKind::Index | ObjectKind::Sequence) => {
+            let renamed = qualified(&rel.schema, to.as_str());
+            Reverse::new(
+                format!("Rename {} `{}` to `{}`", kind.to_lowercase(), rel.name, to.as_str()),
+                vec![format!("ALTER {kind} {renamed} RENAME TO {}", ident(&rel.name))],
+            )
+        }
+        A::ValidateConstraint { name } => {
+            let c = rel.constraint(name.as_str())?;
+            let mut undo = alter(format!("DROP CONSTRAINT {}", ident(name.as_str())));
+            undo.extend(alter(format!("ADD {}", before.constraint_definition(c, true))));
+            Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), undo)
+        }
+        A::AddConstraint(c) => {
+            let new = after.relation(rel.id)?.constraints.iter().find(|k| rel.constraint(&k.name).is_none())?;
+            let _ = c;
+            Reverse::new(format!("Add constraint `{}` to `{}`", new.name, rel.name), alter(format!("DROP CONSTRAINT {}", ident(&new.name))))
+        }
+        A::EnableRowSecurity => Reverse::new(format!("Row security of `{}`", rel.name), alter("DISABLE ROW LEVEL SECURITY".into())),
+        A::DisableRowSecurity => Reverse::new(format!("No row security of `{}`", rel.name), alter("ENABLE ROW LEVEL SECURITY".into())),
+        A::ForceRowSecurity => Reverse::new(format!("Forced row security of `{}`", rel.name), alter("NO FORCE ROW LEVEL SECURITY".into())),
+        A::NoForceRowSecurity => {
+            Reverse::new(format!("No forced row security of `{}`", rel.name), alter("FORCE ROW LEVEL SECURITY".into()))
+        }
+        A::SetStatistics { column: c, .. } => {
+            let old = column(c)?.statistics.clone().unwrap_or_else(|| "-1".into());
+            Reverse::new(format!("Statistics target of `{c}`"), alter(format!("ALTER COLUMN {} SET STATISTICS {old}", ident(c))))
+        }
+        _ => None,
+    }
+}
+
+fn default_sql(c: &Column) -> String {
+    match &c.default {
+        Some(d) => format!("ALTER COLUMN {} SET DEFAULT {}", ident(&c.name), d.text),
+        None => format!("ALTER COLUMN {} DROP DEFAULT", ident(&c.name)),
+    }
+}

@@ -1,0 +1,320 @@
+//! Operations that no column's net change absorbs: each is run as it is written, at the first boundary where Postgres takes it and
+//! nobody who still runs is hurt.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, RelName};
+use crate::compat::{Compat, Undo};
+use crate::effects::{Effects, Sent, predict};
+use crate::op::{AlterAction, Op, OpKind, QName, Statement};
+use crate::quote::qualified;
+use crate::replay::ReplayedScript;
+use crate::source::SourceFile;
+
+use super::blocks::lock_timeout;
+use super::change::{Changes, OpAt};
+use super::draft::{Draft, NewStep, slug};
+use super::recipes;
+use super::reverse::reverse;
+use super::{PhaseKind, PlanOptions, Precondition, Refusal};
+
+/// Whom an operation hurts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is about something that the migration itself made.
+    New,
+    /// N-1 goes on as before.
+    Widening,
+    /// A statement of N-1 fails afterwards.
+    Tightening,
+}
+
+/// An operation where it would be run.
+pub struct Standing<'a> {
+    pub op: &'a Op,
+    pub script: &'a ReplayedScript,
+    pub source: &'a SourceFile,
+    /// As a statement of its own.
+    pub words: String,
+    /// The schema in the middle of the plan, before and after it.
+    pub before: &'a Catalog,
+    pub after: &'a Catalog,
+    pub verdict: Verdict,
+}
+
+impl Standing<'_> {
+    /// The relation was there before the migration.
+    pub fn is_old(&self, name: &QName) -> bool {
+        self.before.relation_by(name).is_none_or(|r| self.script.before.relation(r.id).is_some() || r.assumed)
+    }
+}
+
+pub struct StandingStep {
+    /// Where it must run; `None`: where the operation stands.
+    pub phase: Option<PhaseKind>,
+    pub id: String,
+    pub title: String,
+    pub statements: Vec<String>,
+    pub undo: Vec<String>,
+    pub transaction: bool,
+    pub undo_verdict: Undo,
+    pub one_way: Option<String>,
+    pub preconditions: Vec<Precondition>,
+    pub checklist: Vec<String>,
+}
+
+impl Default for StandingStep {
+    fn default() -> Self {
+        StandingStep {
+            phase: None,
+            id: String::new(),
+            title: String::new(),
+            statements: Vec::new(),
+            undo: Vec::new(),
+            transaction: true,
+            undo_verdict: Undo::Lossless,
+            one_way: None,
+            preconditions: Vec::new(),
+            checklist: Vec::new(),
+        }
+    }
+}
+
+/// Operations that wait for their place.
+pub struct Waiting<'a> {
+    script: &'a ReplayedScript,
+    options: &'a PlanOptions,
+    rest: Vec<Item>,
+    /// Steps of later phases, from operations that are done.
+    later: Vec<StandingStep>,
+}
+
+struct Item {
+    at: OpAt,
+    /// It speaks of a column whose change comes before it in the file: only after the swap do the names mean what they mean there.
+    after_swap: bool,
+    why: String,
+}
+
+impl<'a> Waiting<'a> {
+    pub fn new(script: &'a ReplayedScript, changes: &Changes, options: &'a PlanOptions) -> Self {
+        let mut rest = Vec::new();
+        // Names of columns that have changed so far in the file.
+        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        for (s, r) in script.statements.iter().enumerate() {
+            for (o, op) in r.statement.ops.iter().enumerate() {
+                if let Some(table) = changes.absorbs((s, o)) {
+                    let table = changes.tables.iter().find(|t| t.before.id == table);
+                    changed.extend(
+                        table.iter().flat_map(|t| &t.columns).flat_map(|c| c.before.iter().chain(&c.after)).map(|c| c.name.as_str()),
+                    );
+                    continue;
+                }
+                if is_session(op) {
+                    continue;
+                }
+                let words = script.source.slice(op.span);
+                let after_swap = names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
+                    && !changed.is_empty();
+                rest.push(Item { at: (s, o), after_swap, why: "no boundary takes it".into() });
+            }
+        }
+        Waiting { script, options, rest, later: Vec::new() }
+    }
+
+    /// Places what can be placed here. `swapped`: the tables' own steps of this phase are done.
+    pub fn place(&mut self, phase: PhaseKind, swapped: bool, catalog: &mut Catalog, draft: &mut Draft) {
+        for step in std::mem::take(&mut self.later) {
+            if step.phase.is_some_and(|p| p <= phase) {
+                self.emit(step, phase, catalog, draft);
+            } else {
+                self.later.push(step);
+            }
+        }
+        let mut kept: Vec<Item> = Vec::new();
+        for item in std::mem::take(&mut self.rest) {
+            let Some(r) = self.script.statements.get(item.at.0) else { continue };
+            let Some(op) = r.statement.ops.get(item.at.1) else { continue };
+            // What is said of one object keeps its order.
+            let subject = subjects(op);
+            let waits = kept.iter().any(|k| {
+                let other = self.script.statements[k.at.0].statement.ops.get(k.at.1);
+                other.is_some_and(|o| subjects(o).intersection(&subject).next().is_some())
+            });
+            let early = item.after_swap && (phase < PhaseKind::ContractSoft || !swapped);
+            if waits || early {
+                kept.push(item);
+                continue;
+            }
+            match self.try_here(op, &r.statement, phase, catalog) {
+                Ok(steps) => {
+                    for step in steps {
+                        match step.phase {
+                            Some(p) if p > phase => self.later.push(step),
+                            _ => self.emit(step, phase, catalog, draft),
+                        }
+                    }
+                }
+                Err(why) => kept.push(Item { why, ..item }),
+            }
+        }
+        self.rest = kept;
+    }
+
+    fn try_here(&self, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
+        let words = words(self.script, statement, op, catalog);
+        let mut after = catalog.clone();
+        let alone = Statement { ops: vec![op.clone()], ..statement.clone() };
+        if let Some((_, e)) = after.apply_statement(&alone).first() {
+            return Err(format!("Postgres refuses it at every boundary ({}: {})", e.sqlstate, e.message));
+        }
+        let compat = crate::compat::predict(&[op], catalog, &after, catalog.pg);
+        let verdict = self.verdict(op, catalog, &compat);
+        let standing = Standing { op, script: self.script, source: &self.script.source, words, before: catalog, after: &after, verdict };
+        if let Some(steps) = recipes::standing(&standing) {
+            let steps = steps?;
+            let first = steps.iter().filter_map(|s| s.phase).min().unwrap_or(PhaseKind::Expand);
+            return if first > phase { Err("it belongs into a later phase".into()) } else { Ok(steps) };
+        }
+        if verdict == Verdict::Tightening && phase < PhaseKind::ContractSoft {
+            return Err("it breaks release N-1".into());
+        }
+        let e = predict(&alone, catalog, Sent { pg: catalog.pg, in_transaction: true });
+        if let Some(state) = &e.fails {
+            return Err(format!("Postgres refuses it with {state}"));
+        }
+        if self.slow_under_lock(&e, catalog) {
+            return Err("it reads or writes a whole table under a strong lock, and no recipe avoids that yet".into());
+        }
+        let name = <&str>::from(&op.kind);
+        let back = reverse(op, catalog, &after).ok_or_else(|| format!("there is no recipe for this operation yet ({name})"))?;
+        Ok(vec![StandingStep {
+            id: slug(&[name, &subjects(op).into_iter().next().unwrap_or_default()]),
+            title: back.title,
+            statements: vec![standing.words],
+            undo: back.undo,
+            undo_verdict: back.verdict,
+            one_way: back.one_way,
+            ..StandingStep::default()
+        }])
+    }
+
+    fn verdict(&self, op: &Op, catalog: &Catalog, compat: &Compat) -> Verdict {
+        if compat.breaks_code() {
+            return Verdict::Tightening;
+        }
+        let target = match &op.kind {
+            OpKind::Alter { target, .. } => Some(&target.name),
+            OpKind::CreateIndex(i) => Some(&i.table),
+            _ => None,
+        };
+        let new = target.and_then(|t| catalog.relation_by(t)).is_some_and(|r| self.script.before.relation(r.id).is_none() && !r.assumed);
+        if new { Verdict::New } else { Verdict::Widening }
+    }
+
+    fn slow_under_lock(&self, e: &Effects, catalog: &Catalog) -> bool {
+        let old = |n: &RelName| catalog.relation_named(&n.schema, &n.name).is_none_or(|r| self.script.before.relation(r.id).is_some());
+        e.scans.iter().chain(&e.rewrites).any(|r| old(r) && e.locks.get(r).is_some_and(|m| m.blocks_writes()))
+    }
+
+    fn emit(&self, s: StandingStep, phase: PhaseKind, catalog: &mut Catalog, draft: &mut Draft) {
+        let bound = |v: Vec<String>| match s.transaction && !v.is_empty() {
+            true => std::iter::once(lock_timeout(self.options)).chain(v).collect(),
+            false => v,
+        };
+        for text in &s.statements {
+            for statement in crate::lower::lower_text(text) {
+                catalog.apply_statement(&statement);
+            }
+        }
+        draft.checklist.extend(s.checklist);
+        let step = draft.step(phase, NewStep { id: s.id, title: s.title, statements: bound(s.statements), undo: bound(s.undo) });
+        step.transaction = s.transaction;
+        step.undo_transaction = s.transaction;
+        step.undo_verdict = s.undo_verdict;
+        step.one_way = s.one_way;
+        step.preconditions = s.preconditions;
+    }
+
+    /// What found no place.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.rest
+            .iter()
+            .filter_map(|i| {
+                let op = self.script.statements.get(i.at.0)?.statement.ops.get(i.at.1)?;
+                Some(Refusal {
+                    span: op.span,
+                    reason: i.why.clone(),
+                    next_step: "put it into a migration of its own, or plan it by hand".into(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The runner's and the session's business, which the plan's own steps see to. What a code block does stands beside it.
+fn is_session(op: &Op) -> bool {
+    matches!(
+        op.kind,
+        OpKind::Begin { .. }
+            | OpKind::Commit { .. }
+            | OpKind::SetVar { .. }
+            | OpKind::ResetVar { .. }
+            | OpKind::SetConstraints { .. }
+            | OpKind::LockTable { .. }
+            | OpKind::Analyze { .. }
+            | OpKind::Query(_)
+            | OpKind::DoBlock { .. }
+    )
+}
+
+/// The operation as a statement of its own: a subcommand alone is none.
+fn words(script: &ReplayedScript, statement: &Statement, op: &Op, catalog: &Catalog) -> String {
+    let text = script.source.slice(op.span).to_string();
+    match &op.kind {
+        OpKind::Alter { target, .. } if statement.ops.len() > 1 || op.span != statement.span => {
+            let on = catalog.relation_by(&target.name).map_or_else(|| target.name.to_string(), |r| qualified(&r.schema, &r.name));
+            format!("ALTER {} {on} {text}", target.kind.to_string().replace('-', " "))
+        }
+        _ => text,
+    }
+}
+
+/// Names of what the operation is about.
+fn subjects(op: &Op) -> BTreeSet<String> {
+    let one = |n: &QName| BTreeSet::from([n.as_str().to_string()]);
+    match &op.kind {
+        OpKind::Alter { target, action } => {
+            let mut s = one(&target.name);
+            // Two constraints of one table have nothing to do with each other; the same constraint has.
+            let part = match action {
+                AlterAction::AddConstraint(c) => c.name.as_ref().map(|n| n.as_str().to_string()),
+                AlterAction::DropConstraint { name, .. } | AlterAction::ValidateConstraint { name } => Some(name.as_str().to_string()),
+                AlterAction::RenameConstraint { from, .. } => Some(from.as_str().to_string()),
+                AlterAction::AddColumn { column, .. } => Some(column.name.as_str().to_string()),
+                AlterAction::SetDefault { column, .. } | AlterAction::DropDefault { column } | AlterAction::DropNotNull { column } => {
+                    Some(column.as_str().to_string())
+                }
+                _ => None,
+            };
+            if let Some(part) = part {
+                s = BTreeSet::from([format!("{}.{part}", target.name.as_str())]);
+            }
+            s
+        }
+        OpKind::CreateTable(t) => one(&t.name),
+        OpKind::CreateView(v) => one(&v.name),
+        OpKind::CreateFunction(f) => one(&f.name),
+        OpKind::CreateTrigger(t) => BTreeSet::from([t.name.as_str().to_string()]),
+        OpKind::CreateEnum { name, .. } | OpKind::AddEnumValue { name, .. } | OpKind::RenameEnumValue { name, .. } => one(name),
+        OpKind::CreateIndex(i) => i.name.iter().map(|n| n.as_str().to_string()).collect(),
+        OpKind::Rename { object, to } => BTreeSet::from([object.name.as_str().to_string(), to.as_str().to_string()]),
+        OpKind::Drop { objects, .. } => objects.iter().map(|o| o.name.as_str().to_string()).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Words of a statement that may be names.
+fn names_in(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|w| !w.is_empty()).map(str::to_string)
+}

@@ -1,0 +1,246 @@
+//! The steps of one table, fused: however many of its columns change, it gets one trigger, one backfill, one swap and one clean-up.
+
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Relation};
+use crate::compat::Undo;
+use crate::quote::ident;
+
+use super::blocks::{Assignment, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
+use super::draft::{Draft, NewStep, slug};
+use super::{Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
+
+/// A step of its own between the fused ones.
+pub struct Own {
+    pub id: String,
+    pub title: String,
+    pub statements: Vec<String>,
+    pub undo: Vec<String>,
+    pub transaction: bool,
+    pub preconditions: Vec<Precondition>,
+}
+
+/// What recipes put together; each list keeps the order in which it was added.
+pub struct TableDraft<'a> {
+    pub rel: Arc<Relation>,
+    catalog: &'a Catalog,
+    options: &'a PlanOptions,
+    /// In one transaction with the trigger: statement and undo.
+    pub expand: Vec<(String, Vec<String>)>,
+    pub expand_verdict: Undo,
+    pub pairs: Vec<Pair>,
+    pub fills: Vec<(String, Value)>,
+    pub backfill: Vec<Assignment>,
+    /// Between the backfill and release N: indexes and constraints of second columns.
+    pub migrate: Vec<Own>,
+    /// Second columns that become NOT NULL before release N.
+    pub required_at_n: Vec<String>,
+    /// Columns that become NOT NULL when N-1 is gone.
+    pub required_at_last: Vec<String>,
+    pub required_if: Vec<Precondition>,
+    /// In one transaction, after the trigger is gone: statement and undo.
+    pub swap: Vec<(String, Vec<String>)>,
+    pub swap_if: Vec<Precondition>,
+    pub swap_verdict: Undo,
+    /// Kept in step until the hard contract, under the names after the swap.
+    pub parked: Vec<Pair>,
+    /// After the swap.
+    pub after_swap: Vec<Own>,
+    pub hard: Vec<String>,
+    /// Why the hard contract is one way; empty: nothing is lost.
+    pub lost: Vec<String>,
+    /// What the steps are about, for titles.
+    pub words: Vec<String>,
+}
+
+impl<'a> TableDraft<'a> {
+    pub fn new(rel: Arc<Relation>, catalog: &'a Catalog, options: &'a PlanOptions) -> Self {
+        TableDraft {
+            rel,
+            catalog,
+            options,
+            expand: Vec::new(),
+            expand_verdict: Undo::Lossless,
+            pairs: Vec::new(),
+            fills: Vec::new(),
+            backfill: Vec::new(),
+            migrate: Vec::new(),
+            required_at_n: Vec::new(),
+            required_at_last: Vec::new(),
+            required_if: Vec::new(),
+            swap: Vec::new(),
+            swap_if: Vec::new(),
+            swap_verdict: Undo::Lossless,
+            parked: Vec::new(),
+            after_swap: Vec::new(),
+            hard: Vec::new(),
+            lost: Vec::new(),
+            words: Vec::new(),
+        }
+    }
+
+    fn sync(&self) -> Sync<'_> {
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone() }
+    }
+
+    fn parked(&self) -> Sync<'_> {
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new() }
+    }
+
+    fn bounded(&self, statements: impl IntoIterator<Item = String>) -> Vec<String> {
+        std::iter::once(lock_timeout(self.options)).chain(statements).collect()
+    }
+
+    fn title(&self, words: &str) -> String {
+        let what = self.words.join(", ");
+        if what.is_empty() { format!("`{}`: {words}", self.rel.name) } else { format!("`{}` ({what}): {words}", self.rel.name) }
+    }
+}
+
+impl TableDraft<'_> {
+    /// The steps of one phase.
+    pub fn emit(&self, draft: &mut Draft, phase: PhaseKind) {
+        match phase {
+            PhaseKind::Expand => self.emit_expand(draft),
+            PhaseKind::Migrate => self.emit_migrate(draft),
+            PhaseKind::ContractSoft => self.emit_soft(draft),
+            PhaseKind::ContractHard => self.emit_hard(draft),
+        }
+    }
+
+    fn emit_expand(&self, draft: &mut Draft) {
+        let sync = self.sync();
+        let statements: Vec<String> = self.expand.iter().map(|(s, _)| s.clone()).chain(sync.create()).collect();
+        if statements.is_empty() {
+            return;
+        }
+        let undo: Vec<String> = sync.drop().into_iter().chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
+        let words = if sync.is_empty() { "make room for release N" } else { "add the second columns, and keep them in step" };
+        let step = draft.step(
+            PhaseKind::Expand,
+            NewStep {
+                id: slug(&["expand", &self.rel.name]),
+                title: self.title(words),
+                statements: self.bounded(statements),
+                undo: self.bounded(undo),
+            },
+        );
+        step.undo_verdict = self.expand_verdict;
+    }
+
+    fn emit_migrate(&self, draft: &mut Draft) {
+        if !self.backfill.is_empty() {
+            let step = draft.step(
+                PhaseKind::Migrate,
+                NewStep {
+                    id: slug(&["backfill", &self.rel.name]),
+                    title: self.title(&format!("fill the rows that were there, in batches of {}", self.options.batch_size)),
+                    statements: vec![backfill(self.catalog, &self.rel, &self.backfill, self.options)],
+                    // The values may stay: nobody reads them before the columns are dropped.
+                    undo: vec!["SELECT 1".into()],
+                },
+            );
+            step.transaction = false;
+            if self.backfill.iter().any(|a| a.overwrites) {
+                step.undo_verdict = Undo::LosesData;
+            }
+        }
+        self.own(draft, PhaseKind::Migrate, &self.migrate);
+        self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);
+    }
+
+    fn emit_soft(&self, draft: &mut Draft) {
+        self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
+        let (sync, parked) = (self.sync(), self.parked());
+        let statements: Vec<String> =
+            sync.drop().into_iter().chain(self.swap.iter().map(|(s, _)| s.clone())).chain(parked.create()).collect();
+        if !statements.is_empty() {
+            let undo: Vec<String> =
+                parked.drop().into_iter().chain(self.swap.iter().rev().flat_map(|(_, u)| u.clone())).chain(sync.create()).collect();
+            let step = draft.step(
+                PhaseKind::ContractSoft,
+                NewStep {
+                    id: slug(&["contract", &self.rel.name]),
+                    title: self.title("release N-1 is gone: the names change hands"),
+                    statements: self.bounded(statements),
+                    undo: self.bounded(undo),
+                },
+            );
+            step.undo_verdict = self.swap_verdict;
+            step.preconditions = self.swap_if.clone();
+        }
+        self.own(draft, PhaseKind::ContractSoft, &self.after_swap);
+    }
+
+    fn emit_hard(&self, draft: &mut Draft) {
+        let statements: Vec<String> = self.parked().drop().into_iter().chain(self.hard.iter().cloned()).collect();
+        if statements.is_empty() {
+            return;
+        }
+        let step = draft.step(
+            PhaseKind::ContractHard,
+            NewStep {
+                id: slug(&["drop", &self.rel.name]),
+                title: self.title("drop what is parked, for good"),
+                statements: self.bounded(statements),
+                undo: Vec::new(),
+            },
+        );
+        step.one_way = Some(self.lost.join("; "));
+        step.undo_verdict = Undo::Impossible;
+    }
+
+    fn own(&self, draft: &mut Draft, phase: PhaseKind, steps: &[Own]) {
+        for own in steps {
+            let bound = |s: &[String]| if own.transaction { self.bounded(s.iter().cloned()) } else { s.to_vec() };
+            let step = draft.step(
+                phase,
+                NewStep { id: own.id.clone(), title: own.title.clone(), statements: bound(&own.statements), undo: bound(&own.undo) },
+            );
+            step.transaction = own.transaction;
+            step.undo_transaction = own.transaction;
+            step.preconditions.clone_from(&own.preconditions);
+        }
+    }
+
+    fn required(&self, draft: &mut Draft, phase: PhaseKind, columns: &[String], conditions: &[Precondition]) {
+        if columns.is_empty() {
+            return;
+        }
+        let names = columns.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
+        for (i, (title, up, undo)) in not_null(&self.rel, columns).into_iter().enumerate() {
+            // VALIDATE lets writes through, one constraint at a time and each in a transaction of its own.
+            let apart = up.len() > 1;
+            let statements = if apart { up } else { self.bounded(up) };
+            let step = draft.step(
+                phase,
+                NewStep {
+                    id: slug(&["not-null", &self.rel.name]),
+                    title: format!("`{}`, {names}: {title}", self.rel.name),
+                    statements,
+                    undo: self.bounded(undo),
+                },
+            );
+            step.transaction = !apart;
+            if i == 0 {
+                step.preconditions = conditions.to_vec();
+            }
+        }
+    }
+
+    /// Both columns of the pair say the same, as far as either direction can.
+    pub fn invariant(&self, pair: &Pair, title: String) -> Invariant {
+        let apart = |a: &str, v: &Value| format!("{}.{}::text IS DISTINCT FROM ({})::text", "airlock_t", ident(a), v.of("airlock_t"));
+        let up = apart(&pair.new, &pair.up);
+        let sql = match &pair.up {
+            Value::Told { .. } => format!("{up} AND {}", apart(&pair.old, &pair.down)),
+            _ => up,
+        };
+        Invariant {
+            title,
+            sql: format!("SELECT * FROM {} AS airlock_t WHERE {sql} LIMIT 5", table(&self.rel)),
+            from: Boundary::B2,
+            until: Boundary::B2,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+-- setup: CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total int NOT NULL DEFAULT 0, note text, code varchar(10)); INSERT INTO orders (id, customer_id, note, code) VALUES (1, 7, 'first', 'a'); CREATE TABLE customers (id bigint PRIMARY KEY);
+-- old: SELECT id, customer_id, total, note, code FROM orders => ok
+-- old: INSERT INTO orders (id, note) VALUES (2, 'x') => ok
+ALTER TABLE orders ADD COLUMN payer bigint;
+ALTER TABLE orders ADD CONSTRAINT to_payer FOREIGN KEY (payer) REFERENCES customers NOT VALID;

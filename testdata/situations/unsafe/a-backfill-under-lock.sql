@@ -1,0 +1,4 @@
+-- rule: statement-after-exclusive-lock
+-- setup: CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total int, note text, code varchar(10)); INSERT INTO orders SELECT n, n, n, 'note', 'c' || n FROM generate_series(1, 200) n;
+ALTER TABLE orders ADD COLUMN state text;
+UPDATE orders SET state = 'new' WHERE state IS NULL;

@@ -1,0 +1,3 @@
+-- rule: attach-without-check
+-- setup: CREATE TABLE events (id bigint NOT NULL, at date NOT NULL) PARTITION BY RANGE (at); CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); INSERT INTO events SELECT n, '2025-02-02' FROM generate_series(1, 100) n; CREATE TABLE old_events (LIKE events); INSERT INTO old_events SELECT n, '2026-02-02' FROM generate_series(1, 100) n;
+ALTER TABLE events ATTACH PARTITION old_events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');

@@ -1,0 +1,7 @@
+-- rule: drop-readd-column
+-- setup: CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total int NOT NULL DEFAULT 0, note text, code varchar(10)); INSERT INTO orders (id, customer_id, note, code) VALUES (1, 7, 'first', 'a');
+-- old: SELECT note FROM orders => ok
+-- undo: 
+-- look: SELECT note FROM orders WHERE id = 1
+ALTER TABLE orders DROP COLUMN note;
+ALTER TABLE orders ADD COLUMN note text;

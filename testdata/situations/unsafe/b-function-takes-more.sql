@@ -1,0 +1,5 @@
+-- rule: function-signature-change
+-- setup: CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total int NOT NULL DEFAULT 0, note text, code varchar(10)); INSERT INTO orders (id, customer_id, note, code) VALUES (1, 7, 'first', 'a'); CREATE FUNCTION price(a int) RETURNS int LANGUAGE sql AS 'SELECT a';
+-- old: SELECT price(1) => 42883
+DROP FUNCTION price(int);
+CREATE FUNCTION price(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT a + b';

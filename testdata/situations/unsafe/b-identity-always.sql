@@ -1,0 +1,4 @@
+-- rule: identity-always
+-- setup: CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total int NOT NULL DEFAULT 0, note text, code varchar(10)); INSERT INTO orders (id, customer_id, note, code) VALUES (1, 7, 'first', 'a');
+-- old: INSERT INTO orders (id) VALUES (2) => 428C9
+ALTER TABLE orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;

@@ -1,0 +1,5 @@
+-- rule: add-required-column-default-dropped
+-- setup: CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint, total int NOT NULL DEFAULT 0, note text, code varchar(10)); INSERT INTO orders (id, customer_id, note, code) VALUES (1, 7, 'first', 'a');
+-- old: INSERT INTO orders (id) VALUES (2) => 23502
+ALTER TABLE orders ADD COLUMN kind text NOT NULL DEFAULT 'post';
+ALTER TABLE orders ALTER COLUMN kind DROP DEFAULT;
