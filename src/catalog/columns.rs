@@ -16,6 +16,9 @@ impl Catalog {
         if !matches!(rel.kind, RelKind::Table | RelKind::PartitionedTable | RelKind::ForeignTable | RelKind::Composite) {
             return Err(wrong_kind(&rel, "ADD COLUMN"));
         }
+        if rel.is_partition() {
+            return Err(fails("42809", "cannot add column to a partition"));
+        }
         let name = clip(def.name.as_str());
         if rel.column(&name).is_some() {
             if if_not_exists {
@@ -26,9 +29,6 @@ impl Catalog {
                 return Err(fails("42701", format!("column \"{name}\" of relation \"{}\" already exists", rel.name)));
             }
             self.edit(id, |r| r.columns.retain(|c| c.name != name));
-        }
-        if rel.is_partition() {
-            return Err(fails("42809", "cannot add column to a partition"));
         }
         let children = self.children_of(id);
         if only && !children.is_empty() {

@@ -342,6 +342,9 @@ impl Catalog {
                 Err(fails(state, "cannot specify storage parameters for a partitioned table"))
             }
             RenameConstraint { from, .. } => match rel.constraint(&clip(from.as_str())) {
+                Some(c) if c.inherited && matches!(c.kind, super::ConKind::NotNull { .. }) => {
+                    Err(fails("42P16", format!("cannot rename inherited constraint \"{}\"", c.name)))
+                }
                 Some(c)
                     if target.only
                         && !c.no_inherit

@@ -72,7 +72,6 @@ impl Catalog {
             None => None,
             Some((table, column)) => {
                 let table = self.need_relation(table)?;
-                let column = self.need_column(table, column)?;
                 let (s, t) = (self.relation(sequence), self.relation(table));
                 if let (Some(s), Some(t)) = (s, t)
                     && s.schema != t.schema
@@ -81,6 +80,7 @@ impl Catalog {
                 {
                     return Err(fails("55000", "sequence must be in same schema as table it is linked to"));
                 }
+                let column = self.need_column(table, column)?;
                 Some((table, column))
             }
         };

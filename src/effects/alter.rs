@@ -534,6 +534,11 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
 /// The indexes of a partition become parts of the parent's indexes.
 pub fn parent_indexes(s: &mut Seen<'_>, parent: Id) {
     s.lock_indexes(parent, LockMode::ShareUpdateExclusive);
+    // A new part of a referenced table needs the triggers that guard it.
+    let users: Vec<Id> = s.before.foreign_keys_to(parent).into_iter().map(|(r, _)| r.id).collect();
+    for user in users {
+        s.lock(user, LockMode::ShareRowExclusive);
+    }
     // What a partition takes is decided by the bounds of all the tables above it.
     let mut above = s.get(parent).map(|r| r.parents.clone()).unwrap_or_default();
     while let Some(id) = above.pop() {
@@ -584,7 +589,7 @@ fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bou
             if own {
                 s.lock(*table, L::AccessExclusive);
             } else {
-                s.lock(*table, L::ShareRowExclusive);
+                s.with_partitions(*table).into_iter().for_each(|t| s.lock(t, L::ShareRowExclusive));
                 s.join(p.id, *table);
             }
         }

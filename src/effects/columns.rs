@@ -85,12 +85,12 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
     }
 }
 
-/// Whether the session's time zone is UTC. Where the script does not set one, the server decides, and it is UTC there as in the official
-/// images, with hosting services and on the shadow; `timezone` under `[settings]` in `airlock.toml` says otherwise.
+/// Whether the session's time zone is known to be UTC: the script sets it, or `timezone` under `[settings]` in `airlock.toml` does. What
+/// the server does by itself is not known here.
 fn session_is_utc(catalog: &Catalog) -> bool {
     let utc =
         |zone: &str| matches!(zone.to_ascii_lowercase().as_str(), "utc" | "gmt" | "etc/utc" | "etc/gmt" | "uct" | "zulu" | "utc0" | "0");
-    catalog.settings.get("timezone").is_none_or(|s| utc(s.value.trim_matches('\'')))
+    catalog.settings.get("timezone").is_some_and(|s| utc(s.value.trim_matches('\'')))
 }
 
 fn base_type(catalog: &Catalog, ty: &ColumnType) -> ColumnType {

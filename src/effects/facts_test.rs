@@ -21,7 +21,8 @@ fn predicted_equals_the_recorded_observations() {
         for case in &cases {
             let Some(r) = case.on(major) else { continue };
             let mut before = catalog.clone();
-            let session = crate::lower::lower_text(&format!("SET search_path = s, public; {}", case.setup));
+            // The recording's servers ran in UTC.
+            let session = crate::lower::lower_text(&format!("SET TimeZone = 'UTC'; SET search_path = s, public; {}", case.setup));
             session.iter().for_each(|s| drop(before.apply_statement(s)));
             let mut filled = filled.clone();
             filled.extend(self::filled(&before, &session));

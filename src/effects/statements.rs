@@ -125,7 +125,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 if let Some(r) = s.get(id) {
                     for c in &r.constraints {
                         if let ConKind::ForeignKey { table, .. } = &c.kind {
-                            s.lock(*table, L::ShareRowExclusive);
+                            s.with_partitions(*table).into_iter().for_each(|t| s.lock(t, L::ShareRowExclusive));
                         }
                     }
                 }

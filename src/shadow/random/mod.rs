@@ -97,7 +97,9 @@ impl Database {
         let mut observer = Observer::new(&db).expect("sessions");
         // Rows decide plans otherwise: without statistics a small table is read in full.
         observer.session.run("SET max_parallel_workers_per_gather = 0").expect("sets");
-        let cat = Catalog::new(shadow.pg());
+        let mut cat = Catalog::new(shadow.pg());
+        // The shadow's own servers run in UTC.
+        cat.set_in_session("timezone", "UTC");
         let app = db.connect().expect("session");
         let copier = db.connect().expect("session");
         Database {
