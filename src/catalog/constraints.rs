@@ -245,7 +245,14 @@ impl Catalog {
                 let what = if primary { "primary key" } else { "unique" };
                 return Err(fails("42701", format!("column \"{k}\" appears twice in {what} constraint")));
             }
-            new.elements.push(IndexElement { expr: column_expr(&k), collation: None, opclass: None, descending: false, nulls_first: None });
+            new.elements.push(IndexElement {
+                expr: column_expr(&k),
+                collation: None,
+                opclass: None,
+                opclass_options: Vec::new(),
+                descending: false,
+                nulls_first: None,
+            });
             columns.push(k);
         }
         if let (Some(by), false) = (&rel.partition_by, new.exclusion) {

@@ -149,16 +149,26 @@ impl Catalog {
         self.edit_function(id, |f| {
             let def = Arc::make_mut(&mut f.def);
             for o in options {
-                let word = o.to_ascii_uppercase();
-                if word == "SECURITY DEFINER" || word == "EXTERNAL SECURITY DEFINER" {
-                    def.security_definer = true;
-                } else if word == "SECURITY INVOKER" || word == "EXTERNAL SECURITY INVOKER" {
-                    def.security_definer = false;
-                } else if let Some(set) = o.get(..4).filter(|s| s.eq_ignore_ascii_case("set ")).map(|_| &o[4..]) {
-                    let (name, value) = set.split_once(['=', ' ']).unwrap_or((set, ""));
-                    let name = name.trim().to_ascii_lowercase();
-                    def.settings.retain(|(n, _)| *n != name);
-                    def.settings.push((name, value.trim().trim_start_matches("TO ").trim().to_string()));
+                let (word, rest) = o.split_once(' ').unwrap_or((o, ""));
+                match word.to_ascii_uppercase().as_str() {
+                    "SECURITY" => def.security_definer = rest == "DEFINER",
+                    "STRICT" | "RETURNS" => def.strict = true,
+                    "CALLED" => def.strict = false,
+                    "LEAKPROOF" => def.leakproof = true,
+                    "NOT" => def.leakproof = false,
+                    "SET" => {
+                        let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                        let name = name.to_ascii_lowercase();
+                        def.settings.retain(|(n, _)| *n != name);
+                        def.settings.push((name, value.strip_prefix("TO ").unwrap_or(value).to_string()));
+                    }
+                    "RESET" if rest == "ALL" => def.settings.clear(),
+                    "RESET" => def.settings.retain(|(n, _)| !n.eq_ignore_ascii_case(rest)),
+                    "COST" | "ROWS" | "PARALLEL" | "SUPPORT" => {
+                        def.other.retain(|w| !w.split_whitespace().next().is_some_and(|w| w.eq_ignore_ascii_case(word)));
+                        def.other.push(o.clone());
+                    }
+                    _ => {}
                 }
             }
             if let Some(v) = volatility {
@@ -209,7 +219,7 @@ impl Catalog {
             return;
         }
         let path = self.search_path.clone();
-        if let Some((_, value)) = f.def.settings.iter().find(|(n, _)| n == "search_path") {
+        if let Some((_, value)) = f.def.settings.iter().find(|(n, v)| n == "search_path" && v != "FROM CURRENT") {
             self.search_path = super::session::split_list(value);
         }
         for op in &ops {

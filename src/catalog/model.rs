@@ -361,6 +361,11 @@ pub struct Trigger {
     pub for_each_row: bool,
     pub when: Option<Expr>,
     pub constraint: bool,
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    /// Names of transition tables, `true` for those of new rows.
+    pub transition_tables: Vec<(bool, String)>,
+    pub args: Vec<String>,
     /// Copied from the partitioned table above.
     pub inherited: bool,
     pub mode: TriggerMode,

@@ -42,6 +42,7 @@ impl Catalog {
                         expr: e.clone(),
                         collation: None,
                         opclass: None,
+                        opclass_options: Vec::new(),
                         descending: false,
                         nulls_first: None,
                     })
@@ -303,8 +304,10 @@ impl Catalog {
             strict: false,
             security_definer: false,
             leakproof: false,
+            other: Vec::new(),
             settings: Vec::new(),
             body: String::new(),
+            symbol: None,
             body_span: None,
             body_ops: Vec::new(),
             dynamic_sql: false,

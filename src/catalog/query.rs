@@ -161,7 +161,7 @@ impl<'a> Analyzer<'a> {
             }
         };
         // ORDER BY may name output columns, which are no columns of FROM.
-        for e in q.order_by.iter().chain(&q.limit) {
+        for e in q.order_by.iter().chain(&q.limit).chain(&q.offset) {
             self.expr_leniently(e, &columns);
         }
         Ok(columns)
@@ -172,6 +172,7 @@ impl<'a> Analyzer<'a> {
             let name = clip(c.name.as_str());
             let open_before = std::mem::take(&mut self.open);
             if let OpKindQuery::Query(Query { body: QueryBody::SetOp(first, _), ctes: inner, .. }) = &*c.body
+                && c.recursive
                 && inner.is_empty()
             {
                 // A recursive query names itself in its second part; its columns come from the first.
@@ -274,7 +275,7 @@ impl<'a> Analyzer<'a> {
         for e in s.filter.iter().chain(&s.having) {
             self.expr(e, true)?;
         }
-        for e in &s.group_by {
+        for e in s.group_by.iter().chain(&s.distinct_on).chain(&s.windows) {
             self.expr_leniently(e, &columns);
         }
         Ok(columns)

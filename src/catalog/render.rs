@@ -255,9 +255,18 @@ impl Catalog {
                 Some((s, n)) => qualified(s, n),
                 None => ident(&t.function),
             };
+            let deferred = match (t.deferrable, t.initially_deferred) {
+                (_, true) => " DEFERRABLE INITIALLY DEFERRED",
+                (true, false) => " DEFERRABLE",
+                (false, false) => "",
+            };
+            let tables: String =
+                t.transition_tables.iter().map(|(new, n)| format!(" {} TABLE AS {}", if *new { "NEW" } else { "OLD" }, ident(n))).collect();
+            let tables = if tables.is_empty() { tables } else { format!(" REFERENCING{tables}") };
+            let args = t.args.iter().map(|a| literal(a)).collect::<Vec<_>>().join(", ");
             let _ = writeln!(
                 out,
-                "CREATE {constraint}TRIGGER {} {} {} ON {name} FOR EACH {each}{when} EXECUTE FUNCTION {function}();",
+                "CREATE {constraint}TRIGGER {} {} {} ON {name}{deferred}{tables} FOR EACH {each}{when} EXECUTE FUNCTION {function}({args});",
                 ident(&t.name),
                 t.timing,
                 events.join(" OR ")
@@ -346,7 +355,17 @@ fn write_function(out: &mut String, f: &Function) {
     if d.security_definer {
         out.push_str(" SECURITY DEFINER");
     }
+    if d.leakproof {
+        out.push_str(" LEAKPROOF");
+    }
+    for words in &d.other {
+        let _ = write!(out, " {words}");
+    }
     for (name, value) in &d.settings {
+        if value == "FROM CURRENT" {
+            let _ = write!(out, " SET {name} FROM CURRENT");
+            continue;
+        }
         let parts: Vec<String> = super::session::split_list(value).iter().map(|p| literal(p)).collect();
         let value = if parts.is_empty() { "''".to_string() } else { parts.join(", ") };
         let _ = write!(out, " SET {name} TO {value}");
@@ -356,7 +375,8 @@ fn write_function(out: &mut String, f: &Function) {
     if d.language.eq_ignore_ascii_case("sql") && (head == "return" || body.to_ascii_lowercase().starts_with("begin atomic")) {
         let _ = writeln!(out, " {};", d.body);
     } else {
-        let _ = writeln!(out, " AS {};", dollar(&d.body));
+        let symbol = d.symbol.as_ref().map(|s| format!(", {}", literal(s))).unwrap_or_default();
+        let _ = writeln!(out, " AS {}{symbol};", dollar(&d.body));
     }
 }
 
@@ -376,6 +396,11 @@ fn elements_sql(i: &Index) -> String {
                 let n = n.schema_str().map_or_else(|| ident(n.as_str()), |s| qualified(s, n.as_str()));
                 let _ = write!(out, "{word} {n}");
             }
+        }
+        if !e.opclass_options.is_empty() {
+            let all: Vec<String> =
+                e.opclass_options.iter().map(|(k, v)| format!("{} = {}", ident(k), v.as_deref().unwrap_or("true"))).collect();
+            let _ = write!(out, " ({})", all.join(", "));
         }
         if e.descending {
             out.push_str(" DESC");

@@ -69,7 +69,7 @@ impl Binder<'_, '_> {
             }
             DmlKind::Update { set } => self.update(outer, d, &named, set),
             DmlKind::Delete => self.delete(outer, d, &named),
-            DmlKind::Merge { on, actions } => self.merge(outer, d, &named, on.as_ref(), actions),
+            DmlKind::Merge { on, actions, conditions } => self.merge(outer, d, &named, on.as_ref(), actions, conditions),
         }
     }
 
@@ -305,6 +305,7 @@ impl Binder<'_, '_> {
         Ok(out)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn merge(
         &mut self,
         outer: &Scopes<'_>,
@@ -312,13 +313,14 @@ impl Binder<'_, '_> {
         named: &Arc<Relation>,
         on: Option<&Expr>,
         actions: &[DmlKind],
+        conditions: &[Expr],
     ) -> Bound<Option<Vec<OutColumn>>> {
         if named.kind == RelKind::View && self.s.pg.0 < 17 {
             return Err(Fail::new("42809", named.name.clone()));
         }
         let scope = self.target_scope(outer, d, named)?;
         let scopes: Vec<&Scope> = outer.iter().copied().chain([&scope]).collect();
-        if let Some(c) = on {
+        for c in on.into_iter().chain(conditions) {
             self.condition(&scopes, c)?;
         }
         for a in actions {

@@ -52,7 +52,7 @@ impl Binder<'_, '_> {
                 self.order_by(&scopes, e, out.as_deref())?;
             }
         }
-        if let Some(e) = &q.limit {
+        for e in q.limit.iter().chain(&q.offset) {
             self.expr(outer, e)?;
         }
         Ok(out)
@@ -60,13 +60,16 @@ impl Binder<'_, '_> {
 
     pub fn bind_ctes(&mut self, outer: &Scopes<'_>, ctes: &[crate::op::Cte]) -> Bound<()> {
         for c in ctes {
-            // A recursive query sees itself; its columns are not known then.
-            self.ctes.push((c.name.value.clone(), Vec::new()));
+            // A recursive query sees itself; its columns are not known then. A plain one sees a table of that name.
+            let depth = self.ctes.len();
+            if c.recursive {
+                self.ctes.push((c.name.value.clone(), Vec::new()));
+            }
             let columns = match &*c.body {
                 OpKindQuery::Query(q) => self.query(outer, q)?,
                 OpKindQuery::Dml(d) => self.dml(outer, d)?,
             };
-            self.ctes.pop();
+            self.ctes.truncate(depth);
             let columns = columns.unwrap_or_default().into_iter().enumerate().map(|(i, o)| ScopeColumn {
                 name: c.columns.get(i).map_or(o.name, |n| n.value.clone()),
                 ty: o.ty,
@@ -144,6 +147,9 @@ impl Binder<'_, '_> {
             self.condition(&scopes, e)?;
         }
         self.check_grouping(&scopes, s, &grouped)?;
+        for e in s.distinct_on.iter().chain(&s.windows) {
+            self.order_by(&scopes, e, out.as_deref())?;
+        }
         // Without any column named, a table still wants one readable column.
         for i in scope.items.iter().filter(|i| i.needs_select) {
             if let Some(r) = i.relation {

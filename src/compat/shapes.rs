@@ -544,5 +544,14 @@ fn from(rel: &Relation) -> FromItem {
 }
 
 fn bare_query(body: QueryBody) -> Query {
-    Query { text: String::new(), span: Span::default(), ctes: Vec::new(), body, order_by: Vec::new(), limit: None, locking: None }
+    Query {
+        text: String::new(),
+        span: Span::default(),
+        ctes: Vec::new(),
+        body,
+        order_by: Vec::new(),
+        limit: None,
+        offset: None,
+        locking: None,
+    }
 }

@@ -74,13 +74,12 @@ fn other(c: &mut Cursor<'_>, start: usize, kind: ObjectKind) -> Read<Vec<Op>> {
     if let Some(found) = common(c, start, &object)? {
         return Ok(vec![found]);
     }
-    let detail = rest(c);
     let kind = match object.kind {
         ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
-            let options = detail.split_whitespace().map(str::to_ascii_uppercase).collect();
+            let options = super::functions::changes(c)?;
             OpKind::AlterFunction { object, options }
         }
-        _ => OpKind::AlterObject { object, detail },
+        _ => OpKind::AlterObject { object, detail: rest(c) },
     };
     Ok(vec![op(c, start, kind)])
 }
@@ -406,7 +405,7 @@ fn alter_column(c: &mut Cursor<'_>) -> Read<AlterAction> {
         return Ok(A::SetColumnOptions { column, options: options(c)?.into_iter().map(|(k, _)| (k, None)).collect() });
     }
     if c.is("OPTIONS") {
-        return Ok(A::Other { detail: rest(c) });
+        return Ok(A::Other { detail: format!("ALTER COLUMN {} {}", crate::quote::ident(column.as_str()), rest(c)) });
     }
     // SET GENERATED …, SET <sequence option>, RESTART: several, without commas between them.
     let (mut always, mut options) = (None, Vec::new());

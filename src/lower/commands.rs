@@ -71,6 +71,7 @@ fn query_statement(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
             columns: Vec::new(),
             query: q,
             with_data: true,
+            on_commit: crate::op::OnCommit::PreserveRows,
         }));
         return Ok(vec![op(c, start, kind)]);
     }

@@ -15,7 +15,8 @@ pub fn create(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
     if c.is("TABLE") {
         return tables::create(c, start, persistence, false);
     }
-    if c.eat("FOREIGN") && c.is("TABLE") {
+    if c.is_seq("FOREIGN TABLE") {
+        c.eat("FOREIGN");
         return tables::create(c, start, persistence, true);
     }
     if c.is("INDEX") || c.is_seq("UNIQUE INDEX") {
@@ -93,7 +94,8 @@ pub fn create(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
         let table = c.qname()?;
         return Ok(vec![op(c, start, OpKind::CreateStatistics { name, if_not_exists, kinds, exprs, table })]);
     }
-    let _ = c.eat("DEFAULT") || c.eat("TRUSTED");
+    let default = c.eat("DEFAULT");
+    c.eat("TRUSTED");
     let Some((kind, _)) = kind_words(c) else { return c.fail("a kind of object") };
     if matches!(kind, ObjectKind::Database | ObjectKind::Tablespace) {
         rest(c);
@@ -111,7 +113,10 @@ pub fn create(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
         }
         _ => object(c, kind)?,
     };
-    let detail = rest(c);
+    let mut detail = rest(c);
+    if default {
+        detail.push_str(" DEFAULT");
+    }
     Ok(vec![op(c, start, OpKind::CreateObject { object, or_replace, if_not_exists, detail })])
 }
 
@@ -124,8 +129,17 @@ fn schema(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
     while c.is("CREATE") || c.is("GRANT") {
         let more = super::commands::read(c)?;
         for mut o in more {
-            if let (OpKind::CreateTable(t), Some(n)) = (&mut o.kind, &name) {
-                t.name.schema.get_or_insert_with(|| n.clone());
+            // What is made here lies in the new schema unless it says another.
+            let inside = match &mut o.kind {
+                OpKind::CreateTable(t) => Some(&mut t.name),
+                OpKind::CreateView(v) => Some(&mut v.name),
+                OpKind::CreateSequence { name, .. } => Some(name),
+                OpKind::CreateIndex(i) => Some(&mut i.table),
+                OpKind::CreateTrigger(t) => Some(&mut t.table),
+                _ => None,
+            };
+            if let (Some(inside), Some(n)) = (inside, &name) {
+                inside.schema.get_or_insert_with(|| n.clone());
             }
             o.command = out.len() as u32;
             out.push(o);
@@ -151,6 +165,10 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
         when: None,
         function: QName::bare("", c.here()),
         references: None,
+        args: Vec::new(),
+        deferrable: false,
+        initially_deferred: false,
+        transition_tables: Vec::new(),
     };
     loop {
         let Some(event) = c.eat_any(&["INSERT", "UPDATE", "DELETE", "TRUNCATE"]) else { return c.fail("an event") };
@@ -167,9 +185,17 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
     loop {
         if c.eat("FROM") {
             t.references = Some(c.qname()?);
-        } else if c.eat("NOT DEFERRABLE") || c.eat("DEFERRABLE") || c.eat("INITIALLY DEFERRED") || c.eat("INITIALLY IMMEDIATE") {
+        } else if c.eat("NOT DEFERRABLE") || c.eat("INITIALLY IMMEDIATE") {
+        } else if c.eat("DEFERRABLE") {
+            t.deferrable = true;
+        } else if c.eat("INITIALLY DEFERRED") {
+            t.deferrable = true;
+            t.initially_deferred = true;
         } else if c.eat("REFERENCING") {
-            c.skip_until(|c| c.is("FOR") || c.is("WHEN") || c.is("EXECUTE"));
+            while let Some(which) = c.eat_any(&["NEW TABLE", "OLD TABLE", "NEW ROW", "OLD ROW"]) {
+                c.eat("AS");
+                t.transition_tables.push((which.starts_with("NEW"), c.name()?));
+            }
         } else if c.eat("FOR") {
             c.eat("EACH");
             t.for_each_row = c.eat("ROW");
@@ -183,8 +209,19 @@ fn trigger(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op>> 
     c.expect("EXECUTE")?;
     let _ = c.eat("FUNCTION") || c.eat("PROCEDURE");
     t.function = c.qname()?;
-    c.skip_parens();
+    t.args = c.parens(|c| if c.is_punct(b')') { Ok(Vec::new()) } else { c.list(trigger_argument) })?;
     Ok(vec![op(c, start, OpKind::CreateTrigger(Box::new(t)))])
+}
+
+/// A string, a number or a word: the function gets a text.
+fn trigger_argument(c: &mut Cursor<'_>) -> Read<String> {
+    if c.is_string() {
+        c.string()
+    } else if c.is_name() {
+        Ok(c.name()?.value)
+    } else {
+        c.number()
+    }
 }
 
 fn policy(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
@@ -229,7 +266,11 @@ pub fn sequence_options(c: &mut Cursor<'_>) -> Read<SequenceOptions> {
             });
             continue;
         } else if c.eat("SEQUENCE NAME") {
-            ("SEQUENCE NAME", Some(c.qname()?.to_string()))
+            {
+                let n = c.qname()?;
+                let text = n.schema_str().map_or_else(|| crate::quote::ident(n.as_str()), |s| crate::quote::qualified(s, n.as_str()));
+                ("SEQUENCE NAME", Some(text))
+            }
         } else if c.eat("INCREMENT") {
             c.eat("BY");
             ("INCREMENT", value(c)?)

@@ -174,13 +174,13 @@ fn merge(c: &mut Cursor<'_>) -> Read<Dml> {
     d.from = from_items(c)?;
     c.expect("ON")?;
     let on = Some(expr(c)?);
-    let mut actions = Vec::new();
+    let (mut actions, mut conditions) = (Vec::new(), Vec::new());
     while c.eat("WHEN") {
         c.eat("NOT");
         c.expect("MATCHED")?;
         let _ = c.eat("BY SOURCE") || c.eat("BY TARGET");
         if c.eat("AND") {
-            expr(c)?;
+            conditions.push(expr(c)?);
         }
         c.expect("THEN")?;
         if c.eat("UPDATE SET") {
@@ -204,6 +204,7 @@ fn merge(c: &mut Cursor<'_>) -> Read<Dml> {
                     body: crate::op::QueryBody::Values(vec![row]),
                     order_by: Vec::new(),
                     limit: None,
+                    offset: None,
                     locking: None,
                 }))
             };
@@ -212,7 +213,7 @@ fn merge(c: &mut Cursor<'_>) -> Read<Dml> {
             c.expect("DO NOTHING")?;
         }
     }
-    d.kind = DmlKind::Merge { on, actions };
+    d.kind = DmlKind::Merge { on, actions, conditions };
     d.returning = returning(c)?;
     Ok(d)
 }

@@ -341,7 +341,13 @@ fn primary(c: &mut Cursor<'_>) -> Read<Expr> {
     let kind = match t.kind {
         TokenKind::String | TokenKind::DollarString => {
             c.next();
-            ExprKind::String(string_value(word))
+            let mut value = string_value(word);
+            // `U&'d!0061t!+000061' UESCAPE '!'`.
+            if word.starts_with(['u', 'U']) && c.eat("UESCAPE") {
+                let escape = c.string()?;
+                value = string_value(&word.replace(&escape, "\\"));
+            }
+            ExprKind::String(value)
         }
         TokenKind::BitString => {
             c.next();
@@ -370,7 +376,7 @@ fn primary(c: &mut Cursor<'_>) -> Read<Expr> {
 /// `( expr )`, `( expr, … )`, `( query )`.
 fn parenthesised(c: &mut Cursor<'_>) -> Read<Expr> {
     let start = c.pos();
-    if query::starts(c, 1) {
+    if query::starts(c, 1) && !operand_in_parens(c) {
         c.expect_punct(b'(')?;
         let q = query::query(c)?;
         c.expect_punct(b')')?;
@@ -397,6 +403,17 @@ fn parenthesised(c: &mut Cursor<'_>) -> Read<Expr> {
         }
     };
     Ok(made(c, start, kind))
+}
+
+/// `((SELECT 1) + 1)`, `((SELECT 1), 2)`: what the inner parentheses hold is a query, but what the outer ones hold is an expression.
+fn operand_in_parens(c: &Cursor<'_>) -> bool {
+    if !c.is_punct_at(1, b'(') {
+        return false;
+    }
+    let mut look = c.clone();
+    look.next();
+    look.skip_parens();
+    !look.is_punct(b')') && !look.is_any(&["UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"])
 }
 
 /// Words that stand for a value without parentheses.
@@ -662,13 +679,31 @@ fn typed_literal(c: &Cursor<'_>) -> bool {
 /// Functions whose arguments have words between them: `extract(year FROM x)`, `trim(BOTH ' ' FROM x)`, `xmlelement(NAME a)`.
 fn has_wordy_args(name: &QName) -> bool {
     let n = name.as_str();
-    matches!(n, "extract" | "substring" | "position" | "overlay" | "trim" | "normalize" | "convert")
-        || n.starts_with("xml")
-        || n.starts_with("json")
+    matches!(
+        n,
+        "extract"
+            | "substring"
+            | "position"
+            | "overlay"
+            | "trim"
+            | "normalize"
+            | "convert"
+            | "json"
+            | "json_object"
+            | "json_array"
+            | "json_scalar"
+            | "json_serialize"
+            | "json_value"
+            | "json_query"
+            | "json_exists"
+            | "json_objectagg"
+            | "json_arrayagg"
+    ) || (n.starts_with("xml") && !matches!(n, "xmlagg" | "xmlcomment" | "xmlconcat"))
 }
 
 pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> {
     let wordy = has_wordy_args(&name);
+    let function = name.as_str().to_owned();
     let mut call = Call { name, args: Vec::new(), star: false, window: false };
     c.expect_punct(b'(')?;
     if c.is_op("*") && c.is_punct_at(1, b')') {
@@ -677,7 +712,7 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
     } else if !c.is_punct(b')') {
         let _ = c.eat("DISTINCT") || c.eat("ALL");
         loop {
-            argument(c, wordy, &mut call.args)?;
+            argument(c, &function, wordy, &mut call.args)?;
             if !c.comma() {
                 break;
             }
@@ -721,7 +756,7 @@ pub(super) fn call(c: &mut Cursor<'_>, start: usize, name: QName) -> Read<Expr> 
     Ok(made(c, start, ExprKind::Call(Box::new(call))))
 }
 
-fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
+fn argument(c: &mut Cursor<'_>, function: &str, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
     c.eat("VARIADIC");
     if c.is_name() && (c.is_op_at(1, "=>") || c.is_op_at(1, ":=")) {
         c.next();
@@ -734,17 +769,70 @@ fn argument(c: &mut Cursor<'_>, wordy: bool, out: &mut Vec<Expr>) -> Read<()> {
         out.push(made(c, start, ExprKind::Subquery(Box::new(q))));
         return Ok(());
     }
+    if wordy && let Some(e) = keyword_argument(c, function) {
+        out.push(e);
+        if !c.is("FROM") {
+            return Ok(());
+        }
+    }
     if !wordy {
         out.push(expr(c)?);
         return Ok(());
     }
+    wordy_argument(c, out)
+}
+
+/// Words that are no columns: `extract(EPOCH FROM x)`, `normalize(x, NFC)`. They are texts to the function.
+fn keyword_argument(c: &mut Cursor<'_>, function: &str) -> Option<Expr> {
+    let field = function == "extract" && c.is_name() && c.is_at(1, "FROM");
+    let form = function == "normalize" && c.is_any(&["NFC", "NFD", "NFKC", "NFKD"]) && c.is_punct_at(1, b')');
+    if !field && !form {
+        return None;
+    }
+    let start = c.pos();
+    let value = c.name().ok()?.value;
+    Some(made(c, start, ExprKind::String(value)))
+}
+
+/// One argument with words in it, up to the comma, the closing bracket, or COLUMNS.
+pub(super) fn wordy_argument(c: &mut Cursor<'_>, out: &mut Vec<Expr>) -> Read<()> {
     // Quoted-string arguments may follow these at once, which would read as a typed literal.
     let _ = c.eat("BOTH") || c.eat("LEADING") || c.eat("TRAILING");
     while let Some(t) = c.peek() {
-        if c.is_punct(b',') || c.is_punct(b')') {
+        if c.is_punct(b',') || c.is_punct(b')') || c.is("COLUMNS") {
             break;
         }
         let pos = c.pos();
+        // `xmlelement(NAME a)`, `xmlforest(x AS a)`, `… RETURNING jsonb`: a label or a type follows.
+        let label = c.is("AS")
+            || c.is("RETURNING")
+            || (c.is("NAME")
+                && c.peek_nth(1).is_some_and(|t| t.kind != TokenKind::Op)
+                && !c.is_at(1, "PLACING")
+                && !c.is_punct_at(1, b',')
+                && !c.is_punct_at(1, b')')
+                && !c.is_punct_at(1, b'.'));
+        if label {
+            c.next();
+            if types::type_name(c).is_err() {
+                c.reset(pos + 1);
+            }
+            continue;
+        }
+        if c.eat("BY REF") || c.eat("BY VALUE") {
+            continue;
+        }
+        // `xmlserialize(CONTENT x AS text)`, `xmlroot(x, VERSION NO VALUE, STANDALONE YES)`.
+        if c.is_any(&["CONTENT", "DOCUMENT", "VERSION", "STANDALONE"])
+            && c.peek_nth(1).is_some_and(|t| !matches!(t.kind, TokenKind::Punct(_) | TokenKind::Op))
+        {
+            let answer = c.is("VERSION") || c.is("STANDALONE");
+            c.next();
+            if answer && c.eat_any(&["NO VALUE", "NO", "YES"]).is_some() {
+                continue;
+            }
+            continue;
+        }
         let separator = t.kind == TokenKind::Word
             && ["FROM", "FOR", "IN", "AS", "USING", "PLACING", "PASSING", "RETURNING", "ON", "WITH", "WITHOUT", "ORDER", "BY", "TO"]
                 .iter()
@@ -855,6 +943,10 @@ mod tests {
         check("now() - INTERVAL '1 day'", "(now() - '1 day'::interval)");
         check("CURRENT_TIMESTAMP(3)", "CURRENT_TIMESTAMP");
         check("extract(epoch FROM a.b)", "extract('epoch' a.b)");
+        check("normalize(a, NFKC)", "normalize(a 'nfkc')");
+        check("trim(a FROM b)", "trim(a b)");
+        check("json_agg(a ORDER BY b NULLS FIRST)", "json_agg(a b)");
+        check("xmlforest(a AS b, c)", "xmlforest(a c)");
         check("substring(a FROM 1 FOR 2)", "substring(a 1 2)");
         check("trim(BOTH ' ' FROM x)", "trim(' ' x)");
         check("count(*) FILTER (WHERE a > 1)", "count(*(a > 1))");

@@ -48,14 +48,17 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
         strict: false,
         security_definer: false,
         leakproof: false,
+        other: Vec::new(),
         settings: Vec::new(),
         body: String::new(),
+        symbol: None,
         body_span: None,
         body_ops: Vec::new(),
         dynamic_sql: false,
         concatenated_sql: false,
     };
     while !c.at_end() {
+        let clause = c.pos();
         if c.eat("RETURNS NULL ON NULL INPUT") || c.eat("STRICT") {
             f.strict = true;
         } else if c.eat("RETURNS TABLE") {
@@ -68,7 +71,9 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
             f.volatility = Volatility::Immutable;
         } else if c.eat("STABLE") {
             f.volatility = Volatility::Stable;
-        } else if c.eat("VOLATILE") || c.eat("CALLED ON NULL INPUT") || c.eat("WINDOW") || c.eat("NOT LEAKPROOF") {
+        } else if c.eat("VOLATILE") || c.eat("CALLED ON NULL INPUT") || c.eat("NOT LEAKPROOF") {
+        } else if c.eat("WINDOW") {
+            f.other.push(c.text_from(clause));
         } else if c.eat("LEAKPROOF") {
             f.leakproof = true;
         } else if c.eat("SECURITY DEFINER") || c.eat("EXTERNAL SECURITY DEFINER") {
@@ -76,31 +81,24 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
         } else if c.eat("SECURITY INVOKER") || c.eat("EXTERNAL SECURITY INVOKER") {
         } else if c.eat("COST") || c.eat("ROWS") {
             c.number()?;
+            f.other.push(c.text_from(clause));
         } else if c.eat("PARALLEL") || c.eat("SUPPORT") {
             c.qname()?;
+            f.other.push(c.text_from(clause));
         } else if c.eat("TRANSFORM") {
             c.list(|c| {
                 c.expect("FOR TYPE")?;
                 types::type_name(c)
             })?;
+            f.other.push(c.text_from(clause));
         } else if c.eat("SET") {
-            let key = c.dotted()?.into_iter().map(|n| n.value).collect::<Vec<_>>().join(".");
-            if c.eat("FROM CURRENT") {
-                continue;
-            }
-            let _ = c.op("=") || c.eat("TO");
-            let at = c.pos();
-            c.next();
-            while c.comma() {
-                c.next();
-            }
-            f.settings.push((key, c.text_from(at)));
+            f.settings.push(setting(c)?);
         } else if c.eat("AS") {
             let token = c.peek();
             f.body = c.string()?;
             f.body_span = token.map(|t| t.span);
             if c.comma() {
-                c.string()?;
+                f.symbol = Some(c.string()?);
             }
         } else if c.is_seq("BEGIN ATOMIC") {
             let at = c.pos();
@@ -129,4 +127,70 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool) -> Read<Vec<Op
         f.concatenated_sql = found.concatenated;
     }
     Ok(vec![op(c, start, OpKind::CreateFunction(Box::new(f)))])
+}
+
+/// Clauses of one word or more that stand alone, as `OpKind::AlterFunction` gives them.
+const CHANGES: [&str; 13] = [
+    "CALLED ON NULL INPUT",
+    "RETURNS NULL ON NULL INPUT",
+    "STRICT",
+    "IMMUTABLE",
+    "STABLE",
+    "VOLATILE",
+    "NOT LEAKPROOF",
+    "LEAKPROOF",
+    "EXTERNAL SECURITY DEFINER",
+    "EXTERNAL SECURITY INVOKER",
+    "SECURITY DEFINER",
+    "SECURITY INVOKER",
+    "RESTRICT",
+];
+
+/// What ALTER FUNCTION changes, clause by clause: `SECURITY DEFINER`, `SET search_path TO a, b`, `RESET ALL`, `COST 10`.
+pub fn changes(c: &mut Cursor<'_>) -> Read<Vec<String>> {
+    let mut out = Vec::new();
+    while !c.at_end() {
+        let start = c.pos();
+        if let Some(words) = c.eat_any(&CHANGES) {
+            if words != "RESTRICT" {
+                out.push(words.trim_start_matches("EXTERNAL ").to_string());
+            }
+        } else if c.eat("SET") {
+            let (key, value) = setting(c)?;
+            out.push(if value == "FROM CURRENT" { format!("SET {key} {value}") } else { format!("SET {key} TO {value}") });
+        } else if c.eat("RESET") {
+            let key = c.dotted()?.into_iter().map(|n| n.value).collect::<Vec<_>>().join(".");
+            out.push(format!("RESET {}", if key == "all" { "ALL" } else { &key }));
+        } else if c.eat("COST") || c.eat("ROWS") {
+            c.number()?;
+            out.push(c.text_from(start));
+        } else if c.eat("PARALLEL") || c.eat("SUPPORT") {
+            c.qname()?;
+            out.push(c.text_from(start));
+        } else if c.eat("DEPENDS ON EXTENSION") || c.eat("NO DEPENDS ON EXTENSION") {
+            c.name()?;
+            out.push(c.text_from(start));
+        } else {
+            return c.fail("what to alter");
+        }
+    }
+    if out.is_empty() { c.fail("what to alter") } else { Ok(out) }
+}
+
+/// Behind SET: the setting's name and its value as written; `FROM CURRENT` is those words.
+fn setting(c: &mut Cursor<'_>) -> Read<(String, String)> {
+    let key = if c.eat("TIME ZONE") { "timezone".into() } else { c.dotted()?.into_iter().map(|n| n.value).collect::<Vec<_>>().join(".") };
+    if c.eat("FROM CURRENT") {
+        return Ok((key, "FROM CURRENT".into()));
+    }
+    let _ = c.op("=") || c.eat("TO");
+    let at = c.pos();
+    c.list(|c| {
+        if !(c.op("-") || c.op("+")) && c.at_end() {
+            return c.fail("a value");
+        }
+        c.next();
+        Ok(())
+    })?;
+    Ok((key, c.text_from(at)))
 }

@@ -108,7 +108,7 @@ fn on(c: &mut Cursor<'_>, default: bool) -> Read<GrantOn> {
     // A table may be called like a kind of object: what follows tells.
     let mut look = c.clone();
     let kind = match kind_words(&mut look) {
-        Some((kind, _)) if look.is_name() && !look.is("TO") && !look.is("FROM") => {
+        Some((kind, _)) if (look.is_name() || kind == ObjectKind::LargeObject) && !look.is("TO") && !look.is("FROM") => {
             *c = look;
             kind
         }

@@ -1,6 +1,6 @@
 //! CREATE INDEX and the elements that indexes and exclusion constraints share.
 
-use crate::op::{CreateIndex, IndexElement, Name, Op, OpKind};
+use crate::op::{CreateIndex, Expr, ExprKind, IndexElement, Name, Op, OpKind};
 use crate::sql::cursor::{Cursor, Read};
 
 use super::expr::{column, expr, in_parens};
@@ -64,7 +64,8 @@ pub fn include(c: &mut Cursor<'_>) -> Read<Vec<Name>> {
 
 /// A column, a call or `(expression)`, with collation, operator class and order.
 pub fn index_element(c: &mut Cursor<'_>) -> Read<IndexElement> {
-    let e = if c.is_punct(b'(') {
+    let in_brackets = c.is_punct(b'(');
+    let e = if in_brackets {
         in_parens(c)?
     } else {
         let mut look = c.clone();
@@ -77,12 +78,17 @@ pub fn index_element(c: &mut Cursor<'_>) -> Read<IndexElement> {
             super::expr::b_expr(c)?
         }
     };
-    let collation = if c.eat("COLLATE") { Some(c.qname()?) } else { None };
+    // Behind a call the collation was read as part of the expression.
+    let (e, collation) = match e.kind {
+        ExprKind::Collate { expr, collation } if !c.is("COLLATE") && !in_brackets => (*expr, Some(collation)),
+        kind => (Expr { kind, ..e }, if c.eat("COLLATE") { Some(c.qname()?) } else { None }),
+    };
     let mut opclass = None;
+    let mut opclass_options = Vec::new();
     if c.is_name() && !c.is_any(&["ASC", "DESC", "NULLS", "WITH"]) {
         opclass = Some(c.qname()?);
         if c.is_punct(b'(') {
-            c.skip_parens();
+            opclass_options = options(c)?;
         }
     }
     let descending = c.eat("DESC");
@@ -94,5 +100,5 @@ pub fn index_element(c: &mut Cursor<'_>) -> Read<IndexElement> {
     } else {
         None
     };
-    Ok(IndexElement { expr: e, collation, opclass, descending, nulls_first })
+    Ok(IndexElement { expr: e, collation, opclass, opclass_options, descending, nulls_first })
 }

@@ -102,8 +102,7 @@ pub fn object(c: &mut Cursor<'_>, kind: ObjectKind) -> Read<ObjectRef> {
         K::OperatorClass | K::OperatorFamily => {
             let name = c.qname()?;
             c.expect("USING")?;
-            c.name()?;
-            ObjectRef { kind, name, on: None, args: None }
+            ObjectRef { kind, name, on: Some(c.qname()?), args: None }
         }
         K::Cast => {
             c.skip_parens();
@@ -144,7 +143,18 @@ pub fn signature(c: &mut Cursor<'_>) -> Read<Vec<TypeName>> {
                 continue;
             }
             if c.is("NONE") {
+                // The side that a prefix operator has not.
+                let at = c.here();
                 c.next();
+                out.push(TypeName {
+                    name: QName::bare("none", at),
+                    modifiers: Vec::new(),
+                    array_dims: 0,
+                    setof: false,
+                    percent_type: false,
+                    span: at,
+                    text: String::new(),
+                });
             } else {
                 let arg = super::functions::arg(c)?;
                 if arg.mode != "OUT" {
@@ -175,7 +185,7 @@ pub fn drop(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
     let if_exists = c.if_exists();
     let objects = c.list(|c| object(c, kind))?;
     let cascade = c.cascade();
-    if kind == ObjectKind::Database && c.eat("WITH") {
+    if kind == ObjectKind::Database && (c.eat("WITH") || c.is_punct(b'(')) {
         c.skip_parens();
     }
     if matches!(kind, ObjectKind::Database | ObjectKind::Tablespace) {

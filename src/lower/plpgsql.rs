@@ -146,6 +146,10 @@ impl<'a, 'o> Block<'a, 'o> {
                 look.skip_until(|c| c.is_op(">>"));
                 tokens = &tokens[(look.pos() + 1).min(tokens.len())..];
                 continue;
+            } else if c.is_op("#") {
+                // `#variable_conflict use_column`, an option of the compiler.
+                tokens = &tokens[3.min(tokens.len())..];
+                continue;
             } else if c.is("DECLARE") {
                 *declares = true;
                 (Lead::Declare, 1)
@@ -223,23 +227,36 @@ impl<'a, 'o> Block<'a, 'o> {
         } else if c.is("EXECUTE") {
             self.execute(tokens, conditional);
         } else if c.is("RETURN") {
-            if c.eat("RETURN QUERY") && query::starts(&c, 0) {
-                sql(self.text, &tokens[2..], conditional, self.command, self.out);
+            if c.eat("RETURN QUERY") {
+                self.rows_of(&tokens[2..], conditional);
             }
-        } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "OPEN", "FETCH", "CLOSE", "MOVE"]) {
+        } else if c.is("OPEN") {
+            // OPEN c FOR …; without a FOR the query stands where the cursor is declared.
+            c.skip_until(|c| c.is("FOR"));
+            if c.eat("FOR") {
+                self.rows_of(&tokens[c.pos()..], conditional);
+            }
+        } else if c.is_any(&["RAISE", "ASSERT", "NULL", "EXIT", "CONTINUE", "GET", "FETCH", "CLOSE", "MOVE"]) {
         } else if let Some(name) = self.assigned(&c) {
             self.assign(&name, tokens, conditional);
         } else {
-            let from = self.out.ops.len();
-            sql(self.text, tokens, conditional, self.command, self.out);
-            // In PL/pgSQL `SELECT … INTO x` fills a variable.
-            if c.is("SELECT") || c.is("WITH") {
-                for o in &mut self.out.ops[from..] {
-                    if let OpKind::CreateTableAs(t) = &o.kind {
-                        o.kind = OpKind::Query(Box::new(t.query.clone()));
-                    }
+            match without_targets(self.text, tokens) {
+                Some((words, tokens)) => {
+                    let start = tokens.first().map_or(0, |t| t.span.start);
+                    sql(SqlText::new(&words, start), &tokens, conditional, self.command, self.out);
                 }
+                None => sql(self.text, tokens, conditional, self.command, self.out),
             }
+        }
+    }
+
+    /// A query, a statement that returns rows, or EXECUTE of a text that is one.
+    fn rows_of(&mut self, tokens: &[Token], conditional: bool) {
+        let c = Cursor::new(self.text, tokens);
+        if c.is("EXECUTE") {
+            self.execute(tokens, conditional);
+        } else if query::starts(&c, 0) || super::dml::starts_after_with(&c) {
+            sql(self.text, tokens, conditional, self.command, self.out);
         }
     }
 
@@ -264,14 +281,10 @@ impl<'a, 'o> Block<'a, 'o> {
                 self.known.insert(name.clone(), list);
                 frame = Frame { conditional: false, variable: Some(name) };
             }
-        } else if c.is("EXECUTE") {
+        } else if !each {
             self.command += 1;
             let conditional = self.conditional();
-            self.execute(&header[c.pos()..], conditional);
-        } else if query::starts(&c, 0) {
-            self.command += 1;
-            let conditional = self.conditional();
-            sql(self.text, &header[c.pos()..], conditional, self.command, self.out);
+            self.rows_of(&header[c.pos()..], conditional);
         }
         self.frames.push(frame);
     }
@@ -370,4 +383,40 @@ impl<'a, 'o> Block<'a, 'o> {
             o
         }));
     }
+}
+
+/// A statement without `INTO [STRICT] x, y`, which in PL/pgSQL fills variables: blanks in its text, and the tokens that remain. `None`: there is
+/// none. The INTO of INSERT and MERGE is another one.
+fn without_targets(text: SqlText<'_>, tokens: &[Token]) -> Option<(String, Vec<Token>)> {
+    let mut c = Cursor::new(text, tokens);
+    if !c.is_any(&["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"]) {
+        return None;
+    }
+    let whole = tokens.first()?.span.to(tokens.last()?.span);
+    let mut words = text.slice(whole).to_owned();
+    let mut out = Vec::with_capacity(tokens.len());
+    while !c.at_end() {
+        let passed = c.skip_until(|c| c.is("INTO"));
+        out.extend_from_slice(&tokens[passed]);
+        let before = out.last().map_or("", |t: &Token| text.slice(t.span));
+        if !c.is("INTO") || before.eq_ignore_ascii_case("insert") || before.eq_ignore_ascii_case("merge") {
+            out.extend(c.next());
+            continue;
+        }
+        let start = c.pos();
+        c.next();
+        c.eat("STRICT");
+        let target = |c: &mut Cursor<'_>| {
+            c.dotted()?;
+            while c.is_punct(b'[') {
+                c.skip_parens();
+            }
+            Ok(())
+        };
+        c.list(target).ok()?;
+        let gone = c.span_from(start);
+        let range = (gone.start - whole.start) as usize..(gone.end - whole.start) as usize;
+        words.replace_range(range.clone(), &" ".repeat(range.len()));
+    }
+    (out.len() < tokens.len()).then_some((words, out))
 }

@@ -34,12 +34,23 @@ pub fn query(c: &mut Cursor<'_>) -> Read<Query> {
     })
 }
 
+/// `EXECUTE name (…)` where a query may stand: what was prepared is not known here.
+pub fn prepared(c: &mut Cursor<'_>) -> Read<Query> {
+    let start = c.pos();
+    c.expect("EXECUTE")?;
+    c.name()?;
+    if c.is_punct(b'(') {
+        c.skip_parens();
+    }
+    Ok(plain(c, start, QueryBody::Other))
+}
+
 /// WITH, if it is here.
 pub fn with(c: &mut Cursor<'_>) -> Read<Vec<Cte>> {
     if !c.eat("WITH") {
         return Ok(Vec::new());
     }
-    c.eat("RECURSIVE");
+    let recursive = c.eat("RECURSIVE");
     c.list(|c| {
         let name = c.name()?;
         let columns = if c.is_punct(b'(') { c.name_list()? } else { Vec::new() };
@@ -73,7 +84,7 @@ pub fn with(c: &mut Cursor<'_>) -> Read<Vec<Cte>> {
                 c.name()?;
             }
         }
-        Ok(Cte { name, columns, body: Box::new(body) })
+        Ok(Cte { name, columns, recursive, body: Box::new(body) })
     })
 }
 
@@ -116,6 +127,7 @@ fn balanced(c: &Cursor<'_>, mut operands: Vec<Query>) -> Query {
                         body,
                         order_by: Vec::new(),
                         limit: None,
+                        offset: None,
                         locking: None,
                     }
                 }
@@ -128,7 +140,16 @@ fn balanced(c: &Cursor<'_>, mut operands: Vec<Query>) -> Query {
 }
 
 fn plain(c: &Cursor<'_>, start: usize, body: QueryBody) -> Query {
-    Query { text: c.text_from(start), span: c.span_from(start), ctes: Vec::new(), body, order_by: Vec::new(), limit: None, locking: None }
+    Query {
+        text: c.text_from(start),
+        span: c.span_from(start),
+        ctes: Vec::new(),
+        body,
+        order_by: Vec::new(),
+        limit: None,
+        offset: None,
+        locking: None,
+    }
 }
 
 fn core(c: &mut Cursor<'_>) -> Read<Query> {
@@ -162,7 +183,7 @@ fn select(c: &mut Cursor<'_>) -> Read<Select> {
     if c.eat("DISTINCT") {
         s.distinct = true;
         if c.eat("ON") {
-            c.parens(expr_list)?;
+            s.distinct_on = c.parens(expr_list)?;
         }
     } else {
         c.eat("ALL");
@@ -189,11 +210,15 @@ fn select(c: &mut Cursor<'_>) -> Read<Select> {
         s.having = Some(expr(c)?);
     }
     if c.eat("WINDOW") {
-        c.list(|c| {
-            c.name()?;
-            c.expect("AS")?;
-            window_spec(c)
-        })?;
+        s.windows = c
+            .list(|c| {
+                c.name()?;
+                c.expect("AS")?;
+                window_spec(c)
+            })?
+            .into_iter()
+            .flatten()
+            .collect();
     }
     Ok(s)
 }
@@ -268,6 +293,9 @@ const NOT_ALIASES: &[&str] = &[
     "OR",
     "NOT",
     "LATERAL",
+    // Behind an element of CREATE SCHEMA.
+    "CREATE",
+    "GRANT",
 ];
 
 /// The items of SELECT or RETURNING.
@@ -373,9 +401,17 @@ fn from_item(c: &mut Cursor<'_>) -> Read<FromItem> {
                 Err(_) => *c = before,
             }
         }
+        let start = c.pos();
         let item = c.parens(joined)?;
-        alias(c)?;
-        return Ok(item);
+        let (alias, columns) = alias(c)?;
+        if alias.is_none() {
+            return Ok(item);
+        }
+        // `(a JOIN b ON …) AS j`: outside, only `j` is to be seen, as with `(SELECT * FROM a JOIN b ON …) AS j`.
+        let star = made(c, start, ExprKind::Star(Vec::new()));
+        let select = Select { targets: vec![Target { expr: star, alias: None }], from: vec![item], ..Select::default() };
+        let query = plain(c, start, QueryBody::Select(Box::new(select)));
+        return Ok(FromItem::Query { query: Box::new(query), alias, columns, lateral: false });
     }
     let start = c.pos();
     if c.eat("ROWS FROM") {
@@ -394,10 +430,18 @@ fn from_item(c: &mut Cursor<'_>) -> Read<FromItem> {
         return Ok(FromItem::Function { call, alias, columns });
     }
     if (c.is("XMLTABLE") || c.is("JSON_TABLE")) && c.is_punct_at(1, b'(') {
-        // Their arguments have a grammar of their own; only what the table is called matters outside.
+        // Behind COLUMNS their arguments have a grammar of their own; only what the table is called matters outside.
         let name = c.qname()?;
-        c.skip_parens();
-        let call = made(c, start, ExprKind::Call(Box::new(Call { name, args: Vec::new(), star: false, window: false })));
+        let args = c.parens(|c| {
+            let mut args = Vec::new();
+            while !c.at_end() && !c.is_punct(b')') && !c.is("COLUMNS") {
+                super::expr::wordy_argument(c, &mut args)?;
+                c.comma();
+            }
+            c.skip_until(|c| c.is_punct(b')'));
+            Ok(args)
+        })?;
+        let call = made(c, start, ExprKind::Call(Box::new(Call { name, args, star: false, window: false })));
         let (alias, columns) = alias(c)?;
         return Ok(FromItem::Function { call, alias, columns });
     }
@@ -491,7 +535,7 @@ fn tail(c: &mut Cursor<'_>, q: &mut Query) -> Read<()> {
                 q.limit = Some(e);
             }
         } else if c.eat("OFFSET") {
-            expr(c)?;
+            q.offset = Some(expr(c)?);
             let _ = c.eat("ROWS") || c.eat("ROW");
         } else if c.eat("FETCH") {
             let _ = c.eat("FIRST") || c.eat("NEXT");

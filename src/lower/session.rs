@@ -100,15 +100,21 @@ fn set(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
     let scope = if local { SetScope::Local } else { SetScope::Session };
     for (words, session) in [("ROLE", false), ("SESSION AUTHORIZATION", true)] {
         if c.eat(words) {
+            let _ = c.op("=") || c.eat("TO");
             let role = if c.eat("NONE") || c.eat("DEFAULT") { None } else { Some(super::objects::role(c)?) };
             return Ok(vec![op(c, start, OpKind::SetRole { role, session, local })]);
         }
     }
+    if c.eat("XML OPTION") {
+        let text = c.name()?.value.to_ascii_uppercase();
+        let value = Some(SetValue { parts: vec![text.clone()], text });
+        return Ok(vec![op(c, start, OpKind::SetVar { scope, name: "xmloption".into(), value })]);
+    }
     let zone = c.is_seq("TIME ZONE");
     let name = variable(c)?;
     if !(zone || c.op("=") || c.eat("TO")) {
-        // SET NAMES, SET SCHEMA, SET XML OPTION: other spellings of settings.
-        if name != "names" && name != "schema" && name != "xml" {
+        // SET NAMES, SET SCHEMA: other spellings of settings.
+        if name != "names" && name != "schema" {
             return c.fail("`=` or TO");
         }
     }
@@ -118,14 +124,15 @@ fn set(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
     let at = c.pos();
     let mut parts = Vec::new();
     while let Some(t) = c.peek() {
+        let from = c.pos();
         match t.kind {
             TokenKind::String | TokenKind::DollarString => parts.push(c.string()?),
             TokenKind::Word | TokenKind::QuotedIdent => parts.push(c.name()?.value),
             TokenKind::Punct(b',') => {
                 c.next();
             }
+            _ if c.number().is_ok() => parts.push(c.text_from(from)),
             _ => {
-                let from = c.pos();
                 c.next();
                 parts.push(c.text_from(from));
             }
@@ -134,7 +141,11 @@ fn set(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
     if parts.is_empty() {
         return c.fail("a value");
     }
-    let name = if name == "schema" { "search_path".into() } else { name };
+    let name = match name.as_str() {
+        "schema" => "search_path".into(),
+        "names" => "client_encoding".into(),
+        _ => name,
+    };
     let value = Some(SetValue { text: c.text_from(at), parts });
     Ok(vec![op(c, start, OpKind::SetVar { scope, name, value })])
 }
@@ -187,12 +198,13 @@ pub fn copy(c: &mut Cursor<'_>) -> Read<Vec<Op>> {
     c.expect("COPY")?;
     let (mut table, mut columns, mut inner) = (None, Vec::new(), None);
     if c.is_punct(b'(') {
-        if query::starts(c, 1) {
-            inner = Some(Box::new(c.parens(query::query)?));
-        } else {
-            c.skip_parens();
-        }
+        // A query, or a statement that changes rows and returns them.
+        inner = Some(Box::new(c.parens(query::query)?));
     } else {
+        // COPY BINARY t … is the old way to say WITH (FORMAT binary).
+        if c.is("BINARY") && !c.is_punct_at(1, b'(') && !c.is_at(1, "FROM") && !c.is_at(1, "TO") {
+            c.next();
+        }
         table = Some(c.qname()?);
         if c.is_punct(b'(') {
             columns = c.name_list()?;

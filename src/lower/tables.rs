@@ -1,8 +1,8 @@
 //! CREATE TABLE: columns, constraints, partitions.
 
 use crate::op::{
-    ColumnDef, ConstraintKind, CreateTable, CreateTableAs, FkAction, ForeignKey, Generated, Identity, LikeClause, Name, Op, OpKind,
-    PartitionBound, PartitionBy, Persistence, QName, TableConstraint,
+    ColumnDef, ConstraintKind, CreateTable, CreateTableAs, FkAction, ForeignKey, Generated, Identity, LikeClause, Name, OnCommit, Op,
+    OpKind, PartitionBound, PartitionBy, Persistence, QName, TableConstraint,
 };
 use crate::source::Span;
 use crate::sql::cursor::{Cursor, Read};
@@ -30,6 +30,7 @@ pub fn create(c: &mut Cursor<'_>, start: usize, persistence: Persistence, foreig
         options: Vec::new(),
         access_method: None,
         tablespace: None,
+        on_commit: OnCommit::PreserveRows,
         foreign_server: None,
     };
     // CREATE TABLE … AS, with or without column names.
@@ -63,7 +64,7 @@ pub fn create(c: &mut Cursor<'_>, start: usize, persistence: Persistence, foreig
             t.options = options(c)?;
         } else if c.eat("WITHOUT OIDS") {
         } else if c.eat("ON COMMIT") {
-            let _ = c.eat("PRESERVE ROWS") || c.eat("DELETE ROWS") || c.eat("DROP");
+            t.on_commit = on_commit(c)?;
         } else if c.eat("TABLESPACE") {
             t.tablespace = Some(c.name()?.value);
         } else if foreign && c.eat("SERVER") {
@@ -98,15 +99,37 @@ fn is_as(c: &Cursor<'_>) -> bool {
 
 fn create_as(c: &mut Cursor<'_>, start: usize, t: CreateTable) -> Read<Vec<Op>> {
     let columns = if c.is_punct(b'(') { c.name_list()? } else { Vec::new() };
-    c.skip_until(|c| c.is("AS"));
+    let mut commit = OnCommit::PreserveRows;
+    c.skip_until(|c| {
+        let mut look = c.clone();
+        if look.eat("ON COMMIT") {
+            commit = on_commit(&mut look).unwrap_or_default();
+        }
+        c.is("AS")
+    });
     c.expect("AS")?;
-    if c.eat("EXECUTE") {
-        return c.fail("a query");
-    }
-    let query = query::query(c)?;
+    let query = if c.is("EXECUTE") { query::prepared(c)? } else { query::query(c)? };
     let with_data = with_data(c);
-    let kind = CreateTableAs { name: t.name, if_not_exists: t.if_not_exists, persistence: t.persistence, columns, query, with_data };
+    let kind = CreateTableAs {
+        name: t.name,
+        if_not_exists: t.if_not_exists,
+        persistence: t.persistence,
+        columns,
+        query,
+        with_data,
+        on_commit: commit,
+    };
     Ok(vec![op(c, start, OpKind::CreateTableAs(Box::new(kind)))])
+}
+
+/// Behind ON COMMIT.
+fn on_commit(c: &mut Cursor<'_>) -> Read<OnCommit> {
+    Ok(match c.eat_any(&["PRESERVE ROWS", "DELETE ROWS", "DROP"]) {
+        Some("DROP") => OnCommit::Drop,
+        Some("DELETE ROWS") => OnCommit::DeleteRows,
+        Some(_) => OnCommit::PreserveRows,
+        None => return c.fail("PRESERVE ROWS, DELETE ROWS or DROP"),
+    })
 }
 
 /// WITH [NO] DATA.
@@ -391,6 +414,10 @@ pub fn table_constraint(c: &mut Cursor<'_>) -> Read<TableConstraint> {
                 if c.eat("OPERATOR") {
                     c.skip_parens();
                 } else {
+                    while c.is_name() && c.is_punct_at(1, b'.') {
+                        c.next();
+                        c.next();
+                    }
                     c.next();
                 }
                 Ok((e, c.text_from(start)))

@@ -78,6 +78,164 @@ fn known_traps() {
     );
 }
 
+/// The only operation of a statement that is read in full.
+#[track_caller]
+fn one(sql: &str) -> OpKind {
+    let mut s = lower_text(sql);
+    assert_eq!(s.len(), 1, "{sql}");
+    assert_ne!(s[0].understood, Understood::Opaque, "{sql}: {:?}", s[0].ops);
+    assert_eq!(s[0].ops.len(), 1, "{sql}");
+    s.remove(0).ops.remove(0).kind
+}
+
+#[test]
+fn a_trigger_keeps_its_arguments_and_transition_tables() {
+    let OpKind::CreateTrigger(t) =
+        one("CREATE CONSTRAINT TRIGGER a AFTER UPDATE ON b DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION c('x, y', 3, Word)")
+    else {
+        panic!("no trigger")
+    };
+    assert_eq!(t.args, ["x, y", "3", "word"]);
+    assert!(t.deferrable && t.initially_deferred);
+    let OpKind::CreateTrigger(t) =
+        one("CREATE TRIGGER a AFTER UPDATE ON b REFERENCING OLD TABLE AS o NEW TABLE n FOR EACH STATEMENT EXECUTE FUNCTION c()")
+    else {
+        panic!("no trigger")
+    };
+    assert_eq!(t.transition_tables.iter().map(|(new, n)| (*new, n.as_str())).collect::<Vec<_>>(), [(false, "o"), (true, "n")]);
+}
+
+#[test]
+fn alter_function_says_clause_by_clause() {
+    let OpKind::AlterFunction { options, .. } = one(
+        "ALTER FUNCTION f(int) EXTERNAL SECURITY DEFINER STABLE SET search_path = app, Pg_Temp SET a.b TO 'c' RESET ALL COST 10 RESTRICT",
+    ) else {
+        panic!("no function")
+    };
+    assert_eq!(options, ["SECURITY DEFINER", "STABLE", "SET search_path TO app, Pg_Temp", "SET a.b TO 'c'", "RESET ALL", "COST 10"]);
+}
+
+#[test]
+fn a_function_keeps_its_smaller_words() {
+    let OpKind::CreateFunction(f) =
+        one("CREATE FUNCTION f() RETURNS int LANGUAGE c PARALLEL SAFE COST 5 SET search_path FROM CURRENT AS 'lib', 'entry'")
+    else {
+        panic!("no function")
+    };
+    assert_eq!(f.other, ["PARALLEL SAFE", "COST 5"]);
+    assert_eq!(f.settings, [("search_path".to_string(), "FROM CURRENT".to_string())]);
+    assert_eq!((f.body.as_str(), f.symbol.as_deref()), ("lib", Some("entry")));
+}
+
+#[test]
+fn a_dollar_in_a_quoted_body_opens_nothing() {
+    let OpKind::CreateFunction(f) =
+        one("CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT a + $1 FROM t WHERE b = $1 AND c = ''x''; '")
+    else {
+        panic!("no function")
+    };
+    assert!(matches!(&f.body_ops[..], [Op { kind: OpKind::Query(q), .. }] if q.relations()[0].as_str() == "t"), "{:?}", f.body_ops);
+}
+
+#[test]
+fn temporary_tables_end_when_they_say() {
+    use crate::op::OnCommit;
+    assert!(matches!(one("CREATE TEMP TABLE a (b int) ON COMMIT DROP"), OpKind::CreateTable(t) if t.on_commit == OnCommit::Drop));
+    assert!(
+        matches!(one("CREATE TEMP TABLE a ON COMMIT DELETE ROWS AS SELECT 1"), OpKind::CreateTableAs(t) if t.on_commit == OnCommit::DeleteRows)
+    );
+}
+
+#[test]
+fn a_query_forgets_none_of_its_columns() {
+    let OpKind::Query(q) = one("SELECT DISTINCT ON (a) b FROM t WINDOW w AS (PARTITION BY c ORDER BY d) ORDER BY e OFFSET f") else {
+        panic!("no query")
+    };
+    let mut columns = Vec::new();
+    q.walk_exprs(&mut |e| {
+        if let crate::op::ExprKind::Column(p) = &e.kind {
+            columns.push(p[0].value.clone());
+        }
+    });
+    columns.sort();
+    assert_eq!(columns, ["a", "b", "c", "d", "e", "f"]);
+}
+
+#[test]
+fn a_plain_with_does_not_see_itself() {
+    let names = |sql: &str| match one(sql) {
+        OpKind::Query(q) => q.relations().iter().map(|r| r.to_string()).collect::<Vec<_>>(),
+        k => panic!("{k:?}"),
+    };
+    assert_eq!(names("WITH t AS (SELECT * FROM t) SELECT * FROM t"), ["t"]);
+    assert!(names("WITH RECURSIVE t AS (SELECT 1 UNION ALL SELECT * FROM t) SELECT * FROM t").is_empty());
+    assert!(names("WITH RECURSIVE a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a").is_empty());
+    assert_eq!(names("WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a"), ["b"]);
+}
+
+#[test]
+fn a_query_in_brackets_may_be_an_operand() {
+    one("SELECT GREATEST(((SELECT a FROM t) - 1), 0)");
+    one("SELECT ((SELECT a FROM t), 2)");
+    one("SELECT * FROM (a JOIN b ON a.c = b.c) AS j WHERE ((SELECT 1) UNION (SELECT 2)) IS NULL");
+}
+
+#[test]
+fn a_named_join_is_one_item() {
+    let OpKind::Query(q) = one("SELECT j.x FROM (a JOIN b USING (c)) AS j (x, y)") else { panic!("no query") };
+    let crate::op::QueryBody::Select(s) = &q.body else { panic!("no select") };
+    assert!(matches!(&s.from[..], [crate::op::FromItem::Query { alias: Some(n), columns, .. }] if n.as_str() == "j" && columns.len() == 2));
+}
+
+#[test]
+fn plpgsql_fills_variables_and_loops_over_queries() {
+    let found = |body: &str| kinds(&format!("DO $$ {body} $$"))[1..].to_vec();
+    assert_eq!(found("BEGIN INSERT INTO t (a) VALUES (1) RETURNING id INTO STRICT x, y; END"), ["dml"]);
+    assert_eq!(found("BEGIN SELECT a, b INTO x, y FROM t; END"), ["query"]);
+    assert_eq!(found("BEGIN FOR r IN SELECT a FROM t LOOP DELETE FROM u WHERE b = r.a; END LOOP; END"), ["query", "dml"]);
+    assert_eq!(found("BEGIN FOR i IN 1..3 LOOP NULL; END LOOP; OPEN c FOR SELECT 1; END"), ["query"]);
+    assert_eq!(found("#variable_conflict use_column BEGIN UPDATE t SET a = 1; END"), ["dml"]);
+    assert_eq!(found("BEGIN FOR r IN EXECUTE format('SELECT %I', x) LOOP NULL; END LOOP; END"), ["opaque: Dynamic"]);
+    // The words of the query can be run: the variables are gone from them.
+    let s = lower_text("DO $$ BEGIN SELECT a INTO x FROM t; END $$");
+    assert!(matches!(&s[0].ops[1].kind, OpKind::Query(q) if !q.text.contains("INTO") && q.text.contains("FROM t")));
+}
+
+#[test]
+fn objects_keep_what_tells_them_apart() {
+    assert!(
+        matches!(one("DROP OPERATOR CLASS a USING gist"), OpKind::Drop { objects, .. } if objects[0].on.as_ref().is_some_and(|m| m.as_str() == "gist"))
+    );
+    assert!(
+        matches!(one("DROP OPERATOR ## (NONE, int)"), OpKind::Drop { objects, .. } if objects[0].args.as_ref().is_some_and(|a| a.len() == 2))
+    );
+    assert!(matches!(one("CREATE INDEX ON t USING gist (lower(a) COLLATE \"C\" gist_trgm_ops (siglen = 32))"),
+        OpKind::CreateIndex(i) if i.elements[0].collation.is_some() && i.elements[0].opclass_options == [("siglen".to_string(), Some("32".to_string()))]));
+    one("CREATE FOREIGN DATA WRAPPER w");
+    one("GRANT SELECT ON LARGE OBJECT 42 TO a");
+    one("ALTER TABLE t ADD CONSTRAINT e EXCLUDE USING gist (a WITH s.=)");
+    one("DROP DATABASE d (FORCE)");
+    assert!(
+        matches!(one("COPY (DELETE FROM t RETURNING a) TO STDOUT"), OpKind::Copy { query: Some(q), .. } if matches!(q.body, crate::op::QueryBody::Dml(_)))
+    );
+    assert!(matches!(one("SET extra_float_digits = -1"), OpKind::SetVar { value: Some(v), .. } if v.parts == ["-1"]));
+    assert!(matches!(one("MERGE INTO t USING u ON t.a = u.a WHEN MATCHED AND u.b > 1 THEN DELETE"),
+        OpKind::Dml(d) if matches!(&d.kind, crate::op::DmlKind::Merge { conditions, .. } if conditions.len() == 1)));
+}
+
+#[test]
+fn elements_of_a_schema_lie_in_it() {
+    let s = lower_text("CREATE SCHEMA a CREATE VIEW v AS SELECT b FROM c CREATE TABLE c (b int) CREATE INDEX i ON c (b)");
+    assert_eq!(s[0].understood, Understood::Full);
+    let schema = |k: &OpKind| match k {
+        OpKind::CreateView(v) => v.name.to_string(),
+        OpKind::CreateTable(t) => t.name.to_string(),
+        OpKind::CreateIndex(i) => i.table.to_string(),
+        _ => String::new(),
+    };
+    assert_eq!(s[0].ops[1..].iter().map(|o| schema(&o.kind)).collect::<Vec<_>>(), ["a.v", "a.c", "a.c"]);
+}
+
 /// A placeholder where a name or a value stands leaves the statement readable; one that stands for a statement does not.
 #[test]
 fn placeholders_are_read_around() {

@@ -26,7 +26,11 @@ pub fn create(c: &mut Cursor<'_>, start: usize, or_replace: bool, persistence: P
     c.expect("AS")?;
     let query = query::query(c)?;
     let with_data = !materialized || with_data(c);
-    let check_option = c.eat("WITH CHECK OPTION") || c.eat("WITH LOCAL CHECK OPTION") || c.eat("WITH CASCADED CHECK OPTION");
+    let local = c.eat("WITH LOCAL CHECK OPTION");
+    if local {
+        settings.push(("check_option".into(), Some("local".into())));
+    }
+    let check_option = local || c.eat("WITH CHECK OPTION") || c.eat("WITH CASCADED CHECK OPTION");
     let temporary = persistence == Persistence::Temporary;
     let view = CreateView {
         name,

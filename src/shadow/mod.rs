@@ -33,6 +33,8 @@ mod values;
 mod code_test;
 #[cfg(test)]
 mod facts_test;
+#[cfg(test)]
+mod render_test;
 #[cfg(all(test, unix))]
 mod runner_test;
 #[cfg(test)]

@@ -486,7 +486,8 @@ pub fn string_value(text: &str) -> String {
 
 /// The bytes between the tags of a dollar-quoted string.
 pub fn dollar_body(text: &str) -> Option<std::ops::Range<usize>> {
-    let tag = text.get(1..)?.find('$')? + 2;
+    // A string in quotes may hold a dollar, too.
+    let tag = text.strip_prefix('$')?.find('$')? + 2;
     (text.len() >= 2 * tag).then(|| tag..text.len() - tag)
 }
 
