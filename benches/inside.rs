@@ -95,7 +95,8 @@ fn inside(c: &mut Criterion) {
     });
     group.bench_function("facts and rules alone", |b| {
         let scripts: Vec<ReplayedScript> = files.iter().zip(&lowered).map(|(f, s)| judged(f, s)).collect();
-        let checker = Checker::new(RuleSet::built_in(), &Selection { select: vec!["all".into()], ..Selection::default() });
+        let selection = Selection { select: vec!["all".into()], ..Selection::default() };
+        let checker = Checker::new(RuleSet::built_in(), &selection);
         b.iter(|| scripts.iter().map(|s| checker.check(black_box(s)).diagnostics.len()).sum::<usize>());
     });
     group.finish();
