@@ -36,8 +36,8 @@ const MAKING: usize = 45;
 #[test]
 fn random_statements_do_what_is_predicted_live() {
     let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |v| v.parse().expect("a number"));
-    let wanted = number("AIRLOCK_RANDOM_STATEMENTS", 240) as usize;
-    let seed = number("AIRLOCK_SEED", 7_000);
+    let wanted = number("AIRLOCK_RANDOM_STATEMENTS", 160) as usize;
+    let seed = number("AIRLOCK_SEED", 30_003);
     let shadow = Shadow::start(&super::tests::options()).expect("starts");
     let mut tally = Tally::default();
     let mut n = 0;
