@@ -28,14 +28,11 @@ impl Catalog {
     /// Children, their children and so on, parents first.
     pub fn descendants_of(&self, table: Id) -> Vec<Id> {
         let mut out = self.children_of(table);
+        let mut seen: std::collections::HashSet<Id> = out.iter().copied().collect();
         let mut next = 0;
         while let Some(id) = out.get(next).copied() {
             next += 1;
-            for child in self.children_of(id) {
-                if !out.contains(&child) {
-                    out.push(child);
-                }
-            }
+            out.extend(self.children_of(id).into_iter().filter(|child| seen.insert(*child)));
         }
         out
     }

@@ -216,10 +216,12 @@ impl Catalog {
     pub(super) fn refuse_key(&self, e: &IndexElement, ty: &ColumnType, method: &str) -> Res<()> {
         let no_class = |what: String| Err(fails("42704", what));
         match &e.opclass {
-            None if super::casts::indexable(self, ty, method) == Some(false) => {
-                let doubt = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
-                let message = format!("data type {ty} has no default operator class for access method \"{method}\"");
-                return no_class(message).map_err(|e| e.unless(doubt));
+            // Extensions bring operator classes along.
+            None if super::casts::indexable(self, ty, method) == Some(false)
+                && !self.unknown_extension()
+                && !self.has_extension(&format!("btree_{method}")) =>
+            {
+                return no_class(format!("data type {ty} has no default operator class for access method \"{method}\""));
             }
             Some(c) if c.as_str().ends_with("_pattern_ops") && !matches!(method, "btree" | "hash") => {
                 return no_class(format!("operator class \"{}\" does not exist for access method \"{method}\"", c.as_str()));

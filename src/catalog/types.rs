@@ -40,12 +40,13 @@ impl Catalog {
     }
 
     pub(super) fn create_enum(&mut self, name: &QName, labels: &[String]) -> Res<Applied> {
-        let mut out: Vec<EnumLabel> = Vec::new();
+        let mut out: Vec<EnumLabel> = Vec::with_capacity(labels.len());
+        let mut seen = std::collections::HashSet::new();
         for l in labels {
             if l.len() > crate::quote::MAX_IDENT_BYTES {
                 return Err(fails("42602", format!("invalid enum label \"{l}\"")));
             }
-            if out.iter().any(|o| o.value == *l) {
+            if !seen.insert(l) {
                 return Err(fails("23505", "duplicate key value violates unique constraint \"pg_enum_typid_label_index\""));
             }
             out.push(EnumLabel { value: l.clone(), origin: self.now, added: false });

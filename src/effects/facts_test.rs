@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::recorded::{self, Recorded};
+use super::recorded_test::{self, Recorded};
 use super::*;
 use crate::catalog::{Id, RelKind};
 use crate::history::{Execution, Send};
@@ -10,7 +10,7 @@ use crate::op::{DmlKind, OpKind};
 
 #[test]
 fn predicted_equals_the_recorded_observations() {
-    let Some((base, cases)) = recorded::read() else { return };
+    let Some((base, cases)) = recorded_test::read() else { return };
     let execution = Execution::new(false, Send::Statement);
     let (mut total, mut wrong) = (0, Vec::new());
     for major in 14..=18u8 {

@@ -5,7 +5,7 @@ mod columns;
 #[cfg(test)]
 mod facts_test;
 #[cfg(test)]
-pub(crate) mod recorded;
+pub(crate) mod recorded_test;
 mod seen;
 mod statements;
 

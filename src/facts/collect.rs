@@ -7,7 +7,7 @@ use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
 use crate::op::{
     AlterAction, AlterTag, ColumnDef, ConstraintKind, DmlKind, LockMode, ObjectKind, ObjectRef, Op, OpKind, OpTag, OpaqueReason, QName,
-    Statement, TableConstraint, Volatility,
+    TableConstraint, Volatility,
 };
 use crate::replay::{Replayed, ReplayedScript};
 
@@ -445,7 +445,7 @@ impl Place<'_> {
         let alone;
         let all = &self.r.statement;
         let effects: &Effects = if all.ops.len() > 1 || all.ops.first() != Some(op) {
-            let only = Statement { ops: vec![op.clone()], ..all.clone() };
+            let only = all.only(op);
             alone = predict(&only, &self.r.before, self.r.sent);
             &alone
         } else {

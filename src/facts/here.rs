@@ -15,6 +15,8 @@ pub(super) struct Look {
     pub schema_changes: HashSet<u32>,
     /// Names of what the script drops.
     pub dropped: HashSet<String>,
+    /// Names of relations that the script makes, or gives to another.
+    pub made: HashSet<String>,
     pub drops_defaults: bool,
     /// Rows are copied from one table to another.
     pub copies: bool,
@@ -37,6 +39,7 @@ impl Look {
                 look.schema_changes.insert(s.transaction);
             }
             for op in &s.statement.ops {
+                look.made.extend(made(op).map(|n| n.to_string()));
                 match &op.kind {
                     OpKind::Drop { objects, .. } => look.dropped.extend(objects.iter().map(|o| o.name.as_str().to_string())),
                     OpKind::Alter { action: AlterAction::DropDefault { .. }, .. } => look.drops_defaults = true,
@@ -50,6 +53,19 @@ impl Look {
             }
         }
         look
+    }
+}
+
+/// The relation that the operation makes, or the name that one gets.
+fn made(op: &Op) -> Option<&str> {
+    match &op.kind {
+        OpKind::CreateTable(t) => Some(t.name.as_str()),
+        OpKind::CreateTableAs(t) => Some(t.name.as_str()),
+        OpKind::CreateView(v) => Some(v.name.as_str()),
+        OpKind::CreateSequence { name, .. } => Some(name.as_str()),
+        OpKind::CreateIndex(i) => i.name.as_ref().map(|n| n.as_str()),
+        OpKind::Alter { action: AlterAction::RenameTo { to }, .. } => Some(to.as_str()),
+        _ => None,
     }
 }
 

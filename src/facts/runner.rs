@@ -100,11 +100,8 @@ pub fn about(place: &Place<'_>, f: &mut Facts, i: usize, op: &Op) {
 /// This operation is the one that cannot run in a transaction: others of the statement might be.
 fn refuses(place: &Place<'_>, i: usize) -> bool {
     let all = &place.r.statement;
-    if all.ops.len() == 1 {
-        return true;
-    }
-    let only = crate::op::Statement { ops: all.ops.get(i).cloned().into_iter().collect(), ..all.clone() };
-    !crate::effects::predict(&only, &place.r.before, place.r.sent).in_transaction
+    let Some(op) = all.ops.get(i).filter(|_| all.ops.len() > 1) else { return true };
+    !crate::effects::predict(&all.only(op), &place.r.before, place.r.sent).in_transaction
 }
 
 /// A later statement of the script gives the setting back.

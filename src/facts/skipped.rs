@@ -119,7 +119,8 @@ fn table_differs(cat: &Catalog, t: &CreateTable, old: &Relation) -> Option<Strin
 
 /// DROP … IF EXISTS before CREATE is a way to begin anew.
 fn made_later(h: &Here<'_>, name: &QName) -> bool {
-    h.later().any(|(s, _)| s.after.relation_by(name).is_some()) || h.r.after.relation_by(name).is_some()
+    (h.look.made.contains(name.as_str()) && h.later().any(|(s, _)| s.after.relation_by(name).is_some()))
+        || h.r.after.relation_by(name).is_some()
 }
 
 /// A relation of that name in another schema, or of another kind.

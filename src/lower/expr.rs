@@ -36,7 +36,7 @@ pub(super) fn made(c: &Cursor<'_>, start: usize, kind: ExprKind) -> Expr {
 /// Runs `f` one level deeper; refuses what is nested so deeply that whoever walks the tree could exhaust the stack.
 pub(super) fn deeper<T>(c: &mut Cursor<'_>, f: impl FnOnce(&mut Cursor<'_>) -> Read<T>) -> Read<T> {
     if c.depth >= MAX_DEPTH {
-        return Err(crate::sql::cursor::Unread { at: c.here(), message: TOO_DEEP.to_owned() });
+        return Err(too_deep(c));
     }
     c.depth += 1;
     let out = stacker::maybe_grow(RED_ZONE, STACK_PIECE, || f(c));
@@ -46,6 +46,11 @@ pub(super) fn deeper<T>(c: &mut Cursor<'_>, f: impl FnOnce(&mut Cursor<'_>) -> R
 
 pub(super) const TOO_DEEP: &str = "nested too deeply to be read";
 pub(super) const MAX_DEPTH: u16 = 300;
+
+pub(super) fn too_deep(c: &Cursor<'_>) -> crate::sql::cursor::Unread {
+    crate::sql::cursor::Unread { at: c.here(), message: TOO_DEEP.to_owned() }
+}
+
 /// Room that one level surely gets along with, also in a debug build.
 pub(super) const RED_ZONE: usize = 128 * 1024;
 pub(super) const STACK_PIECE: usize = 2 * 1024 * 1024;
@@ -173,12 +178,16 @@ fn binary(c: &mut Cursor<'_>, min: u8, restricted: bool) -> Read<Expr> {
             if power <= min {
                 break;
             }
+            // Each round copies the words of the rounds before it.
+            if run >= usize::from(MAX_DEPTH) {
+                return Err(too_deep(c));
+            }
             c.reset(c.pos() + len);
-            if run >= max_run(c.depth) {
+            run += 1;
+            if run > max_run(c.depth) && matches!(op, Infix::Op(_)) {
                 left = flat(c, start, left, power, restricted)?;
                 continue;
             }
-            run += 1;
             let kind = match op {
                 Infix::Op(op) => {
                     let right = operand(c, power, restricted)?;
@@ -309,7 +318,12 @@ fn prefix(c: &mut Cursor<'_>, restricted: bool) -> Read<Expr> {
 
 /// Subscripts and field selection. `.*` behind anything but a name is taken here, too.
 fn postfix(c: &mut Cursor<'_>, start: usize, mut e: Expr) -> Read<Expr> {
+    let mut run = 0;
     loop {
+        if run >= MAX_DEPTH {
+            return Err(too_deep(c));
+        }
+        run += 1;
         if c.punct(b'[') {
             let mut parts = vec![e];
             if !c.is_punct(b':') && !c.is_punct(b']') {

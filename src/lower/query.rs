@@ -4,7 +4,7 @@ use crate::op::{Call, Cte, Expr, ExprKind, FromItem, Name, OpKindQuery, Persiste
 use crate::sql::cursor::{Cursor, Read};
 use crate::sql::token::TokenKind;
 
-use super::expr::{call, column, deeper, expr, expr_list, made};
+use super::expr::{call, column, deeper, expr, expr_list, made, too_deep};
 use super::{dml, types};
 
 /// Does a query begin at the token `n` ahead? Looks through opening parentheses.
@@ -317,9 +317,13 @@ pub fn from_items(c: &mut Cursor<'_>) -> Read<Vec<FromItem>> {
     c.list(joined)
 }
 
+/// Joins in one FROM item: each makes the tree one level deeper. Postgres's own stack ends at some thousands.
+const MAX_JOINS: u32 = 500;
+
 fn joined(c: &mut Cursor<'_>) -> Read<FromItem> {
     deeper(c, |c| {
         let mut left = from_item(c)?;
+        let mut joins = 0;
         loop {
             let natural = c.is("NATURAL");
             let at = usize::from(natural);
@@ -329,6 +333,10 @@ fn joined(c: &mut Cursor<'_>) -> Read<FromItem> {
                     && (c.is_at(at + 1, "JOIN") || (c.is_at(at + 1, "OUTER") && c.is_at(at + 2, "JOIN"))));
             if !is_join {
                 return Ok(left);
+            }
+            joins += 1;
+            if joins > MAX_JOINS {
+                return Err(too_deep(c));
             }
             let cross = c.is("CROSS");
             while !c.eat("JOIN") {

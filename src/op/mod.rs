@@ -35,6 +35,13 @@ pub struct Statement {
     pub understood: Understood,
 }
 
+impl Statement {
+    /// The same statement with one of its operations, without a copy of the others.
+    pub fn only(&self, op: &Op) -> Statement {
+        Statement { span: self.span, command: self.command, ops: vec![op.clone()], understood: self.understood }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Understood {

@@ -116,9 +116,16 @@ impl Sync<'_> {
         for p in &self.pairs {
             let (old, new) = (ident(&p.old), ident(&p.new));
             let (up, down) = (p.up.of("NEW"), p.down.of("NEW"));
+            // A backfill writes what the old column says: a way back that loses something must not follow it.
+            let back = match &p.up {
+                Value::Told { .. } => {
+                    format!("IF NEW.{new}::text IS DISTINCT FROM ({up})::text THEN\n      NEW.{old} := {down};\n    END IF;")
+                }
+                _ => format!("NEW.{old} := {down};"),
+            };
             body.push_str(&format!(
                 "  IF TG_OP = 'INSERT' THEN\n    IF NEW.{new} IS NOT NULL THEN\n      NEW.{old} := {down};\n    ELSE\n      NEW.{new} := {up};\n    END IF;\n  \
-                 ELSIF NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n    NEW.{old} := {down};\n  \
+                 ELSIF NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n    {back}\n  \
                  ELSIF NEW.{old}::text IS DISTINCT FROM OLD.{old}::text OR NEW.{new} IS NULL THEN\n    NEW.{new} := {up};\n  END IF;\n"
             ));
         }

@@ -201,7 +201,7 @@ fn rewrites(script: &ReplayedScript, table: &Relation, old: &Column, new: &Colum
     let mut catalog = script.before.clone();
     for r in &script.statements {
         for op in r.statement.ops.iter().filter(|o| matches!(o.kind, OpKind::CreateEnum { .. } | OpKind::CreateDomain { .. })) {
-            let statement = crate::op::Statement { ops: vec![op.clone()], ..r.statement.clone() };
+            let statement = r.statement.only(op);
             catalog.apply_statement(&statement);
         }
     }

@@ -164,7 +164,7 @@ impl<'a> Waiting<'a> {
     fn try_here(&self, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
         let words = words(self.script, statement, op, catalog);
         let mut after = catalog.clone();
-        let alone = Statement { ops: vec![op.clone()], ..statement.clone() };
+        let alone = statement.only(op);
         if let Some((_, e)) = after.apply_statement(&alone).first() {
             return Err(format!("Postgres refuses it at every boundary ({}: {})", e.sqlstate, e.message));
         }

@@ -8,6 +8,7 @@ use crate::quote::ident;
 
 use super::blocks::{Assignment, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
+use super::recipes::create_index::Copy;
 use super::{Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
 
 /// A step of its own between the fused ones.
@@ -28,6 +29,8 @@ pub struct TableDraft<'a> {
     /// In one transaction with the trigger: statement and undo.
     pub expand: Vec<(String, Vec<String>)>,
     pub expand_verdict: Undo,
+    /// After it, before the backfill.
+    pub expanded: Vec<Own>,
     pub pairs: Vec<Pair>,
     pub fills: Vec<(String, Value)>,
     pub backfill: Vec<Assignment>,
@@ -61,6 +64,7 @@ impl<'a> TableDraft<'a> {
             options,
             expand: Vec::new(),
             expand_verdict: Undo::Lossless,
+            expanded: Vec::new(),
             pairs: Vec::new(),
             fills: Vec::new(),
             backfill: Vec::new(),
@@ -126,6 +130,23 @@ impl TableDraft<'_> {
             },
         );
         step.undo_verdict = self.expand_verdict;
+        self.own(draft, PhaseKind::Expand, &self.expanded);
+    }
+
+    /// Copies of indexes for second columns, each a step of its own: unique ones before release N may write, the others behind the
+    /// backfill, which they would slow down.
+    pub fn index(&mut self, copies: &[Copy]) {
+        for c in copies {
+            let own = Own {
+                id: slug(&["index", &self.rel.name, &c.name]),
+                title: format!("`{}`: index the second column like the first", self.rel.name),
+                statements: vec![c.create.clone()],
+                undo: vec![c.drop.clone()],
+                transaction: false,
+                preconditions: Vec::new(),
+            };
+            if c.unique { self.expanded.push(own) } else { self.migrate.push(own) }
+        }
     }
 
     fn emit_migrate(&self, draft: &mut Draft) {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::observe::{Around, Observed, Observer};
 use super::*;
-use crate::effects::recorded::{self, Recorded};
+use crate::effects::recorded_test::{self, Recorded};
 use crate::op::LockMode;
 
 #[test]
 fn observed_equals_the_recorded_observations() {
-    let Some((base_sql, cases)) = recorded::read() else {
+    let Some((base_sql, cases)) = recorded_test::read() else {
         println!("the recorded observations are not on this machine: nothing to compare with");
         return;
     };

@@ -14,7 +14,7 @@ use super::super::draft::{Draft, precondition, slug};
 use super::super::table::{Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
 use super::create_index::{Copy, copies, unusual_index};
-use super::{collation, column_grants, index_steps, set_not_null};
+use super::{collation, column_grants, set_not_null};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(()) };
@@ -46,7 +46,9 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     }
 
     let indexes = copies(&x.script.before, &rel, from, &second);
-    t.migrate.extend(index_steps(&rel, &indexes));
+    t.index(&indexes);
+    // It takes the old constraints along, whose names the new ones get.
+    t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));
     for c in rel.constraints.iter().filter(|c| on_column(c, from)) {
         constraint(x, change, t, c, (from, &second, to), &indexes)?;
     }
@@ -86,7 +88,6 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         format!("every row of `{}` is filled", rel.name),
         format!("SELECT * FROM {on} AS airlock_t WHERE {new} IS NULL AND ({value}) IS NOT NULL LIMIT 5"),
     ));
-    t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));
     for i in indexes.iter().filter(|i| !i.constraint) {
         t.hard.push(i.rename.clone());
     }
@@ -245,11 +246,13 @@ fn constraint(
     let (name, copy) = (ident(&c.name), ident(&generated_name("airlock_", &[&c.name, "new"])));
     let take_name = format!("ALTER TABLE {on} RENAME CONSTRAINT {copy} TO {name}");
     let validate = |phase: &mut Vec<Own>| {
+        let added = phase.last().map(|s: &Own| s.statements.clone()).unwrap_or_default();
+        let drop = format!("ALTER TABLE {on} DROP CONSTRAINT {copy}");
         phase.push(Own {
             id: slug(&["validate", &rel.name, &c.name]),
             title: format!("`{}`: prove `{}` for the second column", rel.name, c.name),
             statements: vec![format!("ALTER TABLE {on} VALIDATE CONSTRAINT {copy}")],
-            undo: vec!["SELECT 1".into()],
+            undo: std::iter::once(drop).chain(added).collect(),
             transaction: true,
             preconditions: Vec::new(),
         });

@@ -42,6 +42,8 @@ pub struct Copy {
     pub of: Id,
     /// The original backs a constraint.
     pub constraint: bool,
+    /// Release N may name it in ON CONFLICT from its first write on.
+    pub unique: bool,
 }
 
 /// Copies of every plain index that uses the column, on the other column.
@@ -97,6 +99,7 @@ pub fn copies(catalog: &Catalog, rel: &Relation, column: &str, other: &str) -> V
                 name,
                 of: i.id,
                 constraint: x.constraint,
+                unique: x.unique,
             })
         })
         .collect()

@@ -9,14 +9,14 @@ mod drop_table;
 mod rename_column;
 mod set_not_null;
 
-use crate::catalog::{Column, Relation};
+use crate::catalog::Column;
 use crate::op::{AlterAction, ConstraintKind, ObjectKind, OpKind};
 use crate::quote::ident;
 
 use super::change::{ColumnChange, ColumnKind};
-use super::draft::{Draft, slug};
+use super::draft::Draft;
 use super::standing::{Standing, StandingStep, Verdict};
-use super::table::{Own, TableDraft};
+use super::table::TableDraft;
 use super::{Ctx, Stop};
 
 /// The change of one column of a table that was there.
@@ -78,21 +78,6 @@ pub fn column_grants(c: &Column, on: &str, second: &str) -> Vec<String> {
             let to = if a.grantee == "public" { "PUBLIC".to_string() } else { ident(&a.grantee) };
             let option = if a.grant_option { " WITH GRANT OPTION" } else { "" };
             format!("GRANT {} ON {on} TO {to}{option}", privileges.join(", "))
-        })
-        .collect()
-}
-
-/// Copies of indexes, each a step of its own.
-pub fn index_steps(rel: &Relation, copies: &[create_index::Copy]) -> Vec<Own> {
-    copies
-        .iter()
-        .map(|c| Own {
-            id: slug(&["index", &rel.name, &c.name]),
-            title: format!("`{}`: index the second column like the first", rel.name),
-            statements: vec![c.create.clone()],
-            undo: vec![c.drop.clone()],
-            transaction: false,
-            preconditions: Vec::new(),
         })
         .collect()
 }

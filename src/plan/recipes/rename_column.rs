@@ -8,7 +8,7 @@ use super::super::draft::Draft;
 use super::super::table::TableDraft;
 use super::super::{Ctx, Stop};
 use super::create_index::{copies, unusual_index};
-use super::{collation, column_grants, index_steps, set_not_null};
+use super::{collation, column_grants, set_not_null};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(()) };
@@ -34,7 +34,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     t.pairs.push(pair);
     draft.fills = true;
     let indexes = copies(&x.script.before, &rel, from, to);
-    t.migrate.extend(index_steps(&rel, &indexes));
+    t.index(&indexes);
     if unusual_index(&x.script.before, &rel, from) {
         draft.checklist.push(format!(
             "An index over an expression or a condition on `{from}` is not copied: queries of release N on `{to}` miss it until the contract."

@@ -90,7 +90,7 @@ fn whole_files_are_proved() {
         ),
         ("ALTER TABLE orders ALTER COLUMN customer_id TYPE int;", &["orders.customer_id: down=\"customer_id::bigint\""][..]),
         ("ALTER TABLE orders RENAME COLUMN id TO order_id;", &[][..]),
-        ("DROP INDEX orders_note; ALTER TABLE orders ALTER COLUMN code DROP NOT NULL; COMMENT ON TABLE orders IS 'x';", &[][..]),
+        ("DROP INDEX orders_note; ALTER TABLE orders ALTER COLUMN code DROP NOT NULL; ALTER TABLE orders DROP COLUMN note;", &[][..]),
     ] {
         let (plan, input) = made(sql, answers);
         let proof = prove(&shadow, &plan, &input).expect("runs");
