@@ -226,6 +226,12 @@ impl Catalog {
             });
             let brought = brought.filter(|n| self.relation(id).is_some_and(|r| r.constraint(n).is_none()));
             self.mark_not_null(id, &column, name.or(brought), true, true)?;
+            // What comes from above is not the table's own, unless its own words say so too.
+            let above = self.relation(id).filter(|_| !declared).map(|r| r.parents.clone()).unwrap_or_default();
+            let is = |c: &Constraint| matches!(&c.kind, ConKind::NotNull { column: n } if *n == column);
+            if above.iter().filter_map(|p| self.relation(*p)).any(|p| p.constraints.iter().any(is)) {
+                self.edit(id, |r| r.constraints.iter_mut().filter(|c| is(c)).for_each(|c| c.inherited = true));
+            }
         }
         Ok(())
     }

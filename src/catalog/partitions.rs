@@ -3,7 +3,7 @@
 use crate::op::{Name, PartitionBound, QName};
 
 use super::apply::{Res, fails};
-use super::{Catalog, ConKind, Id, RelKind, Relation};
+use super::{Catalog, ConKind, Constraint, Id, RelKind, Relation};
 
 impl Catalog {
     /// What a new partition gets from its partitioned table: indexes, foreign keys, row triggers.
@@ -152,13 +152,17 @@ impl Catalog {
     }
 
     fn mark_merged_checks(&mut self, parent: Id, child: Id) {
-        let names: Vec<String> = self
-            .relation(parent)
-            .map(|p| p.constraints.iter().filter(|c| matches!(c.kind, ConKind::Check { .. })).map(|c| c.name.clone()).collect())
-            .unwrap_or_default();
-        // A partition's own check of the same name becomes the parent's.
+        let Some(p) = self.relation(parent).cloned() else { return };
+        let same = |c: &Constraint, o: &Constraint| match (&c.kind, &o.kind) {
+            (ConKind::Check { .. }, ConKind::Check { .. }) => c.name == o.name,
+            // Whatever they are called.
+            (ConKind::NotNull { column: a }, ConKind::NotNull { column: b }) => a == b,
+            _ => false,
+        };
+        // A partition's own constraint that says the same becomes the parent's.
         if self.relation(child).is_some_and(Relation::is_partition) {
-            self.edit(child, |r| r.constraints.iter_mut().filter(|c| names.contains(&c.name)).for_each(|c| c.inherited = true));
+            let merged = |c: &Constraint| p.constraints.iter().any(|o| same(c, o));
+            self.edit(child, |r| r.constraints.iter_mut().filter(|c| merged(c)).for_each(|c| c.inherited = true));
         }
     }
 

@@ -221,7 +221,17 @@ impl Catalog {
             let _ = write!(out, " DEFAULT {}", d.text);
         }
         if c.not_null {
-            out.push_str(" NOT NULL");
+            // Since 18 the constraint has a name, which a rename of table or column leaves as it was.
+            let named = r
+                .constraints
+                .iter()
+                .find(|k| self.pg.0 >= 18 && k.validated && matches!(&k.kind, ConKind::NotNull { column } if *column == c.name));
+            match named {
+                Some(k) => {
+                    let _ = write!(out, " CONSTRAINT {} NOT NULL{}", ident(&k.name), if k.no_inherit { " NO INHERIT" } else { "" });
+                }
+                None => out.push_str(" NOT NULL"),
+            }
         }
         out
     }
