@@ -14,6 +14,7 @@ use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdi
 use crate::rules::{Baseline, Checked, RuleSet};
 
 use super::fix::{self, FixArgs};
+use super::narrow::NarrowArgs;
 use super::project::{Judged, Project};
 use super::settings::{self, RuleArgs, Settings};
 use super::{CliError, SourceArgs, parse_format, parse_severity};
@@ -31,6 +32,8 @@ pub struct CheckArgs {
     /// text, concise, json, json-lines, sarif, github, markdown, gitlab, junit or rdjson.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format, env = "AIRLOCK_OUTPUT_FORMAT")]
     output_format: Option<Format>,
+    #[command(flatten)]
+    narrow: NarrowArgs,
     /// Write the report into a file instead of the standard output.
     #[arg(long, short, value_name = "FILE")]
     output_file: Option<PathBuf>,
@@ -54,7 +57,8 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
     let paths = existing(&args.paths, args.no_error_on_unmatched)?;
     let Some(paths) = paths else { return Ok(0) };
-    let mut project = Project::open(&paths, &args.source)?;
+    let open = || Project::open_with(&paths, &args.source, true).and_then(|p| args.narrow.apply(p));
+    let mut project = open()?;
     let mut judged = project.judge();
     let settings = Settings::new(&project, &args.rules, &judged)?;
     let known = baseline(&project, args.baseline.as_ref())?;
@@ -68,7 +72,7 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
         }
         notes = fix::write(&drafts)?;
         if !drafts.is_empty() {
-            project = Project::open(&paths, &args.source)?;
+            project = open()?;
             judged = project.judge();
         }
     }
@@ -216,7 +220,7 @@ pub struct BaselineArgs {
 
 /// Writes today's findings into a file, so that only new ones are reported.
 pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let project = Project::open(&args.paths, &args.source)?;
+    let project = Project::open_with(&args.paths, &args.source, true)?;
     let judged = project.judge();
     let settings = Settings::new(&project, &args.rules, &judged)?;
     let found: Vec<Diagnostic> = settings.check(&judged).into_iter().flat_map(|c| c.diagnostics).collect();

@@ -5,6 +5,7 @@ mod effects;
 mod fix;
 mod history;
 mod inspect;
+mod narrow;
 mod plan;
 mod project;
 pub(crate) mod rules;

@@ -29,6 +29,11 @@ pub struct Judged {
 
 impl Project {
     pub fn open(paths: &[PathBuf], args: &SourceArgs) -> Result<Project, CliError> {
+        Self::open_with(paths, args, false)
+    }
+
+    /// `tolerant`: a file that cannot be read is a finding, and the others are checked.
+    pub fn open_with(paths: &[PathBuf], args: &SourceArgs, tolerant: bool) -> Result<Project, CliError> {
         let paths: Vec<PathBuf> = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
         let named = args.stdin_filename.clone().into_iter().chain(paths.iter().cloned()).collect::<Vec<_>>();
         let config = load_config(&named, args)?;
@@ -41,7 +46,7 @@ impl Project {
         if stdin.is_none() && args.stdin_filename.is_some() {
             return Err(CliError::Usage("--stdin-filename names what stands on standard input; give `-` as the path".into()));
         }
-        let mut histories = history::discover(&paths, &history::Options { framework, stdin })?;
+        let mut histories = history::discover(&paths, &history::Options { framework, stdin, tolerant })?;
         let settings: Vec<(String, String)> = config.settings.clone().into_iter().collect();
         for h in &mut histories {
             // With all of a history asked for, nobody knows which of it is pending.
@@ -78,7 +83,8 @@ impl Project {
                 let mut out = Vec::new();
                 let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
                 let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
-                let git = history::git::changes(&h.root);
+                let git = history::git::changes(&h.root).map(|c| h.since(&c));
+                let duplicates = h.same_versions();
                 let last = h.selected.last().copied().unwrap_or(0);
                 for (i, statements) in needed.into_iter().zip(lowered) {
                     if i > last {
@@ -92,15 +98,16 @@ impl Project {
                             // The way back starts where the way forward ends, and leads nowhere else.
                             down: m.down.as_ref().map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog.clone()))),
                             down_expected: h.undoes_most(),
-                            duplicate: h.same_version(i).map(|other| other.name.clone()),
+                            duplicate: duplicates.get(&i).map(|other| other.name.clone()),
                             version: m.version.clone(),
-                            overtaken_by: git.as_ref().and_then(|g| h.overtaken_by(i, g)).map(|other| other.name.clone()),
-                            edited: git.as_ref().is_some_and(|g| h.was_edited(i, g)),
+                            overtaken_by: git.as_ref().and_then(|g| g[i].overtaken_by).map(|other| other.name.clone()),
+                            edited: git.as_ref().is_some_and(|g| g[i].edited),
                         };
-                        catalog.complete &= script.is_complete();
+                        catalog.complete &= script.is_complete() && m.up.source.problem().is_none();
                         out.push(Judged { script });
                     } else {
-                        catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);
+                        let complete = replay::apply(&statements, &m.up.execution, &mut catalog);
+                        catalog.complete &= complete && m.up.source.problem().is_none();
                     }
                 }
                 // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::facts::{Facts, Value, collect, collect_down};
 use crate::replay::ReplayedScript;
-use crate::source::SourceFile;
+use crate::source::{SourceFile, Span};
 use crate::stats::Size;
 
 use super::format::fill;
@@ -72,6 +72,9 @@ impl<'r> Checker<'r> {
             }
         };
         out.unused = unused;
+        let sources =
+            [Some(&script.source), script.history.down.as_deref().map(|d| &d.source).filter(|s| s.path() != script.source.path())];
+        out.diagnostics.splice(0..0, sources.into_iter().flatten().filter_map(unreadable));
         out
     }
 
@@ -109,6 +112,27 @@ impl<'r> Checker<'r> {
         self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
         new
     }
+}
+
+/// The finding about a file that is not what it should be before any SQL is read.
+fn unreadable(source: &SourceFile) -> Option<Diagnostic> {
+    let problem = source.problem()?;
+    let wide = source.text().get(problem.at as usize..).and_then(|t| t.chars().next()).map_or(0, |c| c.len_utf8() as u32);
+    let span = Span { start: problem.at, end: problem.at + wide };
+    Some(Diagnostic {
+        rule: super::UNREADABLE.into(),
+        severity: Severity::Error,
+        source: source.clone(),
+        span,
+        statement: span,
+        message: problem.message.clone(),
+        label: String::new(),
+        related: Vec::new(),
+        help: "convert the file (`iconv -f LATIN1 -t UTF-8`), or make it readable; until then nothing that is said about it is certain"
+            .into(),
+        fix: None,
+        object: String::new(),
+    })
 }
 
 /// `None`: a complete workload shows that nothing of release N-1 breaks.

@@ -286,6 +286,9 @@ pub fn mend(
     wanted: &dyn Fn(&Diagnostic) -> bool,
 ) -> Option<Draft> {
     let source = scripts.first()?.source.clone();
+    if source.problem().is_some() {
+        return None;
+    }
     let checker = Checker::new(rules, selection);
     let mut draft = Draft { text: source.text().to_string(), source, applied: Vec::new() };
     let mut now: Vec<ReplayedScript> = scripts.iter().map(|s| (*s).clone()).collect();
