@@ -1,5 +1,8 @@
 //! The program as people and pipelines call it.
 
+#[path = "cli/lsp.rs"]
+mod lsp;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -303,5 +306,19 @@ fn only_what_is_new_is_reported_and_the_rest_is_read() {
     for args in [&["--since", "no-such"][..], &["--after", "9"]] {
         let (code, said) = run(args);
         assert!(code == Some(2) && said.contains(args[1]), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let o = airlock(&["completions", shell]);
+        assert!(o.status.success() && String::from_utf8_lossy(&o.stdout).contains("baseline"), "{shell}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let o = airlock(&["man", folder.path().to_str().expect("a path")]);
+    assert!(o.status.success(), "{}", text(&o));
+    for page in ["airlock.1", "airlock-check.1", "airlock-verify.1"] {
+        assert!(folder.path().join(page).is_file(), "{page}");
     }
 }

@@ -1,6 +1,7 @@
 //! Facts × rules → diagnostics.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -39,7 +40,7 @@ pub struct Checker<'r> {
 }
 
 /// A finding, with the rule and the facts that it was found by.
-pub(super) type Found<'r> = (&'r Rule, Facts, Diagnostic);
+pub(super) type Found<'r> = (&'r Rule, Rc<Facts>, Diagnostic);
 
 impl<'r> Checker<'r> {
     pub fn new(rules: &'r RuleSet, selection: &'r Selection) -> Self {
@@ -48,8 +49,9 @@ impl<'r> Checker<'r> {
 
     pub fn check(&self, script: &ReplayedScript) -> Checked {
         let (mut found, unused) = self.find(script);
+        let mut offers = fix::Offers::new(self, script);
         for (rule, facts, d) in &mut found {
-            d.fix = fix::offer(self, rule, script, facts);
+            d.fix = offers.offer(rule, facts);
         }
         let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
         let mut found = diagnostics(found);
@@ -85,7 +87,7 @@ impl<'r> Checker<'r> {
 
     fn speak(&self, all: Vec<Facts>, source: &SourceFile) -> (Vec<Found<'r>>, usize) {
         let (mut found, mut unused) = (Vec::new(), 0);
-        for facts in all {
+        for facts in all.into_iter().map(Rc::new) {
             for i in self.concerned(&facts).iter() {
                 let rule = self.selection.variant(self.active[*i], &facts);
                 let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| self.selection.includes(rule, &facts)) else {

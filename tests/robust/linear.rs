@@ -69,6 +69,7 @@ fn many_statements() {
     is_linear("on one line", |n| "DROP TABLE IF EXISTS q; ".repeat(n));
     is_linear("inserts", |n| list(n, |i| format!("INSERT INTO orders (id, total, note) VALUES ({i}, {i}, 'text {i}');"), "\n"));
     is_linear("allowed by comments", |n| list(n, |i| format!("-- airlock: allow drop-table -- gone\nDROP TABLE q{i};"), "\n"));
+    is_linear("comments that allow", |n| "-- airlock: allow drop-table -- gone\n".repeat(n));
     is_linear("broken", |n| "CREATE TABEL x (a int;\n".repeat(n));
 }
 
