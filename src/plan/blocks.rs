@@ -40,6 +40,12 @@ pub enum Value {
     Cast { column: String, ty: String },
     /// The same where the value lies within the bounds, else NULL.
     Clamp { column: String, ty: String, low: &'static str, high: &'static str },
+    /// Another column of the row by its text: what is assigned to reads it. No type is named, so types may be renamed meanwhile.
+    Text(String),
+    /// Another column of the row, through a function of the plan's own (see `guard`).
+    Guarded { column: String, function: String },
+    /// Nothing: the trigger says what stands there.
+    Null,
     /// An expression of the user's, which speaks of columns by the names of one release: name → column of the table.
     Told { sql: String, table: String, names: Vec<(String, String)> },
 }
@@ -54,6 +60,9 @@ impl Value {
                 let c = format!("{row}.{}", ident(column));
                 format!("CASE WHEN {c} BETWEEN {low} AND {high} THEN {c}::{ty} END")
             }
+            Value::Text(c) => format!("{row}.{}::text", ident(c)),
+            Value::Guarded { column, function } => format!("{function}({row}.{})", ident(column)),
+            Value::Null => "NULL".into(),
             Value::Told { sql, table, names } => {
                 let columns: Vec<String> = names.iter().map(|(n, c)| format!("{row}.{} AS {}", ident(c), ident(n))).collect();
                 format!("(SELECT {sql} FROM (SELECT {}) AS {})", columns.join(", "), ident(table))
@@ -68,11 +77,25 @@ impl Value {
             Value::Copy(c) => Value::Copy(swap(c)),
             Value::Cast { column, ty } => Value::Cast { column: swap(column), ty: ty.clone() },
             Value::Clamp { column, ty, low, high } => Value::Clamp { column: swap(column), ty: ty.clone(), low, high },
+            Value::Text(c) => Value::Text(swap(c)),
+            Value::Guarded { column, function } => Value::Guarded { column: swap(column), function: function.clone() },
+            Value::Null => Value::Null,
             Value::Told { sql, table, names } => {
                 Value::Told { sql: sql.clone(), table: table.clone(), names: names.iter().map(|(n, c)| (n.clone(), swap(c))).collect() }
             }
         }
     }
+}
+
+/// A function that casts a value as an assignment does, and gives NULL for a value that the new type does not take: a write of N-1 is
+/// never refused because of it, and the contract finds the rows that are not filled. The result's type is bound when it is made.
+pub fn guard(name: &str, old: &str, new: &str, expr: &str, typed: bool) -> String {
+    let (declare, result) = match typed {
+        true => (format!("DECLARE\n  airlock_new {new};\n"), format!("  airlock_new := {expr};\n  RETURN airlock_new;\n")),
+        false => (String::new(), format!("  RETURN {expr};\n")),
+    };
+    let body = format!("\n{declare}BEGIN\n{result}EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n  RETURN NULL;\nEND\n");
+    format!("CREATE FUNCTION {name}(airlock_value {old}) RETURNS {new} LANGUAGE plpgsql AS {}", crate::quote::dollar(&body))
 }
 
 /// Two columns of one row that say the same, one for each release.
@@ -95,6 +118,8 @@ pub struct Sync<'a> {
     pub pairs: Vec<Pair>,
     /// Columns that get a value when none was given.
     pub fills: Vec<(String, Value)>,
+    /// Release N-1 is gone: only the way back is kept open, and nothing that N writes is refused for it.
+    pub parked: bool,
 }
 
 impl Sync<'_> {
@@ -116,6 +141,16 @@ impl Sync<'_> {
         for p in &self.pairs {
             let (old, new) = (ident(&p.old), ident(&p.new));
             let (up, down) = (p.up.of("NEW"), p.down.of("NEW"));
+            if self.parked {
+                let back = match &p.down {
+                    Value::Copy(_) | Value::Clamp { .. } => format!("    NEW.{old} := {down};\n"),
+                    _ => format!(
+                        "    BEGIN\n      NEW.{old} := {down};\n    EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n      NEW.{old} := NULL;\n    END;\n"
+                    ),
+                };
+                body.push_str(&format!("  IF TG_OP = 'INSERT' OR NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n{back}  END IF;\n"));
+                continue;
+            }
             // A backfill writes what the old column says: a way back that loses something must not follow it.
             let back = match &p.up {
                 Value::Told { .. } => {

@@ -9,6 +9,7 @@ mod answers;
 mod blocks;
 mod change;
 mod draft;
+mod exprs;
 mod model;
 mod recipes;
 mod render;

@@ -33,6 +33,8 @@ pub struct TableDraft<'a> {
     pub expanded: Vec<Own>,
     pub pairs: Vec<Pair>,
     pub fills: Vec<(String, Value)>,
+    /// Functions of the trigger's: how they are made, and their signatures.
+    pub functions: Vec<(String, String)>,
     pub backfill: Vec<Assignment>,
     /// Between the backfill and release N: indexes and constraints of second columns.
     pub migrate: Vec<Own>,
@@ -67,6 +69,7 @@ impl<'a> TableDraft<'a> {
             expanded: Vec::new(),
             pairs: Vec::new(),
             fills: Vec::new(),
+            functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
             required_at_n: Vec::new(),
@@ -84,11 +87,15 @@ impl<'a> TableDraft<'a> {
     }
 
     fn sync(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone() }
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone(), parked: false }
     }
 
     fn parked(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new() }
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new(), parked: true }
+    }
+
+    fn drop_functions(&self) -> impl Iterator<Item = String> + '_ {
+        self.functions.iter().rev().map(|(_, signature)| format!("DROP FUNCTION {signature}"))
     }
 
     fn bounded(&self, statements: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -114,11 +121,12 @@ impl TableDraft<'_> {
 
     fn emit_expand(&self, draft: &mut Draft) {
         let sync = self.sync();
-        let statements: Vec<String> = self.expand.iter().map(|(s, _)| s.clone()).chain(sync.create()).collect();
+        let made = self.functions.iter().map(|(f, _)| f.clone());
+        let statements: Vec<String> = self.expand.iter().map(|(s, _)| s.clone()).chain(made).chain(sync.create()).collect();
         if statements.is_empty() {
             return;
         }
-        let undo: Vec<String> = sync.drop().into_iter().chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
+        let undo: Vec<String> = sync.drop().into_iter().chain(self.drop_functions()).chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
         let words = if sync.is_empty() { "make room for release N" } else { "add the second columns, and keep them in step" };
         let step = draft.step(
             PhaseKind::Expand,
@@ -174,10 +182,10 @@ impl TableDraft<'_> {
         self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
         let (sync, parked) = (self.sync(), self.parked());
         let statements: Vec<String> =
-            sync.drop().into_iter().chain(self.swap.iter().map(|(s, _)| s.clone())).chain(parked.create()).collect();
+            sync.drop().into_iter().chain(self.drop_functions()).chain(self.swap.iter().map(|(s, _)| s.clone())).chain(parked.create()).collect();
         if !statements.is_empty() {
-            let undo: Vec<String> =
-                parked.drop().into_iter().chain(self.swap.iter().rev().flat_map(|(_, u)| u.clone())).chain(sync.create()).collect();
+            let back = parked.drop().into_iter().chain(self.swap.iter().rev().flat_map(|(_, u)| u.clone()));
+            let undo: Vec<String> = back.chain(self.functions.iter().map(|(f, _)| f.clone())).chain(sync.create()).collect();
             let step = draft.step(
                 PhaseKind::ContractSoft,
                 NewStep {

@@ -7,7 +7,7 @@ use super::super::change::ColumnChange;
 use super::super::draft::Draft;
 use super::super::table::TableDraft;
 use super::super::{Ctx, Stop};
-use super::create_index::{copies, unusual_index};
+use super::create_index::copies;
 use super::{collation, column_grants, set_not_null};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
@@ -33,13 +33,10 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     draft.invariants.push(t.invariant(&pair, format!("`{}.{from}` and `{to}` hold the same", rel.name)));
     t.pairs.push(pair);
     draft.fills = true;
-    let indexes = copies(&x.script.before, &rel, from, to);
+    let Some(indexes) = copies(&x.script.before, &rel, from, to) else {
+        return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
+    };
     t.index(&indexes);
-    if unusual_index(&x.script.before, &rel, from) {
-        draft.checklist.push(format!(
-            "An index over an expression or a condition on `{from}` is not copied: queries of release N on `{to}` miss it until the contract."
-        ));
-    }
     if after.not_null && !before.not_null {
         set_not_null::tighten(x, change, from, t, draft);
     }
