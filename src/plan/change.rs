@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Column, Id, Relation};
+use crate::catalog::{Catalog, Column, Constraint, Id, Relation};
 use crate::effects::{Sent, predict};
 use crate::lower::lower_text;
-use crate::op::{AlterAction, DmlKind, Expr, ExprKind, Op, OpKind, QName};
+use crate::op::{AlterAction, ConstraintKind, DmlKind, Expr, ExprKind, Op, OpKind, QName};
 use crate::quote::{ident, qualified};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
@@ -25,6 +25,17 @@ pub struct TableChange {
     pub after: Arc<Relation>,
     /// In the order of the columns; those that no recipe has to do with are left out.
     pub columns: Vec<ColumnChange>,
+    pub key: Option<KeyChange>,
+}
+
+/// The primary key goes, comes, or is another one.
+#[derive(Debug, Clone)]
+pub struct KeyChange {
+    pub before: Option<Constraint>,
+    pub after: Option<Constraint>,
+    /// The index that the file makes it of.
+    pub using: Option<String>,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -128,9 +139,45 @@ impl Changes {
             self.absorbed.extend(story.into_iter().map(|at| (at, before.id)));
             columns.push(change);
         }
-        if !columns.is_empty() {
-            self.tables.push(TableChange { before: before.clone(), after: after.clone(), columns });
+        let key = self.key(script, before, after);
+        if !columns.is_empty() || key.is_some() {
+            self.tables.push(TableChange { before: before.clone(), after: after.clone(), columns, key });
         }
+    }
+
+    /// ADD and DROP of the primary key, by statements of their own.
+    fn key(&mut self, script: &ReplayedScript, before: &Arc<Relation>, after: &Arc<Relation>) -> Option<KeyChange> {
+        let (old, new) = (before.primary_key(), after.primary_key());
+        let mut out = KeyChange { before: old.cloned(), after: new.cloned(), using: None, span: Span::default() };
+        let mut ops = Vec::new();
+        for (s, r) in script.statements.iter().enumerate() {
+            for (o, op) in r.statement.ops.iter().enumerate() {
+                let OpKind::Alter { target, action } = &op.kind else { continue };
+                if op.conditional || r.before.relation_by(&target.name).is_none_or(|t| t.id != before.id) {
+                    continue;
+                }
+                let adds = match action {
+                    AlterAction::DropConstraint { name, cascade: false, .. } if old.is_some_and(|k| k.name == name.as_str()) => false,
+                    AlterAction::AddConstraint(c) => match &c.kind {
+                        ConstraintKind::PrimaryKey { using_index, .. } => {
+                            out.using = using_index.as_ref().map(|n| n.as_str().to_string());
+                            true
+                        }
+                        _ => continue,
+                    },
+                    _ => continue,
+                };
+                if !adds || ops.is_empty() {
+                    out.span = op.span;
+                }
+                ops.push((s, o));
+            }
+        }
+        if ops.is_empty() || old.is_some_and(|k| new.is_some_and(|n| n.name == k.name && n.kind == k.kind)) {
+            return None;
+        }
+        self.absorbed.extend(ops.into_iter().map(|at| (at, before.id)));
+        Some(out)
     }
 }
 

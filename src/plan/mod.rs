@@ -187,6 +187,12 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
                 Err(Stop::Refuse(x)) => refused.push(x),
             }
         }
+        if let Some(Err(stop)) = t.key.as_ref().map(|k| recipes::primary_key::plan(&ctx, k, &mut table)) {
+            match stop {
+                Stop::Ask(q) => asked.push(q),
+                Stop::Refuse(x) => refused.push(x),
+            }
+        }
         tables.push(table);
     }
     let mut waiting = Waiting::new(script, &changes, options);

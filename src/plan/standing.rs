@@ -12,7 +12,7 @@ use crate::replay::ReplayedScript;
 use crate::source::SourceFile;
 
 use super::blocks::lock_timeout;
-use super::change::{Changes, OpAt};
+use super::change::{Changes, ColumnKind, OpAt};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes;
 use super::reverse::reverse;
@@ -40,6 +40,8 @@ pub struct Standing<'a> {
     pub before: &'a Catalog,
     pub after: &'a Catalog,
     pub verdict: Verdict,
+    /// Rows of a batch.
+    pub batch_size: u32,
 }
 
 impl Standing<'_> {
@@ -104,10 +106,15 @@ impl<'a> Waiting<'a> {
         for (s, r) in script.statements.iter().enumerate() {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
-                    let table = changes.tables.iter().find(|t| t.before.id == table);
-                    changed.extend(
-                        table.iter().flat_map(|t| &t.columns).flat_map(|c| c.before.iter().chain(&c.after)).map(|c| c.name.as_str()),
-                    );
+                    // A new column has its name from the start.
+                    let columns = changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(|c| c.before.is_some());
+                    for c in columns {
+                        changed.extend(c.before.iter().chain(&c.after).map(|c| c.name.as_str()));
+                        if matches!(c.kind, ColumnKind::Pair { retyped: true, .. }) {
+                            let types = c.before.iter().chain(&c.after).filter(|c| c.ty.id.is_some());
+                            changed.extend(types.map(|c| c.ty.name.rsplit('.').next().unwrap_or_default()));
+                        }
+                    }
                     continue;
                 }
                 if is_session(op) {
@@ -170,7 +177,7 @@ impl<'a> Waiting<'a> {
         }
         let compat = crate::compat::predict(&[op], catalog, &after, catalog.pg);
         let verdict = self.verdict(op, catalog, &compat);
-        let standing = Standing { op, script: self.script, source: &self.script.source, words, before: catalog, after: &after, verdict };
+        let standing = Standing { op, script: self.script, source: &self.script.source, words, before: catalog, after: &after, verdict, batch_size: self.options.batch_size };
         if let Some(steps) = recipes::standing(&standing) {
             let steps = steps?;
             let first = steps.iter().filter_map(|s| s.phase).min().unwrap_or(PhaseKind::Expand);
@@ -308,6 +315,11 @@ fn subjects(op: &Op) -> BTreeSet<String> {
         OpKind::CreateTrigger(t) => BTreeSet::from([t.name.as_str().to_string()]),
         OpKind::CreateEnum { name, .. } | OpKind::AddEnumValue { name, .. } | OpKind::RenameEnumValue { name, .. } => one(name),
         OpKind::CreateIndex(i) => i.name.iter().map(|n| n.as_str().to_string()).collect(),
+        OpKind::Dml(d) => {
+            let mut s = one(&d.table);
+            s.extend(d.reads().into_iter().map(|t| t.as_str().to_string()));
+            s
+        }
         OpKind::Rename { object, to } => BTreeSet::from([object.name.as_str().to_string(), to.as_str().to_string()]),
         OpKind::Drop { objects, .. } => objects.iter().map(|o| o.name.as_str().to_string()).collect(),
         _ => BTreeSet::new(),

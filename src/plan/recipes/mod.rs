@@ -4,8 +4,10 @@ mod add_constraint;
 mod add_required_column;
 mod change_type;
 pub mod create_index;
+mod data;
 mod drop_column;
 mod drop_table;
+pub mod primary_key;
 mod rename_column;
 mod set_not_null;
 
@@ -52,14 +54,16 @@ pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
         }
         OpKind::Alter { target, action: AlterAction::AddConstraint(c) }
             if target.kind == ObjectKind::Table
-                && s.is_old(&target.name)
-                && matches!(
-                    c.kind,
-                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) | ConstraintKind::Unique { using_index: None, .. }
-                ) =>
+                && match c.kind {
+                    ConstraintKind::Check { .. } | ConstraintKind::Unique { using_index: None, .. } => s.is_old(&target.name),
+                    ConstraintKind::ForeignKey(_) => true,
+                    _ => false,
+                } =>
         {
             Some(add_constraint::steps(s, &target.name, c))
         }
+        OpKind::Dml(d) => Some(data::steps(s, d)),
+        OpKind::Truncate { tables, .. } if tables.iter().any(|(t, _)| s.is_old(t)) => Some(data::truncate(s)),
         _ => None,
     }
 }
