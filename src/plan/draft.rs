@@ -4,6 +4,7 @@ use crate::compat::Undo;
 use crate::effects::{Sent, predict};
 use crate::replay::ReplayedScript;
 
+use super::crossing::Crossing;
 use super::{
     Actor, Answer, Boundary, BoundaryCell, Context, Deviation, Invariant, PLAN_SCHEMA_VERSION, Phase, PhaseKind, Plan, PlanOptions,
     Precondition, Release, Step, Works,
@@ -14,6 +15,8 @@ pub struct Draft {
     pub invariants: Vec<Invariant>,
     pub checklist: Vec<String>,
     pub deviations: Vec<Deviation>,
+    /// Triggers between tables.
+    pub crossings: Vec<Crossing>,
     /// Reads of release N are incomplete until the backfill ends.
     pub fills: bool,
 }
@@ -28,7 +31,7 @@ pub struct NewStep {
 
 impl Draft {
     pub fn new() -> Self {
-        Draft { steps: Vec::new(), invariants: Vec::new(), checklist: Vec::new(), deviations: Vec::new(), fills: false }
+        Draft { steps: Vec::new(), invariants: Vec::new(), checklist: Vec::new(), deviations: Vec::new(), crossings: Vec::new(), fills: false }
     }
 
     pub fn len(&self) -> usize {

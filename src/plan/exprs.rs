@@ -34,6 +34,11 @@ pub fn renamed(e: &Expr, from: &str, to: &str) -> Option<Expr> {
     parse(out.strip_prefix("SELECT ")?)
 }
 
+/// The same with several columns under other names.
+pub fn all_renamed(e: &Expr, names: &[(&str, &str)]) -> Option<Expr> {
+    names.iter().try_fold(e.clone(), |e, (from, to)| renamed(&e, from, to))
+}
+
 /// The same without a table's name before the column.
 pub fn unqualified(e: &Expr, column: &str) -> Option<Expr> {
     let mut out = format!("SELECT {}", e.text);

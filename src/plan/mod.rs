@@ -8,6 +8,7 @@
 mod answers;
 mod blocks;
 mod change;
+mod crossing;
 mod draft;
 mod exprs;
 mod model;
@@ -79,6 +80,16 @@ pub(crate) enum Stop {
     Refuse(Refusal),
 }
 
+/// A column and its second one.
+pub(crate) struct Second {
+    pub from: String,
+    /// What the second column is called until the swap.
+    pub second: String,
+    /// What release N calls it.
+    pub to: String,
+    pub retyped: bool,
+}
+
 /// What recipes may ask.
 pub(crate) struct Ctx<'a> {
     pub script: &'a ReplayedScript,
@@ -133,6 +144,26 @@ impl Ctx<'_> {
         Value::Told { sql, table: rel.name.clone(), names }
     }
 
+    /// The same, where the row has a name of its own.
+    pub fn told_as(&self, rel: &Relation, alias: Option<&str>, sql: String) -> Value {
+        match (self.told(rel, sql), alias) {
+            (Value::Told { sql, names, .. }, Some(a)) => Value::Told { sql, table: a.to_string(), names },
+            (v, _) => v,
+        }
+    }
+
+    /// The constraint of that name was written behind the column, or with it.
+    pub fn inline(&self, column: &str, rel: &Relation, constraint: &str) -> bool {
+        self.script.statements.iter().any(|r| {
+            let adds = |op: &crate::op::Op| {
+                matches!(&op.kind, OpKind::Alter { target, action: AlterAction::AddColumn { column: c, .. } }
+                    if c.name.as_str() == column && !c.constraints.is_empty() && r.before.relation_by(&target.name).is_some_and(|t| t.id == rel.id))
+            };
+            let has = |c: &Catalog| c.relation(rel.id).is_some_and(|t| t.constraint(constraint).is_some());
+            r.statement.ops.iter().any(adds) && !has(&r.before) && has(&r.after)
+        })
+    }
+
     /// An expression that speaks of the columns as N knows them.
     pub fn told_new(&self, rel: &Relation, sql: String) -> Value {
         let Some(t) = self.table(rel) else { return self.told(rel, sql) };
@@ -144,6 +175,20 @@ impl Ctx<'_> {
             (c.name.clone(), physical)
         });
         Value::Told { sql, table: rel.name.clone(), names: names.collect() }
+    }
+
+    /// The columns of a table that have a second one, in the order of the table.
+    pub fn seconds(&self, rel: &Relation) -> Vec<Second> {
+        let columns = self.table(rel).into_iter().flat_map(|t| &t.columns);
+        columns
+            .filter_map(|c| match (&c.before, &c.after, c.kind) {
+                (Some(b), Some(a), ColumnKind::Pair { renamed, retyped }) => {
+                    let second = if renamed { a.name.clone() } else { crate::quote::generated_name("airlock_new_", &[&b.name]) };
+                    Some(Second { from: b.name.clone(), second, to: a.name.clone(), retyped })
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     fn table(&self, rel: &Relation) -> Option<&TableChange> {
@@ -178,7 +223,10 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
     let mut tables = Vec::new();
-    for t in &changes.tables {
+    // A table whose trigger looks into another one swaps before that one's columns are parked.
+    let mut order: Vec<&TableChange> = changes.tables.iter().collect();
+    order.sort_by_key(|t| !t.columns.iter().any(|c| c.filled_by.as_ref().is_some_and(|f| f.cross.is_some())));
+    for t in order {
         let mut table = TableDraft::new(t.before.clone(), &script.before, options);
         for c in &t.columns {
             match recipes::column(&ctx, c, &mut table, &mut draft) {
@@ -195,17 +243,33 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         }
         tables.push(table);
     }
+    for m in &changes.moves {
+        let Some(op) = script.statements.get(m.at.0).and_then(|r| r.statement.ops.get(m.at.1)) else { continue };
+        if let Err(stop) = crossing::rows(&ctx, op, m, options, &mut draft) {
+            match stop {
+                Stop::Ask(q) => asked.push(q),
+                Stop::Refuse(x) => refused.push(x),
+            }
+        }
+    }
+    let crossings = std::mem::take(&mut draft.crossings);
+    let bound = blocks::lock_timeout(options);
     let mut waiting = Waiting::new(script, &changes, options);
     let mut catalog = script.before.clone();
     for phase in PhaseKind::iter() {
         waiting.place(phase, false, &mut catalog, &mut draft);
-        for t in &tables {
-            let from = draft.len();
-            t.emit(&mut draft, phase);
-            for text in draft.statements_from(from) {
-                for s in crate::lower::lower_text(&text) {
-                    catalog.apply_statement(&s);
-                }
+        let from = draft.len();
+        // A table that follows another one stops before that one parks its columns.
+        if phase == PhaseKind::ContractSoft {
+            crossings.iter().rev().for_each(|c| c.emit(&mut draft, phase, &bound));
+        }
+        tables.iter().for_each(|t| t.emit(&mut draft, phase));
+        if phase != PhaseKind::ContractSoft {
+            crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
+        }
+        for text in draft.statements_from(from) {
+            for s in crate::lower::lower_text(&text) {
+                catalog.apply_statement(&s);
             }
         }
         waiting.place(phase, true, &mut catalog, &mut draft);

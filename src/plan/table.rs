@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Relation};
 use crate::compat::Undo;
 use crate::quote::ident;
 
-use super::blocks::{Assignment, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
+use super::blocks::{Assignment, Back, Filled, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
 use super::{Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
@@ -32,7 +32,8 @@ pub struct TableDraft<'a> {
     /// After it, before the backfill.
     pub expanded: Vec<Own>,
     pub pairs: Vec<Pair>,
-    pub fills: Vec<(String, Value)>,
+    pub fills: Vec<Filled>,
+    pub backs: Vec<Back>,
     /// Functions of the trigger's: how they are made, and their signatures.
     pub functions: Vec<(String, String)>,
     pub backfill: Vec<Assignment>,
@@ -69,6 +70,7 @@ impl<'a> TableDraft<'a> {
             expanded: Vec::new(),
             pairs: Vec::new(),
             fills: Vec::new(),
+            backs: Vec::new(),
             functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
@@ -87,11 +89,11 @@ impl<'a> TableDraft<'a> {
     }
 
     fn sync(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone(), parked: false }
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone(), backs: self.backs.clone(), parked: false }
     }
 
     fn parked(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new(), parked: true }
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new(), backs: Vec::new(), parked: true }
     }
 
     fn drop_functions(&self) -> impl Iterator<Item = String> + '_ {
@@ -127,7 +129,11 @@ impl TableDraft<'_> {
             return;
         }
         let undo: Vec<String> = sync.drop().into_iter().chain(self.drop_functions()).chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
-        let words = if sync.is_empty() { "make room for release N" } else { "add the second columns, and keep them in step" };
+        let words = match (sync.pairs.is_empty(), sync.is_empty()) {
+            (false, _) => "add the second column, and keep the two in step",
+            (true, false) => "fill what N-1 leaves out",
+            (true, true) => "make room for release N",
+        };
         let step = draft.step(
             PhaseKind::Expand,
             NewStep {
@@ -190,7 +196,11 @@ impl TableDraft<'_> {
                 PhaseKind::ContractSoft,
                 NewStep {
                     id: slug(&["contract", &self.rel.name]),
-                    title: self.title("release N-1 is gone: the names change hands"),
+                    title: self.title(if self.pairs.is_empty() {
+                        "release N-1 is gone: its part is parked"
+                    } else {
+                        "release N-1 is gone: the names change hands"
+                    }),
                     statements: self.bounded(statements),
                     undo: self.bounded(undo),
                 },

@@ -4,7 +4,7 @@
 use crate::catalog::{ColumnType, TypeKind};
 use crate::quote::{ident, idents, literal};
 
-use super::super::blocks::{Assignment, key, table, type_sql};
+use super::super::blocks::{Assignment, Filled, key, table, type_sql};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, NewStep, precondition, slug};
 use super::super::table::TableDraft;
@@ -45,7 +45,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         // Out of the row's other columns: a trigger, for as long as N-1 leaves it out.
         Some((value, _)) => {
             let value = x.told(&rel, value);
-            t.fills.push((name.into(), value.clone()));
+            t.fills.push(Filled { column: name.into(), value: value.clone(), required: true, watch: Vec::new() });
             t.backfill.push(Assignment { column: name.into(), value, todo, overwrites: false });
             filled(&rel.name, name, &on, draft);
         }

@@ -51,14 +51,21 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         draft.fills = true;
     }
 
-    let Some(indexes) = copies(&x.script.before, &rel, from, &second) else {
+    let seconds = x.seconds(&rel);
+    let names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.retyped).map(|s| (s.from.as_str(), s.second.as_str())).collect();
+    let Some(indexes) = copies(&x.script.before, &rel, from, &names, "new") else {
         return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
     };
     t.index(&indexes);
     // It takes the old constraints along, whose names the new ones get.
     t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));
     for c in rel.constraints.iter().filter(|c| on_column(c, from)) {
-        constraint(x, change, t, c, (from, &second, to), &indexes)?;
+        // One over several such columns is taken along by the first of them.
+        if names.iter().find(|(n, _)| c.kind.columns().iter().any(|k| k == n)).is_none_or(|(n, _)| *n != from) {
+            continue;
+        }
+        let last: Vec<(&str, &str)> = seconds.iter().map(|s| (s.from.as_str(), s.to.as_str())).collect();
+        constraint(x, change, t, c, (from, &names, &last), &indexes)?;
     }
     if before.not_null && after.not_null && !partial {
         t.required_at_n.push(second.clone());
@@ -378,7 +385,7 @@ fn constraint(
     change: &ColumnChange,
     t: &mut TableDraft<'_>,
     c: &Constraint,
-    (from, second, to): (&str, &str, &str),
+    (from, names, last): (&str, &[(&str, &str)], &[(&str, &str)]),
     indexes: &[Copy],
 ) -> Result<(), Stop> {
     let rel = t.rel.clone();
@@ -403,7 +410,7 @@ fn constraint(
     };
     match &c.kind {
         ConKind::Check { expr, .. } => {
-            let Some(expr) = exprs::renamed(expr, from, to) else {
+            let Some(expr) = exprs::all_renamed(expr, last) else {
                 return x.refuse(change.span, format!("the check `{}` cannot be put into other words", c.name), "plan this change by hand");
             };
             // Its words name columns as N knows them, so it can only be added when they have their names.
@@ -422,7 +429,7 @@ fn constraint(
         }
         ConKind::ForeignKey { columns, table: to_table, ref_columns, on_delete, on_update, match_full } => {
             let Some(other) = x.script.before.relation(*to_table) else { return Ok(()) };
-            let here = idents(columns.iter().map(|n| if n == from { second } else { n.as_str() }));
+            let here = idents(columns.iter().map(|n| names.iter().find(|(c, _)| c == n).map_or(n.as_str(), |(_, s)| *s)));
             let action = |a: &FkAction| a.to_string();
             let full = if *match_full { " MATCH FULL" } else { "" };
             t.migrate.push(Own {

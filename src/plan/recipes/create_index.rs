@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Id, Relation};
 use crate::op::CreateIndex;
 use crate::quote::{generated_name, ident, literal, qualified};
 
-use super::super::exprs::renamed;
+use super::super::exprs::all_renamed;
 use super::super::standing::{Standing, StandingStep};
 
 /// The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
@@ -48,22 +48,23 @@ pub struct Copy {
     pub comment: Option<String>,
 }
 
-/// Copies of every index that uses the column, on the other column: by their definition, with that column exchanged. `None`: one of
-/// them cannot be put into other words.
-pub fn copies(catalog: &Catalog, rel: &Relation, column: &str, other: &str) -> Option<Vec<Copy>> {
+/// Copies of every index that uses one of the columns, on their second columns: by their definition, with those columns exchanged.
+/// `of` is the column that asks: an index over several is copied for the first of them. `None`: an index cannot be put into other words.
+pub fn copies(catalog: &Catalog, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
     let mut out = Vec::new();
     for i in catalog.indexes_of(rel.id) {
-        let Some(x) = i.index.as_ref().filter(|x| x.valid && !x.exclusion && x.depends.iter().any(|d| d == column)) else { continue };
-        let name = generated_name("airlock_", &[&i.name, "new"]);
-        let swap = |n: &String| if n == column { other.to_string() } else { n.clone() };
+        let asks = |x: &crate::catalog::Index| seconds.iter().find(|(c, _)| x.depends.iter().any(|d| d == c)).is_some_and(|(c, _)| *c == of);
+        let Some(x) = i.index.as_ref().filter(|x| x.valid && !x.exclusion && asks(x)) else { continue };
+        let name = generated_name("airlock_", &[&i.name, suffix]);
+        let swap = |n: &String| seconds.iter().find(|(c, _)| c == n).map_or_else(|| n.clone(), |(_, s)| (*s).to_string());
         let mut copy = i.clone();
         copy.name.clone_from(&name);
         let mut index = x.clone();
         for e in &mut index.elements {
-            e.expr = renamed(&e.expr, column, other)?;
+            e.expr = all_renamed(&e.expr, seconds)?;
         }
         index.filter = match &x.filter {
-            Some(f) => Some(renamed(f, column, other)?),
+            Some(f) => Some(all_renamed(f, seconds)?),
             None => None,
         };
         index.columns = x.columns.iter().map(|c| c.as_ref().map(swap)).collect();

@@ -1,6 +1,7 @@
 //! One file per recipe, and the list that finds it.
 
 mod add_constraint;
+mod add_filled;
 mod add_required_column;
 mod change_type;
 pub mod create_index;
@@ -30,7 +31,17 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
         return x.refuse(change.span, format!("`{}` is partitioned or inherits", rel.name), by_hand);
     }
     match change.kind {
-        ColumnKind::AddRequired => add_required_column::plan(x, change, t, draft),
+        ColumnKind::Add => add_filled::plain(x, change, t),
+        ColumnKind::AddFilled => add_filled::plan(x, change, t, draft),
+        ColumnKind::AddRequired => {
+            let told = change.after.as_ref().is_some_and(|c| x.answer(&rel, &c.name, "value").is_some());
+            let out_of_rows = change.filled_by.as_ref().is_some_and(|f| !f.reads.is_empty() || f.cross.is_some());
+            if out_of_rows && !told {
+                return add_filled::plan(x, change, t, draft);
+            }
+            add_required_column::plan(x, change, t, draft)?;
+            add_filled::inline(x, change, t)
+        }
         ColumnKind::Drop => drop_column::plan(x, change, t, draft),
         ColumnKind::Pair { retyped: false, .. } => {
             if change.before.as_ref().is_some_and(|c| c.generated.is_some()) {

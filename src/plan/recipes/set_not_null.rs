@@ -3,7 +3,7 @@
 
 use crate::quote::ident;
 
-use super::super::blocks::{Assignment, table};
+use super::super::blocks::{Assignment, Filled, table};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition};
 use super::super::table::TableDraft;
@@ -36,7 +36,7 @@ pub fn tighten(x: &Ctx<'_>, change: &ColumnChange, column: &str, t: &mut TableDr
     let value = told.or_else(|| change.filled_by.as_ref().map(|f| f.value.clone()));
     if let Some(value) = value {
         let value = x.told(&rel, value);
-        t.fills.push((column.into(), value.clone()));
+        t.fills.push(Filled { column: column.into(), value: value.clone(), required: true, watch: Vec::new() });
         t.backfill.push(Assignment {
             column: column.into(),
             value,
