@@ -89,12 +89,11 @@ impl Value {
 
 /// A function that casts a value as an assignment does, and gives NULL for a value that the new type does not take: a write of N-1 is
 /// never refused because of it, and the contract finds the rows that are not filled. The result's type is bound when it is made.
-pub fn guard(name: &str, old: &str, new: &str, expr: &str, typed: bool) -> String {
-    let (declare, result) = match typed {
-        true => (format!("DECLARE\n  airlock_new {new};\n"), format!("  airlock_new := {expr};\n  RETURN airlock_new;\n")),
-        false => (String::new(), format!("  RETURN {expr};\n")),
-    };
-    let body = format!("\n{declare}BEGIN\n{result}EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n  RETURN NULL;\nEND\n");
+pub fn guard(name: &str, old: &str, new: &str, second: &str, expr: &str) -> String {
+    // The second column's type, by the column: the type may get another name.
+    let body = format!(
+        "\nDECLARE\n  airlock_new {second}%TYPE;\nBEGIN\n  airlock_new := {expr};\n  RETURN airlock_new;\nEXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n  RETURN NULL;\nEND\n"
+    );
     format!("CREATE FUNCTION {name}(airlock_value {old}) RETURNS {new} LANGUAGE plpgsql AS {}", crate::quote::dollar(&body))
 }
 
@@ -167,7 +166,9 @@ impl Sync<'_> {
                         "    BEGIN\n      NEW.{old} := {down};\n    EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n      NEW.{old} := NULL;\n    END;\n"
                     ),
                 };
-                body.push_str(&format!("  IF TG_OP = 'INSERT' OR NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n{back}  END IF;\n"));
+                body.push_str(&format!(
+                    "  IF TG_OP = 'INSERT' OR NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n{back}  END IF;\n"
+                ));
                 continue;
             }
             // A backfill writes what the old column says: a way back that loses something must not follow it.
@@ -203,7 +204,10 @@ impl Sync<'_> {
                 false => format!("NEW.{c} IS NULL AND (TG_OP = 'INSERT' OR OLD.{c} IS NULL)"),
             };
             if !f.watch.is_empty() {
-                when = format!("({when}) OR (TG_OP = 'UPDATE' AND NEW.{c}::text IS NOT DISTINCT FROM OLD.{c}::text AND ({}))", changed(&f.watch));
+                when = format!(
+                    "({when}) OR (TG_OP = 'UPDATE' AND NEW.{c}::text IS NOT DISTINCT FROM OLD.{c}::text AND ({}))",
+                    changed(&f.watch)
+                );
             }
             body.push_str(&format!("  IF {when} THEN\n    NEW.{c} := {v};\n  END IF;\n"));
         }

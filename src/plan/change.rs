@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Column, Constraint, Id, Relation};
 use crate::effects::{Sent, predict};
 use crate::lower::lower_text;
-use crate::op::{AlterAction, ConstraintKind, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Name, Op, OpKind, QName, QueryBody, Volatility};
+use crate::op::{
+    AlterAction, ConstraintKind, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Name, Op, OpKind, QName, QueryBody, Volatility,
+};
 use crate::quote::{ident, qualified};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
@@ -27,6 +29,8 @@ pub struct TableChange {
     /// In the order of the columns; those that no recipe has to do with are left out.
     pub columns: Vec<ColumnChange>,
     pub key: Option<KeyChange>,
+    /// The table's own name changes: where the file says so.
+    pub renamed: Option<Span>,
 }
 
 /// The primary key goes, comes, or is another one.
@@ -173,7 +177,8 @@ impl Changes {
             }
             for (at, fill) in fills {
                 // One UPDATE says how; a second one would have to be played after the first. Other tables fill new columns only.
-                let takes = matches!(kind, ColumnKind::AddRequired | ColumnKind::AddFilled) || (kind == ColumnKind::Tighten && fill.cross.is_none());
+                let takes = matches!(kind, ColumnKind::AddRequired | ColumnKind::AddFilled)
+                    || (kind == ColumnKind::Tighten && fill.cross.is_none());
                 if change.filled_by.is_none() && takes {
                     change.filled_by = Some(fill);
                     filled.insert((at, n));
@@ -206,9 +211,28 @@ impl Changes {
             }
         }
         let key = self.key(script, before, after);
-        if !columns.is_empty() || key.is_some() {
-            self.tables.push(TableChange { before: before.clone(), after: after.clone(), columns, key });
+        let renamed = self.renamed(script, before, after);
+        if !columns.is_empty() || key.is_some() || renamed.is_some() {
+            self.tables.push(TableChange { before: before.clone(), after: after.clone(), columns, key, renamed });
         }
+    }
+
+    /// RENAME TO, within its schema.
+    fn renamed(&mut self, script: &ReplayedScript, before: &Arc<Relation>, after: &Arc<Relation>) -> Option<Span> {
+        if before.name == after.name || before.schema != after.schema {
+            return None;
+        }
+        let mut span = None;
+        for (s, r) in script.statements.iter().enumerate() {
+            for (o, op) in r.statement.ops.iter().enumerate() {
+                let OpKind::Alter { target, action: AlterAction::RenameTo { .. } } = &op.kind else { continue };
+                if !op.conditional && r.before.relation_by(&target.name).is_some_and(|t| t.id == before.id) {
+                    span = Some(op.span);
+                    self.absorbed.insert((s, o), before.id);
+                }
+            }
+        }
+        span
     }
 
     /// ADD and DROP of the primary key, by statements of their own.
@@ -503,7 +527,8 @@ fn moved(script: &ReplayedScript, catalog: &Catalog, d: &Dml, at: OpAt) -> Optio
     let DmlKind::Insert { columns, source: InsertSource::Query(q), on_conflict: None, overriding: false } = &d.kind else { return None };
     let target = catalog.relation_by(&d.table).filter(|t| script.before.relation(t.id).is_none())?;
     let QueryBody::Select(select) = &q.body else { return None };
-    let plain = q.ctes.is_empty() && d.ctes.is_empty() && q.limit.is_none() && q.offset.is_none() && !select.distinct && d.returning.is_empty();
+    let plain =
+        q.ctes.is_empty() && d.ctes.is_empty() && q.limit.is_none() && q.offset.is_none() && !select.distinct && d.returning.is_empty();
     let flat = select.group_by.is_empty() && select.having.is_none() && select.distinct_on.is_empty() && select.windows.is_empty();
     let [FromItem::Table { name, alias, only: false, columns: renamed, sample: false }] = select.from.as_slice() else { return None };
     let source = catalog.relation_by(name).filter(|t| script.before.relation(t.id).is_some() && t.kind.is_table())?;
@@ -535,7 +560,9 @@ fn moved(script: &ReplayedScript, catalog: &Catalog, d: &Dml, at: OpAt) -> Optio
     // `coalesce(column, …)` gives back what the column held, but for its NULLs.
     let says = |e: &Expr| match &e.kind {
         ExprKind::Call(c) if c.name.as_str() == "coalesce" => c.args.first().and_then(bare),
-        ExprKind::Other(v) if v.first().is_some_and(|f| e.text.to_ascii_lowercase().starts_with("coalesce") && bare(f).is_some()) => bare(&v[0]),
+        ExprKind::Other(v) if v.first().is_some_and(|f| e.text.to_ascii_lowercase().starts_with("coalesce") && bare(f).is_some()) => {
+            bare(&v[0])
+        }
         _ => bare(e),
     };
     let from: Vec<(String, Option<String>)> = columns.iter().cloned().zip(select.targets.iter().map(|t| bare(&t.expr))).collect();
@@ -559,8 +586,10 @@ fn moved(script: &ReplayedScript, catalog: &Catalog, d: &Dml, at: OpAt) -> Optio
 }
 
 fn is_aggregate(name: &str) -> bool {
-    matches!(name, "count" | "sum" | "min" | "max" | "avg" | "bool_and" | "bool_or" | "every" | "bit_and" | "bit_or" | "stddev" | "variance")
-        || ["_agg", "_agg_strict", "_agg_unique"].iter().any(|end| name.ends_with(end))
+    matches!(
+        name,
+        "count" | "sum" | "min" | "max" | "avg" | "bool_and" | "bool_or" | "every" | "bit_and" | "bit_or" | "stddev" | "variance"
+    ) || ["_agg", "_agg_strict", "_agg_unique"].iter().any(|end| name.ends_with(end))
 }
 
 fn conjuncts<'a>(e: &'a Expr, out: &mut Vec<&'a Expr>) {

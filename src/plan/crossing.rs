@@ -168,12 +168,17 @@ fn back(x: &Ctx<'_>, cross: &Cross, new: &crate::catalog::Column, source: &Relat
     let found = find.iter().map(|(a, b)| format!("airlock_s.{} = NEW.{}", ident(b), ident(a))).collect::<Vec<_>>().join(" AND ");
     let assign = set.iter().map(|(a, b)| format!("{} = NEW.{}", ident(b), ident(a))).collect::<Vec<_>>().join(", ");
     let empty = set.iter().map(|(_, b)| format!("airlock_s.{} IS NULL", ident(b))).collect::<Vec<_>>().join(" AND ");
-    let mut body = format!("  IF NEW.{} IS NULL OR (TG_OP = 'UPDATE' AND {}) THEN\n    RETURN NULL;\n  END IF;\n", ident(&new.name), unchanged(&own));
+    let mut body =
+        format!("  IF NEW.{} IS NULL OR (TG_OP = 'UPDATE' AND {}) THEN\n    RETURN NULL;\n  END IF;\n", ident(&new.name), unchanged(&own));
     // A value that only one row may have is taken from the row that had it.
     for (a, b) in &set {
-        let unique = x.script.before.indexes_of(source.id).into_iter().filter_map(|i| i.index.as_ref()).any(|i| {
-            i.unique && i.filter.is_none() && matches!(i.columns.as_slice(), [Some(only)] if only == b)
-        });
+        let unique = x
+            .script
+            .before
+            .indexes_of(source.id)
+            .into_iter()
+            .filter_map(|i| i.index.as_ref())
+            .any(|i| i.unique && i.filter.is_none() && matches!(i.columns.as_slice(), [Some(only)] if only == b));
         if unique {
             body.push_str(&format!(
                 "  UPDATE {theirs} AS airlock_s SET {0} = NULL WHERE airlock_s.{0} = NEW.{1} AND NOT ({found});\n",
@@ -190,7 +195,11 @@ fn back(x: &Ctx<'_>, cross: &Cross, new: &crate::catalog::Column, source: &Relat
 /// INSERT … SELECT into a new table, of rows that N-1 goes on to write: kept in step both ways, then copied in pages.
 pub fn rows(x: &Ctx<'_>, op: &Op, m: &Move, options: &PlanOptions, draft: &mut Draft) -> Result<(), Stop> {
     let (Some(source), Some(target)) = (x.script.before.relation(m.source), x.script.after.relation(m.target)) else {
-        return x.refuse(op.span, "the rows come from a table that is new too, or go to one that does not stay", "plan this change by hand");
+        return x.refuse(
+            op.span,
+            "the rows come from a table that is new too, or go to one that does not stay",
+            "plan this change by hand",
+        );
     };
     let (theirs, new) = (table(source), table(target));
     let mut out = Crossing {
@@ -211,7 +220,10 @@ pub fn rows(x: &Ctx<'_>, op: &Op, m: &Move, options: &PlanOptions, draft: &mut D
         false => format!(
             "DO UPDATE SET {} WHERE {}",
             rest.iter().map(|c| format!("{0} = excluded.{0}", ident(c))).collect::<Vec<_>>().join(", "),
-            rest.iter().map(|c| format!("airlock_n.{0}::text IS DISTINCT FROM excluded.{0}::text", ident(c))).collect::<Vec<_>>().join(" OR ")
+            rest.iter()
+                .map(|c| format!("airlock_n.{0}::text IS DISTINCT FROM excluded.{0}::text", ident(c)))
+                .collect::<Vec<_>>()
+                .join(" OR ")
         ),
     };
     let of = |r: &str| m.key.iter().map(|(k, s)| format!("airlock_n.{} = {r}.{}", ident(k), ident(s))).collect::<Vec<_>>().join(" AND ");
@@ -235,9 +247,12 @@ pub fn rows(x: &Ctx<'_>, op: &Op, m: &Move, options: &PlanOptions, draft: &mut D
     // Back, into columns that only N-1 has.
     let backs: Vec<&(String, String)> = m.backs.iter().filter(|(s, _)| goes(x, source, s)).collect();
     if !backs.is_empty() {
-        let at = |r: &str| m.key.iter().map(|(k, s)| format!("airlock_s.{} = {r}.{}", ident(s), ident(k))).collect::<Vec<_>>().join(" AND ");
-        let differs = |v: &dyn Fn(&str) -> String| {
-            backs.iter().map(|(s, c)| format!("airlock_s.{}::text IS DISTINCT FROM {}", ident(s), v(c))).collect::<Vec<_>>().join(" OR ")
+        let at =
+            |r: &str| m.key.iter().map(|(k, s)| format!("airlock_s.{} = {r}.{}", ident(s), ident(k))).collect::<Vec<_>>().join(" AND ");
+        // What the old columns say already, in the new table's words, is left alone.
+        let differs = |c: &String| {
+            let value = m.columns.iter().position(|x| x == c).map_or("NULL", |i| m.values[i].as_str());
+            format!("(SELECT ({value})::text FROM {}) IS DISTINCT FROM NEW.{}::text", row("airlock_s"), ident(c))
         };
         let nullable: Vec<&&(String, String)> = backs.iter().filter(|(s, _)| source.column(s).is_some_and(|c| !c.not_null)).collect();
         let clear = match nullable.is_empty() {
@@ -251,13 +266,19 @@ pub fn rows(x: &Ctx<'_>, op: &Op, m: &Move, options: &PlanOptions, draft: &mut D
         };
         let body = format!(
             "  IF TG_OP = 'DELETE' THEN\n{clear}    RETURN NULL;\n  END IF;\n  UPDATE {theirs} AS airlock_s SET {} WHERE {} AND ({});\n",
-            backs.iter().map(|(s, c)| format!("{} = NEW.{}", ident(s), ident(c))).collect::<Vec<_>>().join(", "),
+            backs
+                .iter()
+                .map(|(s, c)| format!("{0} = CASE WHEN {1} THEN NEW.{2} ELSE airlock_s.{0} END", ident(s), differs(c), ident(c)))
+                .collect::<Vec<_>>()
+                .join(", "),
             at("NEW"),
-            differs(&|c| format!("NEW.{}::text", ident(c)))
+            backs.iter().map(|(_, c)| differs(c)).collect::<Vec<_>>().join(" OR ")
         );
         out.trigger(x, target, &new, &format!("to_{}", source.name), "INSERT OR UPDATE OR DELETE", &body);
     }
-    for lost in source.columns.iter().filter(|c| m.reads.contains(&c.name) && goes(x, source, &c.name) && !backs.iter().any(|(s, _)| *s == c.name)) {
+    for lost in
+        source.columns.iter().filter(|c| m.reads.contains(&c.name) && goes(x, source, &c.name) && !backs.iter().any(|(s, _)| *s == c.name))
+    {
         draft.checklist.push(format!(
             "What release N writes into `{}` does not go back into `{}.{}`: after a rollback, N-1 misses it there.",
             target.name, source.name, lost.name
@@ -277,7 +298,12 @@ pub fn rows(x: &Ctx<'_>, op: &Op, m: &Move, options: &PlanOptions, draft: &mut D
 }
 
 /// The columns of the new table that identify a row, with those of the source that they come from.
-pub fn row_key(x: &crate::replay::ReplayedScript, source: &Relation, target: &Relation, from: &[(String, Option<String>)]) -> Option<Vec<(String, String)>> {
+pub fn row_key(
+    x: &crate::replay::ReplayedScript,
+    source: &Relation,
+    target: &Relation,
+    from: &[(String, Option<String>)],
+) -> Option<Vec<(String, String)>> {
     let of = |c: &String| from.iter().find(|(t, _)| t == c).and_then(|(_, s)| s.clone()).map(|s| (c.clone(), s));
     let unique = key(&x.before, source)?;
     target

@@ -223,11 +223,10 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
     let mut tables = Vec::new();
-    // A table whose trigger looks into another one swaps before that one's columns are parked.
-    let mut order: Vec<&TableChange> = changes.tables.iter().collect();
-    order.sort_by_key(|t| !t.columns.iter().any(|c| c.filled_by.as_ref().is_some_and(|f| f.cross.is_some())));
-    for t in order {
+    for t in &changes.tables {
         let mut table = TableDraft::new(t.before.clone(), &script.before, options);
+        table.follows = t.columns.iter().any(|c| c.filled_by.as_ref().is_some_and(|f| f.cross.is_some()));
+        table.last_name = t.renamed.map(|_| crate::quote::qualified(&t.after.schema, &t.after.name));
         for c in &t.columns {
             match recipes::column(&ctx, c, &mut table, &mut draft) {
                 Ok(()) => {}
@@ -243,6 +242,14 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         }
         tables.push(table);
     }
+    let mut shims = Vec::new();
+    for t in &changes.tables {
+        match recipes::rename_table::plan(&ctx, t, &mut draft) {
+            Ok(shim) => shims.extend(shim),
+            Err(Stop::Ask(q)) => asked.push(q),
+            Err(Stop::Refuse(x)) => refused.push(x),
+        }
+    }
     for m in &changes.moves {
         let Some(op) = script.statements.get(m.at.0).and_then(|r| r.statement.ops.get(m.at.1)) else { continue };
         if let Err(stop) = crossing::rows(&ctx, op, m, options, &mut draft) {
@@ -257,22 +264,32 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let mut waiting = Waiting::new(script, &changes, options);
     let mut catalog = script.before.clone();
     for phase in PhaseKind::iter() {
-        waiting.place(phase, false, &mut catalog, &mut draft);
+        // A table that follows another one stops before that one, or its columns, are parked.
+        let soft = phase == PhaseKind::ContractSoft;
+        let (first, rest): (Vec<_>, Vec<_>) = tables.iter().partition(|t| soft && t.follows);
         let from = draft.len();
-        // A table that follows another one stops before that one parks its columns.
-        if phase == PhaseKind::ContractSoft {
+        if soft {
             crossings.iter().rev().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
-        tables.iter().for_each(|t| t.emit(&mut draft, phase));
+        first.iter().for_each(|t| t.emit(&mut draft, phase));
+        draft.apply_from(from, &mut catalog);
+        waiting.place(phase, false, &mut catalog, &mut draft);
+        let from = draft.len();
+        rest.iter().for_each(|t| t.emit(&mut draft, phase));
         if phase != PhaseKind::ContractSoft {
             crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
-        for text in draft.statements_from(from) {
-            for s in crate::lower::lower_text(&text) {
-                catalog.apply_statement(&s);
-            }
+        // In expand, a view shows columns that stand by themselves too.
+        if phase != PhaseKind::Expand {
+            shims.iter().for_each(|s| s.emit(&mut draft, phase, &bound));
         }
+        draft.apply_from(from, &mut catalog);
         waiting.place(phase, true, &mut catalog, &mut draft);
+        if phase == PhaseKind::Expand {
+            let from = draft.len();
+            shims.iter().for_each(|s| s.emit(&mut draft, phase, &bound));
+            draft.apply_from(from, &mut catalog);
+        }
     }
     // Where a question is open, what waits may wait for its answer.
     if asked.is_empty() {

@@ -160,12 +160,16 @@ fn comment(object: &ObjectRef, before: &Catalog) -> Option<Vec<String>> {
         }
         K::Table | K::Index | K::View | K::MaterializedView | K::Sequence | K::ForeignTable => {
             let r = before.relation_by(&object.name);
-            (format!("{kind} {}", r.map_or_else(|| name_sql(&object.name), |r| qualified(&r.schema, &r.name))), r.and_then(|r| r.comment.clone()))
+            (
+                format!("{kind} {}", r.map_or_else(|| name_sql(&object.name), |r| qualified(&r.schema, &r.name))),
+                r.and_then(|r| r.comment.clone()),
+            )
         }
         K::Type | K::Domain => (format!("{kind} {}", name_sql(&object.name)), before.type_by(&object.name).and_then(|t| t.comment.clone())),
         K::Schema => (format!("SCHEMA {}", ident(name)), before.schemas.get(name).and_then(|s| s.comment.clone())),
         K::Function | K::Procedure => {
-            let here = |f: &&std::sync::Arc<crate::catalog::Function>| f.name == name && object.name.schema_str().is_none_or(|s| s == f.schema);
+            let here =
+                |f: &&std::sync::Arc<crate::catalog::Function>| f.name == name && object.name.schema_str().is_none_or(|s| s == f.schema);
             let mut all = before.functions.values().filter(here);
             let f = all.next().filter(|_| all.next().is_none())?;
             (format!("{kind} {}({})", qualified(&f.schema, &f.name), f.arg_types.join(", ")), f.comment.clone())

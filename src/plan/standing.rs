@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, RelName};
 use crate::compat::{Compat, Undo};
 use crate::effects::{Effects, Sent, predict};
-use crate::op::{AlterAction, Op, OpKind, QName, Statement};
+use crate::op::{AlterAction, Name, Op, OpKind, QName, Statement};
 use crate::quote::qualified;
 use crate::replay::ReplayedScript;
 use crate::source::SourceFile;
@@ -103,11 +103,14 @@ impl<'a> Waiting<'a> {
         let mut rest = Vec::new();
         // Names of columns that have changed so far in the file.
         let mut changed: BTreeSet<&str> = BTreeSet::new();
+        // Until the swap a view has a table's new name; subcommands of ALTER are sent to the table itself.
+        let new_names: Vec<&str> = changes.tables.iter().filter(|t| t.renamed.is_some()).map(|t| t.after.name.as_str()).collect();
         for (s, r) in script.statements.iter().enumerate() {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
                     // A new column has its name from the start.
-                    let columns = changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(|c| c.before.is_some());
+                    let columns =
+                        changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(|c| c.before.is_some());
                     for c in columns {
                         changed.extend(c.before.iter().chain(&c.after).map(|c| c.name.as_str()));
                         if matches!(c.kind, ColumnKind::Pair { retyped: true, .. }) {
@@ -121,8 +124,10 @@ impl<'a> Waiting<'a> {
                     continue;
                 }
                 let words = script.source.slice(op.span);
-                let after_swap = names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
-                    && !changed.is_empty();
+                let on_view = !matches!(op.kind, OpKind::Alter { .. }) && names_in(words).any(|w| new_names.contains(&w.as_str()));
+                let after_swap = on_view
+                    || names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
+                        && !changed.is_empty();
                 rest.push(Item { at: (s, o), after_swap, why: "no boundary takes it".into() });
             }
         }
@@ -153,7 +158,7 @@ impl<'a> Waiting<'a> {
                 kept.push(item);
                 continue;
             }
-            match self.try_here(op, &r.statement, phase, catalog) {
+            match self.try_here(item.at, op, &r.statement, phase, catalog) {
                 Ok(steps) => {
                     for step in steps {
                         match step.phase {
@@ -168,7 +173,21 @@ impl<'a> Waiting<'a> {
         self.rest = kept;
     }
 
-    fn try_here(&self, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
+    /// The operation with its target under the name that the relation has now.
+    fn aimed(&self, (s, _): OpAt, op: &Op, catalog: &Catalog) -> Op {
+        let mut op = op.clone();
+        if let OpKind::Alter { target, .. } = &mut op.kind {
+            let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(&target.name)).map(|r| r.id);
+            if let Some(now) = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != target.name.as_str()) {
+                target.name =
+                    QName { schema: Some(Name::new(&now.schema, target.name.span())), name: Name::new(&now.name, target.name.span()) };
+            }
+        }
+        op
+    }
+
+    fn try_here(&self, at: OpAt, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
+        let op = &self.aimed(at, op, catalog);
         let words = words(self.script, statement, op, catalog);
         let mut after = catalog.clone();
         let alone = statement.only(op);
@@ -177,7 +196,16 @@ impl<'a> Waiting<'a> {
         }
         let compat = crate::compat::predict(&[op], catalog, &after, catalog.pg);
         let verdict = self.verdict(op, catalog, &compat);
-        let standing = Standing { op, script: self.script, source: &self.script.source, words, before: catalog, after: &after, verdict, batch_size: self.options.batch_size };
+        let standing = Standing {
+            op,
+            script: self.script,
+            source: &self.script.source,
+            words,
+            before: catalog,
+            after: &after,
+            verdict,
+            batch_size: self.options.batch_size,
+        };
         if let Some(steps) = recipes::standing(&standing) {
             let steps = steps?;
             let first = steps.iter().filter_map(|s| s.phase).min().unwrap_or(PhaseKind::Expand);

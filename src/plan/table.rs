@@ -9,7 +9,7 @@ use crate::quote::ident;
 use super::blocks::{Assignment, Back, Filled, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
-use super::{Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
+use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
 
 /// A step of its own between the fused ones.
 pub struct Own {
@@ -19,6 +19,13 @@ pub struct Own {
     pub undo: Vec<String>,
     pub transaction: bool,
     pub preconditions: Vec<Precondition>,
+}
+
+/// What the application does by itself; the statement is what the proof plays for it.
+pub struct Job {
+    pub id: String,
+    pub title: String,
+    pub statement: String,
 }
 
 /// What recipes put together; each list keeps the order in which it was added.
@@ -39,6 +46,8 @@ pub struct TableDraft<'a> {
     pub backfill: Vec<Assignment>,
     /// Between the backfill and release N: indexes and constraints of second columns.
     pub migrate: Vec<Own>,
+    /// Behind the backfill, until the contract.
+    pub jobs: Vec<Job>,
     /// Second columns that become NOT NULL before release N.
     pub required_at_n: Vec<String>,
     /// Columns that become NOT NULL when N-1 is gone.
@@ -55,6 +64,10 @@ pub struct TableDraft<'a> {
     pub hard: Vec<String>,
     /// Why the hard contract is one way; empty: nothing is lost.
     pub lost: Vec<String>,
+    /// What the table is called after the soft contract, where that is another name.
+    pub last_name: Option<String>,
+    /// Its trigger looks into another table.
+    pub follows: bool,
     /// What the steps are about, for titles.
     pub words: Vec<String>,
 }
@@ -74,6 +87,7 @@ impl<'a> TableDraft<'a> {
             functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
+            jobs: Vec::new(),
             required_at_n: Vec::new(),
             required_at_last: Vec::new(),
             required_if: Vec::new(),
@@ -84,12 +98,21 @@ impl<'a> TableDraft<'a> {
             after_swap: Vec::new(),
             hard: Vec::new(),
             lost: Vec::new(),
+            follows: false,
+            last_name: None,
             words: Vec::new(),
         }
     }
 
     fn sync(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone(), backs: self.backs.clone(), parked: false }
+        Sync {
+            catalog: self.catalog,
+            table: &self.rel,
+            pairs: self.pairs.clone(),
+            fills: self.fills.clone(),
+            backs: self.backs.clone(),
+            parked: false,
+        }
     }
 
     fn parked(&self) -> Sync<'_> {
@@ -128,7 +151,8 @@ impl TableDraft<'_> {
         if statements.is_empty() {
             return;
         }
-        let undo: Vec<String> = sync.drop().into_iter().chain(self.drop_functions()).chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
+        let undo: Vec<String> =
+            sync.drop().into_iter().chain(self.drop_functions()).chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
         let words = match (sync.pairs.is_empty(), sync.is_empty()) {
             (false, _) => "add the second column, and keep the two in step",
             (true, false) => "fill what N-1 leaves out",
@@ -181,14 +205,25 @@ impl TableDraft<'_> {
             }
         }
         self.own(draft, PhaseKind::Migrate, &self.migrate);
+        for job in &self.jobs {
+            let (statements, undo) = (vec![job.statement.clone()], vec!["SELECT 1".into()]);
+            let step = draft.step(PhaseKind::Migrate, NewStep { id: job.id.clone(), title: job.title.clone(), statements, undo });
+            step.actor = Actor::Application;
+            step.undo_verdict = Undo::LosesData;
+        }
         self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);
     }
 
     fn emit_soft(&self, draft: &mut Draft) {
         self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
         let (sync, parked) = (self.sync(), self.parked());
-        let statements: Vec<String> =
-            sync.drop().into_iter().chain(self.drop_functions()).chain(self.swap.iter().map(|(s, _)| s.clone())).chain(parked.create()).collect();
+        let statements: Vec<String> = sync
+            .drop()
+            .into_iter()
+            .chain(self.drop_functions())
+            .chain(self.swap.iter().map(|(s, _)| s.clone()))
+            .chain(parked.create())
+            .collect();
         if !statements.is_empty() {
             let back = parked.drop().into_iter().chain(self.swap.iter().rev().flat_map(|(_, u)| u.clone()));
             let undo: Vec<String> = back.chain(self.functions.iter().map(|(f, _)| f.clone())).chain(sync.create()).collect();
@@ -212,7 +247,8 @@ impl TableDraft<'_> {
     }
 
     fn emit_hard(&self, draft: &mut Draft) {
-        let statements: Vec<String> = self.parked().drop().into_iter().chain(self.hard.iter().cloned()).collect();
+        let statements =
+            self.parked().drop().into_iter().chain(self.hard.iter().cloned()).map(|s| self.under_last_name(s)).collect::<Vec<_>>();
         if statements.is_empty() {
             return;
         }
@@ -227,6 +263,18 @@ impl TableDraft<'_> {
         );
         step.one_way = Some(self.lost.join("; "));
         step.undo_verdict = Undo::Impossible;
+    }
+
+    /// The statement on the table as it is called behind the soft contract.
+    fn under_last_name(&self, statement: String) -> String {
+        let (Some(last), on) = (&self.last_name, table(&self.rel)) else { return statement };
+        if let Some(rest) = statement.strip_prefix(&format!("ALTER TABLE {on} ")) {
+            return format!("ALTER TABLE {last} {rest}");
+        }
+        match statement.strip_suffix(&format!(" ON {on}")) {
+            Some(start) => format!("{start} ON {last}"),
+            None => statement,
+        }
     }
 
     fn own(&self, draft: &mut Draft, phase: PhaseKind, steps: &[Own]) {

@@ -68,6 +68,10 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     if let Some(cross) = &fill.cross {
         crossing::fill(x, change, cross, &value, t, draft)?;
     }
+    if new.not_null && default.is_none() && fill.cross.is_some() {
+        // Where the other table has no row there is no value.
+        super::add_required_column::job(x, t, name, None);
+    }
     if let Some(d) = &default {
         t.swap.push((
             format!("ALTER TABLE {on} ALTER COLUMN {c} SET DEFAULT {d}"),
@@ -180,9 +184,21 @@ pub fn inline(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>) -> Res
         match &c.kind {
             ConKind::Check { .. } | ConKind::ForeignKey { .. } => {
                 let add = format!("ALTER TABLE {on} ADD {}", x.script.after.constraint_definition(c, true));
-                t.migrate.push(own("add", format!("`{}` binds new rows of `{}`", c.name, rel.name), vec![add.clone()], vec![drop.clone()], true));
+                t.migrate.push(own(
+                    "add",
+                    format!("`{}` binds new rows of `{}`", c.name, rel.name),
+                    vec![add.clone()],
+                    vec![drop.clone()],
+                    true,
+                ));
                 let validate = vec![format!("ALTER TABLE {on} VALIDATE CONSTRAINT {name}")];
-                t.migrate.push(own("validate", format!("Prove `{}` for the rows that were there", c.name), validate, vec![drop, add], true));
+                t.migrate.push(own(
+                    "validate",
+                    format!("Prove `{}` for the rows that were there", c.name),
+                    validate,
+                    vec![drop, add],
+                    true,
+                ));
             }
             ConKind::Unique { .. } => {
                 let index = generated_name("", &[&c.name]);

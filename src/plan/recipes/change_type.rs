@@ -219,7 +219,7 @@ fn directions(
                 None => "airlock_value".into(),
             };
             t.functions.push((
-                guard(&function, old_type, new_type, &value, after.ty.id.is_none()),
+                guard(&function, old_type, new_type, &format!("{}.{}", table(&rel), ident(second)), &value),
                 format!("{function}({old_type})"),
             ));
             (Value::Guarded { column: from.into(), function }, true)
@@ -313,7 +313,11 @@ fn triggers(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, from: &s
             continue;
         }
         if from != to {
-            return x.refuse(change.span, format!("the trigger `{}` fires for `{from}`", g.name), "rename in another migration than the change of type");
+            return x.refuse(
+                change.span,
+                format!("the trigger `{}` fires for `{from}`", g.name),
+                "rename in another migration than the change of type",
+            );
         }
         let drop = format!("DROP TRIGGER {} ON {on}", ident(&g.name));
         t.swap.push((drop.clone(), Vec::new()));

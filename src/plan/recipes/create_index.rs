@@ -53,7 +53,8 @@ pub struct Copy {
 pub fn copies(catalog: &Catalog, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
     let mut out = Vec::new();
     for i in catalog.indexes_of(rel.id) {
-        let asks = |x: &crate::catalog::Index| seconds.iter().find(|(c, _)| x.depends.iter().any(|d| d == c)).is_some_and(|(c, _)| *c == of);
+        let asks =
+            |x: &crate::catalog::Index| seconds.iter().find(|(c, _)| x.depends.iter().any(|d| d == c)).is_some_and(|(c, _)| *c == of);
         let Some(x) = i.index.as_ref().filter(|x| x.valid && !x.exclusion && asks(x)) else { continue };
         let name = generated_name("airlock_", &[&i.name, suffix]);
         let swap = |n: &String| seconds.iter().find(|(c, _)| c == n).map_or_else(|| n.clone(), |(_, s)| (*s).to_string());

@@ -14,7 +14,12 @@ pub fn steps(s: &Standing<'_>, d: &Dml) -> Result<Vec<StandingStep>, String> {
     let old = s.is_old(&d.table);
     let reads_old = d.reads().iter().any(|t| s.is_old(t));
     let name = d.table.as_str();
-    let step = |what: &str, title: String| StandingStep { id: slug(&[what, name]), title, statements: vec![s.words.clone()], ..StandingStep::default() };
+    let step = |what: &str, title: String| StandingStep {
+        id: slug(&[what, name]),
+        title,
+        statements: vec![s.words.clone()],
+        ..StandingStep::default()
+    };
     let gone = |mut step: StandingStep, why: &str| {
         step.phase = Some(PhaseKind::ContractSoft);
         step.one_way = Some(why.into());

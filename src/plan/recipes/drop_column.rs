@@ -15,7 +15,11 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let in_key = |r: &crate::catalog::Relation, n: &str| r.primary_key().is_some_and(|k| k.kind.columns().iter().any(|c| c == n));
     let keyed = in_key(&rel, column);
     if keyed && x.script.after.relation(rel.id).is_none_or(|r| r.primary_key().is_none()) {
-        return x.refuse(change.span, format!("`{column}` identifies the rows of `{}`, and no other key does", rel.name), "plan a new key first");
+        return x.refuse(
+            change.span,
+            format!("`{column}` identifies the rows of `{}`, and no other key does", rel.name),
+            "plan a new key first",
+        );
     }
     if keyed && old.default.is_none() && old.identity.is_none() {
         return x.refuse(

@@ -10,6 +10,7 @@ mod drop_column;
 mod drop_table;
 pub mod primary_key;
 mod rename_column;
+pub mod rename_table;
 mod set_not_null;
 
 use crate::catalog::Column;

@@ -47,7 +47,11 @@ pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), St
         rel.columns.iter().any(|o| Some(o.attnum) == attnum && o.name != **c)
     });
     if let Some(c) = moved {
-        return x.refuse(k.span, format!("`{c}` gets its name and becomes part of the key in one migration"), "rename it in an earlier migration");
+        return x.refuse(
+            k.span,
+            format!("`{c}` gets its name and becomes part of the key in one migration"),
+            "rename it in an earlier migration",
+        );
     }
     t.words.push(format!("`{}` becomes the key", new.kind.columns().join(", ")));
     let name = ident(&new.name);
@@ -55,7 +59,8 @@ pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), St
     let (index, again) = match k.using.as_deref().and_then(|i| x.script.before.relation_named(&rel.schema, i)) {
         Some(i) => (i.name.clone(), x.script.before.relation_sql(i)),
         None => {
-            let create = |how: &str| format!("CREATE UNIQUE INDEX {how}{} ON {on} ({columns})", ident(k.using.as_deref().unwrap_or(&built)));
+            let create =
+                |how: &str| format!("CREATE UNIQUE INDEX {how}{} ON {on} ({columns})", ident(k.using.as_deref().unwrap_or(&built)));
             let index = k.using.clone().unwrap_or(built.clone());
             t.migrate.push(Own {
                 id: slug(&["key", &rel.name]),

@@ -8,6 +8,7 @@ use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition};
 use super::super::table::TableDraft;
 use super::super::{Ctx, Stop};
+use super::add_required_column;
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let (Some(old), Some(new)) = (&change.before, &change.after) else { return Ok(()) };
@@ -43,6 +44,13 @@ pub fn tighten(x: &Ctx<'_>, change: &ColumnChange, column: &str, t: &mut TableDr
             todo: format!("airlock_t.{} IS NULL", ident(column)),
             overwrites: true,
         });
+    } else {
+        let sample = change.after.as_ref().and_then(|c| add_required_column::sample(x, &c.ty));
+        add_required_column::job(x, t, column, sample.as_deref());
+        draft.checklist.push(format!(
+            "N-1 may still write NULL into `{}.{column}`: when it is gone, a job fills such rows or deletes them. The contract waits for it.",
+            rel.name
+        ));
     }
     t.required_at_last.push(column.into());
     t.required_if.push(precondition(
