@@ -192,9 +192,10 @@ impl Changes {
             let adds = |at: &OpAt| matches!(op_at(script, *at).map(|o| &o.kind), Some(OpKind::Alter { action: AlterAction::AddColumn { column, .. }, .. }) if !column.constraints.is_empty());
             story.iter().any(adds)
         };
+        let taken = columns.iter().any(|c| c.before.is_none() && c.after.as_ref().is_some_and(|a| before.column(&a.name).is_some()));
         let drafted = |(k, story): &(ColumnKind, Vec<OpAt>)| match k {
             ColumnKind::AddRequired | ColumnKind::AddFilled => true,
-            ColumnKind::Add => written(story),
+            ColumnKind::Add => written(story) || taken,
             _ => false,
         };
         if !stories.iter().any(drafted) {
@@ -289,7 +290,8 @@ fn story(script: &ReplayedScript, table: Id, attnum: u16) -> Vec<OpAt> {
     for (s, r) in script.statements.iter().enumerate() {
         for (o, op) in r.statement.ops.iter().enumerate() {
             let OpKind::Alter { target, action } = &op.kind else { continue };
-            if op.conditional || r.before.relation_by(&target.name).is_none_or(|t| t.id != table) {
+            // What may run is taken to have run, as the schema behind it is.
+            if r.before.relation_by(&target.name).is_none_or(|t| t.id != table) {
                 continue;
             }
             let name = match action {

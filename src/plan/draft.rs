@@ -128,6 +128,13 @@ impl Draft {
             cell(Boundary::B4, old, contracted, ""),
             cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
         ];
+        let mut checklist = self.checklist;
+        if let Some(flag) = &options.flag {
+            checklist.insert(
+                0,
+                format!("What is new in release N stands behind the flag `{flag}`: it is switched on at B2, and off before a rollback."),
+            );
+        }
         let mut boundaries = boundaries;
         for cell in boundaries.iter_mut().filter(|c| c.release == new && matches!(c.boundary, Boundary::B1 | Boundary::B2)) {
             cell.except.clone_from(&self.except);
@@ -144,7 +151,7 @@ impl Draft {
             phases,
             boundaries,
             invariants: self.invariants,
-            checklist: self.checklist,
+            checklist,
             deviations: self.deviations,
         }
     }

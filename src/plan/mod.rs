@@ -13,6 +13,7 @@ mod draft;
 mod exprs;
 mod model;
 mod recipes;
+mod renames;
 mod render;
 mod reverse;
 mod standing;
@@ -28,7 +29,7 @@ use crate::op::{AlterAction, OpKind};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
 
-pub use answers::{find as find_answer, parse_map};
+pub use answers::{find as find_answer, parse_map, parse_rename};
 pub use model::*;
 pub use render::{PlanError, page, read, render};
 
@@ -222,7 +223,13 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let changes = Changes::of(script);
     let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
-    let mut tables = Vec::new();
+    for stop in renames::disguised(script, &changes, answers) {
+        match stop {
+            Stop::Ask(q) => asked.push(q),
+            Stop::Refuse(x) => refused.push(x),
+        }
+    }
+    let (mut tables, mut shims) = (Vec::new(), Vec::new());
     for t in &changes.tables {
         let mut table = TableDraft::new(t.before.clone(), &script.before, options);
         table.follows = t.columns.iter().any(|c| c.filled_by.as_ref().is_some_and(|f| f.cross.is_some()));
@@ -240,15 +247,12 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
                 Stop::Refuse(x) => refused.push(x),
             }
         }
-        tables.push(table);
-    }
-    let mut shims = Vec::new();
-    for t in &changes.tables {
-        match recipes::rename_table::plan(&ctx, t, &mut draft) {
+        match recipes::rename_table::plan(&ctx, t, &mut table, &mut draft) {
             Ok(shim) => shims.extend(shim),
             Err(Stop::Ask(q)) => asked.push(q),
             Err(Stop::Refuse(x)) => refused.push(x),
         }
+        tables.push(table);
     }
     for m in &changes.moves {
         let Some(op) = script.statements.get(m.at.0).and_then(|r| r.statement.ops.get(m.at.1)) else { continue };
@@ -279,15 +283,12 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         if phase != PhaseKind::ContractSoft {
             crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
-        // In expand, a view shows columns that stand by themselves too.
-        if phase != PhaseKind::Expand {
-            shims.iter().for_each(|s| s.emit(&mut draft, phase, &bound));
-        }
         draft.apply_from(from, &mut catalog);
         waiting.place(phase, true, &mut catalog, &mut draft);
         if phase == PhaseKind::Expand {
             let from = draft.len();
-            shims.iter().for_each(|s| s.emit(&mut draft, phase, &bound));
+            // A view shows the columns that stand by themselves too.
+            shims.iter().for_each(|s: &recipes::rename_table::Shim| s.emit(&mut draft, &bound));
             draft.apply_from(from, &mut catalog);
         }
     }

@@ -95,6 +95,8 @@ struct Item {
     at: OpAt,
     /// It speaks of a column whose change comes before it in the file: only after the swap do the names mean what they mean there.
     after_swap: bool,
+    /// It speaks of a column that the tables' own steps of expand make.
+    after_expand: bool,
     why: String,
 }
 
@@ -103,6 +105,14 @@ impl<'a> Waiting<'a> {
         let mut rest = Vec::new();
         // Names of columns that have changed so far in the file.
         let mut changed: BTreeSet<&str> = BTreeSet::new();
+        let fresh: BTreeSet<&str> = changes
+            .tables
+            .iter()
+            .flat_map(|t| &t.columns)
+            .filter(|c| c.before.is_none())
+            .filter_map(|c| c.after.as_ref())
+            .map(|c| c.name.as_str())
+            .collect();
         // Until the swap a view has a table's new name; subcommands of ALTER are sent to the table itself.
         let new_names: Vec<&str> = changes.tables.iter().filter(|t| t.renamed.is_some()).map(|t| t.after.name.as_str()).collect();
         for (s, r) in script.statements.iter().enumerate() {
@@ -128,7 +138,8 @@ impl<'a> Waiting<'a> {
                 let after_swap = on_view
                     || names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
                         && !changed.is_empty();
-                rest.push(Item { at: (s, o), after_swap, why: "no boundary takes it".into() });
+                let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
+                rest.push(Item { at: (s, o), after_swap, after_expand, why: "no boundary takes it".into() });
             }
         }
         Waiting { script, options, rest, later: Vec::new() }
@@ -154,6 +165,7 @@ impl<'a> Waiting<'a> {
                 other.is_some_and(|o| subjects(o).intersection(&subject).next().is_some())
             });
             let early = item.after_swap && (phase < PhaseKind::ContractSoft || !swapped);
+            let early = early || (item.after_expand && phase == PhaseKind::Expand && !swapped);
             if waits || early {
                 kept.push(item);
                 continue;

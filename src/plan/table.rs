@@ -55,6 +55,8 @@ pub struct TableDraft<'a> {
     pub required_if: Vec<Precondition>,
     /// In one transaction, after the trigger is gone: statement and undo.
     pub swap: Vec<(String, Vec<String>)>,
+    /// At the end of that transaction.
+    pub swap_last: Vec<(String, Vec<String>)>,
     pub swap_if: Vec<Precondition>,
     pub swap_verdict: Undo,
     /// Kept in step until the hard contract, under the names after the swap.
@@ -92,6 +94,7 @@ impl<'a> TableDraft<'a> {
             required_at_last: Vec::new(),
             required_if: Vec::new(),
             swap: Vec::new(),
+            swap_last: Vec::new(),
             swap_if: Vec::new(),
             swap_verdict: Undo::Lossless,
             parked: Vec::new(),
@@ -217,15 +220,11 @@ impl TableDraft<'_> {
     fn emit_soft(&self, draft: &mut Draft) {
         self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
         let (sync, parked) = (self.sync(), self.parked());
-        let statements: Vec<String> = sync
-            .drop()
-            .into_iter()
-            .chain(self.drop_functions())
-            .chain(self.swap.iter().map(|(s, _)| s.clone()))
-            .chain(parked.create())
-            .collect();
+        let swap = sync.drop().into_iter().chain(self.drop_functions()).chain(self.swap.iter().map(|(s, _)| s.clone()));
+        let statements: Vec<String> = swap.chain(parked.create()).chain(self.swap_last.iter().map(|(s, _)| s.clone())).collect();
         if !statements.is_empty() {
-            let back = parked.drop().into_iter().chain(self.swap.iter().rev().flat_map(|(_, u)| u.clone()));
+            let undone = |v: &[(String, Vec<String>)]| v.iter().rev().flat_map(|(_, u)| u.clone()).collect::<Vec<_>>();
+            let back = undone(&self.swap_last).into_iter().chain(parked.drop()).chain(undone(&self.swap));
             let undo: Vec<String> = back.chain(self.functions.iter().map(|(f, _)| f.clone())).chain(sync.create()).collect();
             let step = draft.step(
                 PhaseKind::ContractSoft,
@@ -243,7 +242,8 @@ impl TableDraft<'_> {
             step.undo_verdict = self.swap_verdict;
             step.preconditions = self.swap_if.clone();
         }
-        self.own(draft, PhaseKind::ContractSoft, &self.after_swap);
+        let after: Vec<Own> = self.after_swap.iter().map(|o| self.own_under_last_name(o)).collect();
+        self.own(draft, PhaseKind::ContractSoft, &after);
     }
 
     fn emit_hard(&self, draft: &mut Draft) {
@@ -274,6 +274,18 @@ impl TableDraft<'_> {
         match statement.strip_suffix(&format!(" ON {on}")) {
             Some(start) => format!("{start} ON {last}"),
             None => statement,
+        }
+    }
+
+    fn own_under_last_name(&self, own: &Own) -> Own {
+        let all = |v: &[String]| v.iter().map(|s| self.under_last_name(s.clone())).collect();
+        Own {
+            id: own.id.clone(),
+            title: own.title.clone(),
+            statements: all(&own.statements),
+            undo: all(&own.undo),
+            transaction: own.transaction,
+            preconditions: own.preconditions.clone(),
         }
     }
 

@@ -31,6 +31,13 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
     if partitioned && matches!(change.kind, ColumnKind::Pair { .. }) {
         return x.refuse(change.span, format!("`{}` is partitioned or inherits", rel.name), by_hand);
     }
+    if let Some(new) = change.after.as_ref().filter(|c| change.before.is_none() && rel.column(&c.name).is_some()) {
+        return x.refuse(
+            change.span,
+            format!("`{}` is another column of `{}` for release N than for N-1: both cannot run on one schema", new.name, rel.name),
+            "give the new column a name of its own, or free the name in an earlier migration and release",
+        );
+    }
     match change.kind {
         ColumnKind::Add => add_filled::plain(x, change, t),
         ColumnKind::AddFilled => add_filled::plan(x, change, t, draft),

@@ -7,22 +7,20 @@ use crate::quote::{ident, qualified};
 use super::super::blocks::table;
 use super::super::change::TableChange;
 use super::super::draft::{Draft, NewStep, slug};
+use super::super::table::TableDraft;
 use super::super::{Ctx, PhaseKind, Stop};
 
 /// The view, and the rename that ends it.
 pub struct Shim {
     old: String,
     new: String,
-    name: String,
-    /// The table and the new name.
-    from: String,
     create: Vec<String>,
     drop: String,
 }
 
-pub fn plan(x: &Ctx<'_>, t: &TableChange, draft: &mut Draft) -> Result<Option<Shim>, Stop> {
-    let Some(span) = t.renamed else { return Ok(None) };
-    let (rel, after) = (&t.before, &t.after);
+pub fn plan(x: &Ctx<'_>, change: &TableChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<Option<Shim>, Stop> {
+    let Some(span) = change.renamed else { return Ok(None) };
+    let (rel, after) = (&change.before, &change.after);
     if x.script.before.relation_named(&after.schema, &after.name).is_some() {
         return x.refuse(span, format!("`{}` is still the name of something else", after.name), "free the name in an earlier migration");
     }
@@ -69,37 +67,28 @@ pub fn plan(x: &Ctx<'_>, t: &TableChange, draft: &mut Draft) -> Result<Option<Sh
         after.name
     ));
     draft.except.push(format!("upsert-constraint on {}", after.rel_name()));
-    Ok(Some(Shim { drop: format!("DROP VIEW {new}"), name: rel.name.clone(), old, new, from: after.name.clone(), create }))
+    let drop = format!("DROP VIEW {new}");
+    t.swap.insert(0, (drop.clone(), create.clone()));
+    t.swap_last.push((
+        format!("ALTER TABLE {old} RENAME TO {}", ident(&after.name)),
+        vec![format!("ALTER TABLE {new} RENAME TO {}", ident(&rel.name))],
+    ));
+    t.words.push(format!("becomes `{}`", after.name));
+    Ok(Some(Shim { drop, old: rel.name.clone(), new: after.name.clone(), create }))
 }
 
 impl Shim {
-    pub fn emit(&self, draft: &mut Draft, phase: PhaseKind, bound: &str) {
+    /// In expand, behind everything that gives the table its columns.
+    pub fn emit(&self, draft: &mut Draft, bound: &str) {
         let bounded = |s: Vec<String>| std::iter::once(bound.to_string()).chain(s).collect::<Vec<_>>();
-        match phase {
-            PhaseKind::Expand => {
-                draft.step(
-                    phase,
-                    NewStep {
-                        id: slug(&["view", &self.from]),
-                        title: format!("`{}` is a view over `{}` for release N", self.from, self.name),
-                        statements: bounded(self.create.clone()),
-                        undo: bounded(vec![self.drop.clone()]),
-                    },
-                );
-            }
-            PhaseKind::ContractSoft => {
-                let back = format!("ALTER TABLE {} RENAME TO {}", self.new, ident(&self.name));
-                draft.step(
-                    phase,
-                    NewStep {
-                        id: slug(&["rename", &self.name]),
-                        title: format!("Release N-1 is gone: `{}` takes the name `{}`", self.name, self.from),
-                        statements: bounded(vec![self.drop.clone(), format!("ALTER TABLE {} RENAME TO {}", self.old, ident(&self.from))]),
-                        undo: bounded(std::iter::once(back).chain(self.create.clone()).collect()),
-                    },
-                );
-            }
-            PhaseKind::Migrate | PhaseKind::ContractHard => {}
-        }
+        draft.step(
+            PhaseKind::Expand,
+            NewStep {
+                id: slug(&["view", &self.new]),
+                title: format!("`{}` is a view over `{}` for release N", self.new, self.old),
+                statements: bounded(self.create.clone()),
+                undo: bounded(vec![self.drop.clone()]),
+            },
+        );
     }
 }
