@@ -97,6 +97,8 @@ struct Item {
     after_swap: bool,
     /// It speaks of a column that the tables' own steps of expand make.
     after_expand: bool,
+    /// A trigger of a table that the plan fills: the backfill must not fire it, for the file's own UPDATE does not.
+    after_migrate: bool,
     why: String,
 }
 
@@ -139,7 +141,9 @@ impl<'a> Waiting<'a> {
                     || names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
                         && !changed.is_empty();
                 let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
-                rest.push(Item { at: (s, o), after_swap, after_expand, why: "no boundary takes it".into() });
+                let after_migrate = matches!(&op.kind, OpKind::CreateTrigger(t)
+                    if r.before.relation_by(&t.table).is_some_and(|t| changes.tables.iter().any(|c| c.before.id == t.id)));
+                rest.push(Item { at: (s, o), after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
             }
         }
         Waiting { script, options, rest, later: Vec::new() }
@@ -165,7 +169,9 @@ impl<'a> Waiting<'a> {
                 other.is_some_and(|o| subjects(o).intersection(&subject).next().is_some())
             });
             let early = item.after_swap && (phase < PhaseKind::ContractSoft || !swapped);
-            let early = early || (item.after_expand && phase == PhaseKind::Expand && !swapped);
+            let early = early
+                || (item.after_expand && phase == PhaseKind::Expand && !swapped)
+                || (item.after_migrate && (phase == PhaseKind::Expand || phase == PhaseKind::Migrate && !swapped));
             if waits || early {
                 kept.push(item);
                 continue;
