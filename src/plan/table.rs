@@ -21,11 +21,11 @@ pub struct Own {
     pub preconditions: Vec<Precondition>,
 }
 
-/// What the application does by itself; the statement is what the proof plays for it.
+/// What the application does by itself; the statements are what the proof plays for it.
 pub struct Job {
     pub id: String,
     pub title: String,
-    pub statement: String,
+    pub statements: Vec<String>,
 }
 
 /// What recipes put together; each list keeps the order in which it was added.
@@ -209,7 +209,7 @@ impl TableDraft<'_> {
         }
         self.own(draft, PhaseKind::Migrate, &self.migrate);
         for job in &self.jobs {
-            let (statements, undo) = (vec![job.statement.clone()], vec!["SELECT 1".into()]);
+            let (statements, undo) = (job.statements.clone(), vec!["SELECT 1".into()]);
             let step = draft.step(PhaseKind::Migrate, NewStep { id: job.id.clone(), title: job.title.clone(), statements, undo });
             step.actor = Actor::Application;
             step.undo_verdict = Undo::LosesData;

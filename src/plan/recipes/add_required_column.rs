@@ -113,10 +113,12 @@ pub fn job(x: &Ctx<'_>, t: &mut TableDraft<'_>, column: &str, sample: Option<&st
         Some(_) => None,
         None => sample.map(str::to_string),
     };
-    let statement = match value.filter(|_| !unique) {
-        Some(v) => format!("UPDATE {on} SET {c} = {v} WHERE {c} IS NULL"),
-        // No value can be made up: the proof lets the job delete such rows.
-        None => format!("DELETE FROM {on} WHERE {c} IS NULL"),
+    // Where no value can be made up, the proof lets the job delete such rows.
+    let delete = format!("DELETE FROM {on} WHERE {c} IS NULL");
+    let statements = match value.filter(|_| !unique) {
+        Some(v) if refers.is_none() => vec![format!("UPDATE {on} SET {c} = {v} WHERE {c} IS NULL")],
+        Some(v) => vec![format!("UPDATE {on} SET {c} = {v} WHERE {c} IS NULL"), delete],
+        None => vec![delete],
     };
     let new = rel.column(column).is_none();
     t.jobs.push(Job {
@@ -125,7 +127,7 @@ pub fn job(x: &Ctx<'_>, t: &mut TableDraft<'_>, column: &str, sample: Option<&st
             true => format!("Release N writes `{column}` in every insert, and its job fills the rows that were there"),
             false => format!("A job of the application sees to the rows of `{}` in which `{column}` is NULL", rel.name),
         },
-        statement,
+        statements,
     });
 }
 

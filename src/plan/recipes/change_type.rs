@@ -12,7 +12,7 @@ use super::super::blocks::{Assignment, Pair, Value, guard, table, type_sql};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
-use super::super::table::{Own, TableDraft};
+use super::super::table::{Job, Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
 use super::create_index::{Copy, copies};
 use super::{collation, column_grants, set_not_null};
@@ -109,6 +109,15 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     // Whichever of the two steps comes first.
     if partial {
         t.required_if.insert(0, filled.clone());
+        draft.checklist.push(format!(
+            "N-1 may still write values into `{}.{from}` that {new_type} does not take: when it is gone, a job corrects such rows. The contract waits for it.",
+            rel.name
+        ));
+        t.jobs.push(Job {
+            id: slug(&["application", "corrects", &rel.name, from]),
+            title: format!("A job of the application sees to the rows of `{}` whose `{from}` has no value in the new type", rel.name),
+            statements: vec![format!("DELETE FROM {on} AS airlock_t WHERE {todo}")],
+        });
     }
     t.swap_if.push(filled);
     for i in indexes.iter().filter(|i| !i.constraint) {
@@ -461,14 +470,20 @@ fn constraint(
             };
             let what = if matches!(c.kind, ConKind::PrimaryKey { .. }) { "PRIMARY KEY" } else { "UNIQUE" };
             let columns = idents(c.kind.columns());
-            t.swap.push((
-                format!("ALTER TABLE {on} DROP CONSTRAINT {name}"),
-                vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} ({columns})")],
-            ));
-            t.swap.push((
-                format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} USING INDEX {}", ident(&copied.name)),
-                vec![format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), copied.create.replacen("INDEX CONCURRENTLY", "INDEX", 1)],
-            ));
+            // First in the swap, so that the undo comes last: when the columns have their names again.
+            t.swap.splice(
+                0..0,
+                [
+                    (
+                        format!("ALTER TABLE {on} DROP CONSTRAINT {name}"),
+                        vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} ({columns})")],
+                    ),
+                    (
+                        format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} USING INDEX {}", ident(&copied.name)),
+                        vec![format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), copied.create.replacen("INDEX CONCURRENTLY", "INDEX", 1)],
+                    ),
+                ],
+            );
         }
         ConKind::Exclude { .. } => {
             return x.refuse(change.span, format!("the exclusion constraint `{}` is on `{from}`", c.name), "plan this change by hand");

@@ -33,11 +33,11 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     draft.invariants.push(t.invariant(&pair, format!("`{}.{from}` and `{to}` hold the same", rel.name)));
     t.pairs.push(pair);
     draft.fills = true;
-    // An index that a change of type copies too gets its last form there; this one serves release N until the contract.
+    // For release N, which goes on to use a column of the same name until the swap, whatever its type.
     let seconds = x.seconds(&rel);
-    let renamed: Vec<&str> = seconds.iter().filter(|s| !s.retyped).map(|s| s.from.as_str()).collect();
-    let mut names: Vec<(&str, &str)> = seconds.iter().map(|s| (s.from.as_str(), s.second.as_str())).collect();
-    names.sort_by_key(|(c, _)| !renamed.contains(c));
+    let only: Vec<&str> = seconds.iter().filter(|s| !s.retyped).map(|s| s.from.as_str()).collect();
+    let mut names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.from != s.to).map(|s| (s.from.as_str(), s.second.as_str())).collect();
+    names.sort_by_key(|(c, _)| !only.contains(c));
     let Some(indexes) = copies(&x.script.before, &rel, from, &names, "second") else {
         return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
     };

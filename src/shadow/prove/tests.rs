@@ -95,36 +95,37 @@ fn whole_files_are_proved() {
         ),
         ("ALTER TABLE orders ALTER COLUMN customer_id TYPE int;", &["orders.customer_id: down=\"customer_id::bigint\""][..]),
         ("ALTER TABLE orders RENAME COLUMN id TO order_id;", &[][..]),
-        // Two columns of one index and one constraint; an index with an expression and a condition.
-        ("ALTER TABLE visits ALTER COLUMN page TYPE bigint, ALTER COLUMN at_day TYPE bigint;", &[][..]),
-        ("ALTER TABLE visits RENAME COLUMN page TO page_id; ALTER TABLE visits ALTER COLUMN at_day TYPE bigint;", &[][..]),
-        // A type that not every text is of: what is none stops the contract, never N-1.
-        ("ALTER TABLE visits ALTER COLUMN payload TYPE jsonb USING payload::jsonb;", &[][..]),
-        // A label goes.
+        // Two columns of one index and one constraint, an index with an expression and a condition; a column of which a new one comes;
+        // another primary key, whose old column goes.
         (
-            "CREATE TYPE mood_new AS ENUM ('sad', 'glad'); ALTER TABLE visits ALTER COLUMN feeling DROP DEFAULT; \
-             ALTER TABLE visits ALTER COLUMN feeling TYPE mood_new USING feeling::text::mood_new; \
-             ALTER TYPE mood RENAME TO mood_old; ALTER TYPE mood_new RENAME TO mood; DROP TYPE mood_old;",
-            &["visits.feeling: up=\"CASE feeling::text WHEN 'ok' THEN 'glad' ELSE feeling::text END\""][..],
-        ),
-        // A column becomes two, one of them out of it.
-        (
-            "ALTER TABLE profiles ADD COLUMN handle text, ADD COLUMN shown boolean NOT NULL DEFAULT true; UPDATE profiles SET handle = nick; \
-             ALTER TABLE profiles DROP COLUMN nick;",
+            "ALTER TABLE visits ALTER COLUMN page TYPE bigint, ALTER COLUMN at_day TYPE bigint; \
+             ALTER TABLE profiles ADD COLUMN handle text, ADD COLUMN shown boolean NOT NULL DEFAULT true; UPDATE profiles SET handle = nick; \
+             ALTER TABLE profiles DROP COLUMN nick; \
+             ALTER TABLE logs DROP CONSTRAINT logs_pkey, ADD CONSTRAINT logs_pkey PRIMARY KEY USING INDEX logs_seq_key, DROP COLUMN id;",
             &[][..],
         ),
-        // Rows move into a table of their own.
+        // One column of an index gets a name, another one a type; rows move into a table of their own.
         (
-            "CREATE TABLE pins (user_id bigint PRIMARY KEY REFERENCES profiles (user_id) ON DELETE CASCADE, pinned text NOT NULL, note text NOT NULL); \
+            "ALTER TABLE visits RENAME COLUMN page TO page_id; ALTER TABLE visits ALTER COLUMN at_day TYPE bigint; \
+             CREATE TABLE pins (user_id bigint PRIMARY KEY REFERENCES profiles (user_id) ON DELETE CASCADE, pinned text NOT NULL, note text NOT NULL); \
              INSERT INTO pins SELECT user_id, pinned, coalesce(pin_note, '') FROM profiles WHERE pinned IS NOT NULL; \
              ALTER TABLE profiles DROP COLUMN pinned, DROP COLUMN pin_note;",
             &[][..],
         ),
-        // A value comes from another table, whose column goes.
+        // A type that not every text is of: what is none stops the contract, never N-1. A value from another table, whose column goes.
         (
-            "ALTER TABLE badges ADD COLUMN nick text; UPDATE badges b SET nick = p.nick FROM profiles p WHERE p.user_id = b.profile; \
+            "ALTER TABLE visits ALTER COLUMN payload TYPE jsonb USING payload::jsonb; \
+             ALTER TABLE badges ADD COLUMN nick text; UPDATE badges b SET nick = p.nick FROM profiles p WHERE p.user_id = b.profile; \
              ALTER TABLE profiles DROP COLUMN nick;",
             &[][..],
+        ),
+        // A label goes; the primary key is built anew.
+        (
+            "CREATE TYPE mood_new AS ENUM ('sad', 'glad'); ALTER TABLE visits ALTER COLUMN feeling DROP DEFAULT; \
+             ALTER TABLE visits ALTER COLUMN feeling TYPE mood_new USING feeling::text::mood_new; \
+             ALTER TYPE mood RENAME TO mood_old; ALTER TYPE mood_new RENAME TO mood; DROP TYPE mood_old; \
+             ALTER TABLE logs DROP CONSTRAINT logs_pkey; ALTER TABLE logs ADD PRIMARY KEY (kind, seq);",
+            &["visits.feeling: up=\"CASE feeling::text WHEN 'ok' THEN 'glad' ELSE feeling::text END\""][..],
         ),
         // A table is folded into an array of the one that it refers to.
         (
@@ -132,20 +133,17 @@ fn whole_files_are_proved() {
              UPDATE profiles SET labels = ARRAY(SELECT label FROM badges WHERE badges.profile = profiles.user_id ORDER BY label); DROP TABLE badges;",
             &[][..],
         ),
-        // Another primary key; the old one's column goes.
+        // Tables and their columns get other names.
         (
-            "ALTER TABLE logs DROP CONSTRAINT logs_pkey, ADD CONSTRAINT logs_pkey PRIMARY KEY USING INDEX logs_seq_key, DROP COLUMN id;",
+            "ALTER TABLE profiles RENAME COLUMN nick TO handle; ALTER TABLE profiles RENAME TO people; \
+             ALTER TABLE visits ALTER COLUMN page TYPE bigint; ALTER TABLE visits RENAME TO views;",
             &[][..],
         ),
-        ("ALTER TABLE logs DROP CONSTRAINT logs_pkey; ALTER TABLE logs ADD PRIMARY KEY (kind, seq);", &[][..]),
-        // A table and its column get other names.
-        ("ALTER TABLE profiles RENAME COLUMN nick TO handle; ALTER TABLE profiles RENAME TO people;", &[][..]),
-        ("ALTER TABLE visits ALTER COLUMN page TYPE bigint; ALTER TABLE visits RENAME TO views;", &[][..]),
-        // Data that N-1 would not know.
-        ("DELETE FROM visits WHERE page < 0; UPDATE visits SET payload = lower(payload) WHERE payload IS NOT NULL;", &[][..]),
-        // A new table refers to an old one.
+        // Data that N-1 would not know; a new table refers to an old one; a default that is another one for each row.
         (
-            "CREATE TABLE pins (id bigint PRIMARY KEY, owner bigint); ALTER TABLE pins ADD FOREIGN KEY (owner) REFERENCES profiles (user_id) ON DELETE CASCADE; \
+            "DELETE FROM visits WHERE page < 0; UPDATE visits SET payload = lower(payload) WHERE payload IS NOT NULL; \
+             CREATE TABLE pins (id bigint PRIMARY KEY, owner bigint); \
+             ALTER TABLE pins ADD FOREIGN KEY (owner) REFERENCES profiles (user_id) ON DELETE CASCADE; \
              COMMENT ON TABLE profiles IS 'people'; ALTER TABLE profiles ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid();",
             &[][..],
         ),
