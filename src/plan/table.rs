@@ -230,10 +230,10 @@ impl TableDraft<'_> {
                 PhaseKind::ContractSoft,
                 NewStep {
                     id: slug(&["contract", &self.rel.name]),
-                    title: self.title(if self.pairs.is_empty() {
-                        "release N-1 is gone: its part is parked"
-                    } else {
-                        "release N-1 is gone: the names change hands"
+                    title: self.title(match (self.pairs.is_empty(), self.hard.is_empty()) {
+                        (false, _) => "release N-1 is gone: the names change hands",
+                        (true, false) => "release N-1 is gone: its part is parked",
+                        (true, true) => "release N-1 is gone: what it needed goes",
                     }),
                     statements: self.bounded(statements),
                     undo: self.bounded(undo),

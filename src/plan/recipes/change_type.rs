@@ -28,7 +28,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let on = table(&rel);
     let (old_type, new_type) = (type_sql(&x.script.before, &before.ty), x.new_type(change.span, &after.ty)?);
     let Ways { up, down, partial, touch } = directions(x, change, t, before, after, &second, (&old_type, &new_type))?;
-    let words = if renamed { format!("`{from}` becomes `{to}` of type {new_type}") } else { format!("`{from}` becomes {new_type}") };
+    let words = if renamed { format!("`{from}` becomes `{to}` of type {}", after.ty) } else { format!("`{from}` becomes {}", after.ty) };
     t.words.push(words);
 
     let pair = Pair { old: from.into(), new: second.clone(), up: up.clone(), down: down.clone() };
@@ -110,8 +110,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     if partial {
         t.required_if.insert(0, filled.clone());
         draft.checklist.push(format!(
-            "N-1 may still write values into `{}.{from}` that {new_type} does not take: when it is gone, a job corrects such rows. The contract waits for it.",
-            rel.name
+            "N-1 may still write values into `{}.{from}` that {} does not take: when it is gone, a job corrects such rows. The contract waits for it.",
+            rel.name, after.ty
         ));
         t.jobs.push(Job {
             id: slug(&["application", "corrects", &rel.name, from]),
@@ -125,7 +125,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         t.hard.extend(i.comment.clone());
     }
     triggers(x, change, t, from, to)?;
-    t.lost.push(format!("the column of type {old_type} is gone"));
+    t.lost.push(format!("the column of type {} is gone", before.ty));
     draft.invariants.push(t.invariant(&pair, format!("both columns of `{}.{from}` say the same", rel.name)));
     t.pairs.push(pair);
     draft.deviations.push(Deviation {
@@ -133,7 +133,9 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         kind: "column-order".into(),
         reason: "the new column stands last in the table: `select *` and inserts without a column list see another order".into(),
     });
-    draft.checklist.push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {old_type} takes.", rel.name));
+    draft
+        .checklist
+        .push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {} takes.", rel.name, before.ty));
     Ok(())
 }
 
@@ -243,7 +245,7 @@ fn directions(
             let name = |n: &str| ident(n).replace('"', "\\\"");
             return x.ask(
                 change.span,
-                format!("how does a value of `{}.{to}` go back from {new_type} to {old_type}?", rel.name),
+                format!("how does a value of `{}.{to}` go back from {} to {}?", rel.name, after.ty, before.ty),
                 format!(
                     "--map '{}.{to}: down=\"{}::{}\"', with an expression of the new column `{to}`",
                     rel.name,
