@@ -73,6 +73,9 @@ impl Catalog {
             ObjectKind::ForeignTable if rel.kind != ForeignTable => "foreign table",
             // ALTER INDEX … RENAME takes any relation, with a weaker lock.
             ObjectKind::Index if !rel.kind.is_index() && !matches!(action, AlterAction::RenameTo { .. }) => "index",
+            ObjectKind::Table if rel.kind == Composite => {
+                return Err(fails("42809", format!("\"{}\" is a composite type", rel.name)));
+            }
             ObjectKind::Type if rel.kind != Composite => {
                 return Err(fails("42809", format!("{} is a table's row type", rel.name)).maybe());
             }
@@ -91,9 +94,10 @@ impl Catalog {
             DropDefault { column } => self.drop_default(id, column, target.only)?,
             SetNotNull { column } => {
                 let column = self.need_column(id, column)?;
+                self.refuse_only_not_null(rel, &column, target.only)?;
                 self.mark_not_null(id, &column, None, true, target.only)?;
             }
-            DropNotNull { column } => self.drop_not_null(id, column, target.only)?,
+            DropNotNull { column } => self.drop_not_null(id, column, target.only, false)?,
             SetType { column, ty, collation, using } => {
                 let collation = collation.as_ref().and_then(super::names::collation);
                 if target.only && !self.children_of(id).is_empty() {
@@ -125,6 +129,9 @@ impl Catalog {
                     }
                     let message = format!("column \"{column}\" of relation \"{}\" is not a stored generated column", rel.name);
                     return Err(fails("55000", message));
+                }
+                if rel.column(&column).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) && self.at_least(18) {
+                    return Err(fails("0A000", "ALTER TABLE / DROP EXPRESSION is not supported for virtual generated columns"));
                 }
                 for id in self.with_descendants(id, target.only) {
                     self.edit_column(id, &column, |c| {
@@ -181,6 +188,13 @@ impl Catalog {
             AddConstraint(c) => self.add_constraint(id, c, target.only)?,
             AlterConstraint { name, deferrable, initially_deferred, enforced, inherit } => {
                 let name = self.need_constraint(id, name)?;
+                let copies = rel.constraint(&name).map(|c| self.copies_of_foreign_key(id, c)).unwrap_or_default();
+                for (table, copy) in copies {
+                    self.edit_constraint(table, &copy, |c| {
+                        c.deferrable = deferrable.unwrap_or(c.deferrable);
+                        c.initially_deferred = initially_deferred.unwrap_or(c.initially_deferred);
+                    });
+                }
                 self.edit_constraint(id, &name, |c| {
                     c.deferrable = deferrable.unwrap_or(c.deferrable);
                     c.initially_deferred = initially_deferred.unwrap_or(c.initially_deferred);

@@ -98,6 +98,7 @@ impl Catalog {
         let mut columns: Vec<Option<String>> = Vec::new();
         let mut depends: Vec<String> = Vec::new();
         let mut uses = Vec::new();
+        let mut on_virtual = false;
         for e in &new.elements {
             match simple_column(&e.expr) {
                 Some(c) => {
@@ -105,14 +106,7 @@ impl Catalog {
                     let Some(column) = rel.column(&c) else {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
-                    if column.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
-                        let what = match (new.primary, new.constraint) {
-                            (true, _) => "primary keys",
-                            (_, true) => "unique constraints",
-                            _ => "indexes",
-                        };
-                        return Err(fails("0A000", format!("{what} on virtual generated columns are not supported")));
-                    }
+                    on_virtual |= column.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18);
                     self.refuse_key(e, &column.ty, &method)?;
                     depends.push(c.clone());
                     columns.push(Some(c));
@@ -148,6 +142,15 @@ impl Catalog {
             if self.planned_volatility(f).is_some_and(|v| v > Volatility::Immutable) {
                 return Err(fails("42P17", "functions in index predicate must be marked IMMUTABLE"));
             }
+        }
+        // Asked when everything else about the keys is known.
+        if on_virtual {
+            let what = match (new.primary, new.constraint) {
+                (true, _) => "primary keys",
+                (_, true) => "unique constraints",
+                _ => "indexes",
+            };
+            return Err(fails("0A000", format!("{what} on virtual generated columns are not supported")));
         }
         depends.sort();
         depends.dedup();
@@ -422,7 +425,10 @@ pub(super) fn same_definition(a: &Index, b: &Index) -> bool {
             })
             .collect()
     };
-    a.unique == b.unique
+    // Exclusion constraints are not compared: each partition gets one of its own.
+    !a.exclusion
+        && !b.exclusion
+        && a.unique == b.unique
         && a.method == b.method
         && a.nulls_not_distinct == b.nulls_not_distinct
         && a.include == b.include

@@ -40,6 +40,12 @@ impl Catalog {
         if parent == id || self.descendants_of(id).contains(&parent) {
             return Err(fails("42P07", "circular inheritance not allowed"));
         }
+        let temporary = |r: &Relation| r.persistence == crate::op::Persistence::Temporary;
+        if temporary(&c) != temporary(&p) && !c.assumed && !p.assumed {
+            let kind = |r: &Relation| if temporary(r) { "temporary" } else { "permanent" };
+            let message = format!("cannot attach a {} relation as partition of {} relation \"{}\"", kind(&c), kind(&p), p.name);
+            return Err(fails("42809", message));
+        }
         if !c.assumed && !p.assumed {
             for column in &c.columns {
                 if p.column(&column.name).is_none() {
@@ -111,6 +117,10 @@ impl Catalog {
         }
         if p.kind == RelKind::PartitionedTable {
             return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
+        }
+        let temporary = |r: &Relation| r.persistence == crate::op::Persistence::Temporary;
+        if temporary(&p) && !temporary(&c) {
+            return Err(fails("42809", format!("cannot inherit from temporary relation \"{}\"", p.name)));
         }
         if !p.assumed && !c.assumed {
             self.check_child_columns(&p, &c)?;

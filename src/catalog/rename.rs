@@ -74,6 +74,11 @@ impl Catalog {
         if rel.column(&old).is_none() && !rel.assumed {
             return Err(no_column(&old, &rel));
         }
+        // Children come first.
+        let children = if only { Vec::new() } else { self.descendants_of(id) };
+        if let Some(child) = children.into_iter().filter_map(|c| self.relation(c)).find(|c| c.column(&new).is_some()) {
+            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", child.name)).unless(child.assumed));
+        }
         if rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&old).is_some())) {
             return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));
         }

@@ -26,7 +26,18 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     s.removals();
     // Some ask for the transaction only after they have looked at what they are about.
     let concurrently = statement.ops.iter().any(|o| matches!(o.kind, OpKind::Reindex { concurrently: true, .. }));
-    let late = ["CLUSTER", "REINDEX"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
+    let mut late = ["CLUSTER", "REINDEX"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
+    // Whether the partitions of a table can be clustered by the index is asked behind it.
+    let table = statement.ops.iter().find_map(|o| match &o.kind {
+        OpKind::Cluster { table: Some(t), index: Some(index) } => before.relation_by(t).map(|r| (r, index)),
+        _ => None,
+    });
+    if let Some((table, index)) = table
+        && table.kind == RelKind::PartitionedTable
+        && sent.pg.0 >= 15
+    {
+        late &= before.relation_named(&table.schema, index.as_str()).is_none();
+    }
     if sent.in_transaction && !s.in_transaction && s.fails.is_none() && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
@@ -101,6 +112,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
     match &op.kind {
         OpKind::Alter { target, action } => alter::alter(s, target, action, statement),
         OpKind::CreateTable(t) => {
+            // The words are not looked at any further.
+            if t.if_not_exists && s.before.relation_by(&t.name).is_some() {
+                return;
+            }
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
                 if let crate::op::ConstraintKind::ForeignKey(fk) = &c.kind
                     && let Some(id) = s.before.relation_by(&fk.table).map(|r| r.id)
@@ -169,7 +184,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             if let Some(v) = &view.view
                 && *with_data
             {
-                query(s, &v.query, L::AccessShare, true);
+                // What it read when it was made, whatever that is called today.
+                let filter = match &v.query.body {
+                    QueryBody::Select(x) if v.depends.len() == 1 => x.filter.as_ref(),
+                    _ => None,
+                };
+                v.depends.iter().for_each(|(id, _)| read_relation(s, *id, L::AccessShare, true, filter));
             }
             if *concurrently {
                 s.lock(id, L::Exclusive);
@@ -199,6 +219,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         OpKind::AlterDomain { name, action } => domain(s, name, action),
         OpKind::CreateTrigger(t) => {
             lock_named(s, &t.table, L::ShareRowExclusive);
+            // A row trigger is made on every partition too.
+            if let Some(id) = s.find(&t.table).map(|r| r.id).filter(|_| t.for_each_row) {
+                s.with_partitions(id).into_iter().for_each(|p| s.lock(p, L::ShareRowExclusive));
+            }
             if let Some(r) = &t.references {
                 lock_named(s, r, L::ShareRowExclusive);
             }
@@ -319,7 +343,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 .collect();
             let mut next = 0;
             while *cascade && next < ids.len() {
-                for (r, _) in s.before.foreign_keys_to(ids[next]) {
+                for (r, _) in s.before.foreign_keys_reaching(ids[next]) {
                     if !ids.contains(&r.id) {
                         ids.push(r.id);
                     }
@@ -354,7 +378,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             }
             None => s.in_transaction &= table.is_some(),
         },
-        OpKind::Vacuum { tables, full, .. } => {
+        OpKind::Vacuum { tables, full, analyze } => {
             s.in_transaction = false;
             let named: Vec<Id> = tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect();
             for id in named.into_iter().flat_map(|id| maintained(s, id)).collect::<Vec<_>>() {
@@ -363,6 +387,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                     s.rewrite(id);
                 } else {
                     s.lock_indexes(id, L::RowExclusive);
+                }
+                // Statistics of the whole inheritance tree need rows of every child.
+                for child in s.before.descendants_of(id).into_iter().filter(|_| *analyze) {
+                    s.lock(child, L::AccessShare);
                 }
             }
         }
@@ -482,7 +510,26 @@ fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concur
     s.in_transaction = !concurrently && matches!(target, ReindexTarget::Index | ReindexTarget::Table);
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
     // Partition by partition, each in a transaction of its own.
-    s.in_transaction &= !matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
+    let partitioned = matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
+    s.in_transaction &= !partitioned;
+    if partitioned {
+        // A first look takes SHARE on all the parts, CONCURRENTLY or not (`ReindexPartitions`).
+        let root = r.id;
+        let parts: Vec<Id> = match &r.index {
+            None => s.with_partitions(root),
+            Some(i) => s
+                .with_partitions(i.table)
+                .into_iter()
+                .flat_map(|t| s.before.indexes_of(t))
+                .map(|i| i.id)
+                .filter(|i| below(s, *i, root))
+                .collect(),
+        };
+        parts.into_iter().filter(|p| *p != root).for_each(|p| s.lock(p, LockMode::Share));
+        if r.index.is_none() {
+            s.lock(root, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
+        }
+    }
     let parts: Vec<(Id, Vec<Id>)> = match (target, &r.index) {
         (ReindexTarget::Index, Some(_)) => index_parts(s, r.id),
         (ReindexTarget::Table, _) => {
@@ -494,6 +541,18 @@ fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concur
     for (table, indexes) in parts {
         reindex_table(s, table, indexes, concurrently);
     }
+}
+
+/// The index is part of the partitioned one.
+fn below(s: &Seen<'_>, index: Id, root: Id) -> bool {
+    let mut at = Some(index);
+    while let Some(id) = at {
+        if id == root {
+            return true;
+        }
+        at = s.get(id).and_then(|r| r.index.as_ref()?.parent);
+    }
+    false
 }
 
 /// The index itself, or the parts of a partitioned one that hold something, each with its table.
@@ -514,6 +573,10 @@ fn reindex_table(s: &mut Seen<'_>, table: Id, indexes: Vec<Id>, concurrently: bo
         s.scan(table);
     }
     for i in indexes {
+        // Exclusion constraints are left out with a warning.
+        if concurrently && s.get(i).and_then(|r| r.index.as_ref()).is_some_and(|i| i.exclusion) {
+            continue;
+        }
         s.lock(i, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive });
         s.build(i);
     }
@@ -537,8 +600,13 @@ pub fn query(s: &mut Seen<'_>, q: &Query, mode: LockMode, runs: bool) {
 
 /// One relation that is read; behind a view stands what the view reads.
 fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Option<&Expr>) {
-    let Some(r) = s.find(name) else { return };
-    let id = r.id;
+    if let Some(id) = s.find(name).map(|r| r.id) {
+        read_relation(s, id, mode, runs, filter);
+    }
+}
+
+fn read_relation(s: &mut Seen<'_>, id: Id, mode: LockMode, runs: bool, filter: Option<&Expr>) {
+    let Some(r) = s.get(id) else { return };
     s.lock(id, mode);
     if !runs {
         return;
@@ -552,7 +620,7 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
     }
     for part in with_children(s, id) {
         s.lock(part, mode);
-        s.lock_indexes(part, mode);
+        s.lock_planned_indexes(part, mode);
         if !is_indexed(s.before, part, filter) {
             s.scan(part);
         }
@@ -572,7 +640,7 @@ fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
     }
     for part in with_children(s, id) {
         s.lock(part, mode);
-        s.lock_indexes(part, mode);
+        s.lock_planned_indexes(part, mode);
         s.scan(part);
     }
 }

@@ -1,6 +1,7 @@
 //! Random subcommands of ALTER TABLE and its relatives.
 
-use crate::catalog::{ConKind, RelKind, Relation};
+use crate::catalog::{ConKind, RelKind, Relation, TypeKind};
+use crate::op::ObjectKind;
 use crate::quote::{ident, qualified};
 
 use super::pick::Gen;
@@ -27,7 +28,25 @@ impl<'c> Gen<'c> {
 
     fn action(&mut self, rel: &'c Relation) -> Option<String> {
         let pg = self.cat.pg.0;
-        Some(match self.rng.u32(0..60) {
+        Some(match self.rng.u32(0..62) {
+            60 => {
+                // A table of a composite type has its columns and no others.
+                let fits = |t: &crate::catalog::Type| match t.kind {
+                    TypeKind::Composite { relation } => self.cat.relation(relation).is_some_and(|c| {
+                        c.columns.len() == rel.columns.len()
+                            && c.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty)
+                    }),
+                    _ => false,
+                };
+                let all: Vec<_> = self.cat.types.values().filter(|t| fits(t)).collect();
+                let t = match all.first() {
+                    Some(t) => t,
+                    None if self.chance(10) => self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?,
+                    None => return None,
+                };
+                format!("OF {}", qualified(&t.schema, &t.name))
+            }
+            61 => "NOT OF".to_string(),
             0..5 => {
                 let name = if self.chance(4) { "id".to_string() } else { self.fresh("n") };
                 let exists = self.maybe(8, "IF NOT EXISTS ");
@@ -262,7 +281,10 @@ impl<'c> Gen<'c> {
     pub fn alter_index(&mut self) -> Option<String> {
         let index = self.relation(|r| r.kind.is_index())?;
         let name = self.name(index);
-        Some(match self.rng.u32(0..6) {
+        Some(match self.rng.u32(0..7) {
+            6 if self.cat.objects.keys().any(|k| k.0 == ObjectKind::Extension) => {
+                format!("ALTER INDEX {name} {}DEPENDS ON EXTENSION citext", self.maybe(30, "NO "))
+            }
             0 => format!("ALTER INDEX {name} RENAME TO {}", self.fresh("rix")),
             1 => format!("ALTER INDEX {name} SET (fillfactor = 80)"),
             2 => format!("ALTER INDEX {name} RESET (fillfactor)"),

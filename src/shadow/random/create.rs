@@ -279,6 +279,9 @@ impl<'c> Gen<'c> {
     }
 
     pub fn create_type(&mut self) -> Option<String> {
+        if self.chance(6) {
+            return Some(format!("CREATE SCHEMA {}{}", self.maybe(20, "IF NOT EXISTS "), self.fresh("sch")));
+        }
         let name = self.new_qualified("ty");
         match self.rng.u32(0..6) {
             0..2 => Some(format!("CREATE TYPE {name} AS ENUM ('a', 'b', 'c')")),

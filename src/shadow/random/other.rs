@@ -30,6 +30,9 @@ const KINDS: &[(u32, u32, Draw)] = &[
     (1, 8, |g| g.maintain()),
     (1, 5, |g| g.alter_object()),
     (1, 2, |g| g.lock()),
+    (1, 3, |g| g.session()),
+    (0, 3, |g| g.block()),
+    (1, 2, |g| g.call()),
 ];
 
 impl<'c> Gen<'c> {
@@ -67,7 +70,8 @@ impl<'c> Gen<'c> {
             4..8 => {
                 let t = self.user_type(|k| matches!(k, TypeKind::Domain { .. }))?;
                 let name = self.type_name(t);
-                Some(match self.rng.u32(0..9) {
+                Some(match self.rng.u32(0..10) {
+                    9 => format!("ALTER DOMAIN {name} RENAME CONSTRAINT late TO {}", self.fresh("dc")),
                     0 => format!("ALTER DOMAIN {name} SET NOT NULL"),
                     1 => format!("ALTER DOMAIN {name} DROP NOT NULL"),
                     2 => format!("ALTER DOMAIN {name} ADD CONSTRAINT {} CHECK (VALUE IS NOT NULL)", self.fresh("dc")),
@@ -127,7 +131,8 @@ impl<'c> Gen<'c> {
             10 => {
                 let all: Vec<_> = self.cat.functions.values().collect();
                 let f = all.get(self.rng.usize(0..all.len().max(1)))?;
-                Some(format!("DROP FUNCTION {exists}{}{cascade}", qualified(&f.schema, &f.name)))
+                let word = if f.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+                Some(format!("DROP {word} {exists}{}{cascade}", qualified(&f.schema, &f.name)))
             }
             _ => {
                 let rel = self.relation(|r| !r.triggers.is_empty() || !r.policies.is_empty() || !r.rules.is_empty())?;
@@ -158,6 +163,7 @@ impl<'c> Gen<'c> {
                 let c = self.column_of(rel, |_| true)?;
                 Some(format!("DELETE FROM {name} WHERE {} IS NULL", ident(&c.name)))
             }
+            8 if self.chance(30) => Some(format!("COPY {name} TO STDOUT")),
             8 => self.query(),
             9 => {
                 let cascade = self.maybe(40, " CASCADE");
@@ -209,7 +215,8 @@ impl<'c> Gen<'c> {
         let rel = self.about_table()?;
         let name = self.name(rel);
         Some(match self.rng.u32(0..14) {
-            0 => format!("REINDEX TABLE {name}"),
+            0 => format!("REINDEX {}", self.of(&["SCHEMA app", "SCHEMA public"])),
+            12 => format!("REINDEX TABLE {name}"),
             1 => format!("REINDEX TABLE CONCURRENTLY {name}"),
             2 | 3 => {
                 let i = self.relation(|r| r.kind.is_index())?;
@@ -265,7 +272,9 @@ impl<'c> Gen<'c> {
                 let all: Vec<_> = self.cat.functions.values().collect();
                 let f = all.get(self.rng.usize(0..all.len().max(1)))?;
                 let f_name = qualified(&f.schema, &f.name);
-                Some(match self.rng.u32(0..3) {
+                let word = if f.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+                Some(match self.rng.u32(0..4) {
+                    3 => format!("ALTER {word} {f_name} OWNER TO CURRENT_USER"),
                     0 => format!("ALTER FUNCTION {f_name} STABLE"),
                     1 => format!("ALTER FUNCTION {f_name} RENAME TO {}", self.fresh("rfn")),
                     _ => format!("ALTER FUNCTION {f_name} SET SCHEMA {}", self.of(&["app", "public"])),
@@ -281,7 +290,51 @@ impl<'c> Gen<'c> {
             }
             _ => {
                 let has = self.cat.objects.keys().any(|k| k.0 == ObjectKind::Extension && k.2 == "citext");
-                Some(if has { format!("DROP EXTENSION citext{}", self.maybe(50, " CASCADE")) } else { "CREATE EXTENSION citext".into() })
+                Some(match has {
+                    true if self.chance(40) => "ALTER EXTENSION citext UPDATE".into(),
+                    true => format!("DROP EXTENSION citext{}", self.maybe(50, " CASCADE")),
+                    false => "CREATE EXTENSION citext".into(),
+                })
+            }
+        }
+    }
+
+    /// What holds for the session, or until the transaction ends.
+    fn session(&mut self) -> Option<String> {
+        Some(match self.rng.u32(0..8) {
+            0 => "SET lock_timeout = '5s'".into(),
+            1 => "SET LOCAL statement_timeout = '60s'".into(),
+            2 => "RESET lock_timeout".into(),
+            3 => "SET CONSTRAINTS ALL DEFERRED".into(),
+            4 => "SET CONSTRAINTS ALL IMMEDIATE".into(),
+            5 => "RESET ROLE".into(),
+            6 => "SET SESSION AUTHORIZATION DEFAULT".into(),
+            _ => "ALTER SYSTEM SET work_mem = '4MB'".into(),
+        })
+    }
+
+    /// Another statement inside of DO.
+    fn block(&mut self) -> Option<String> {
+        let inner = match self.rng.u32(0..4) {
+            0 => self.dml()?,
+            1 => self.create_index()?,
+            2 => self.drop()?,
+            _ => self.alter_table()?,
+        };
+        // A query without a place for its rows is refused by PL/pgSQL itself, and so is what needs to be alone.
+        let fits = !inner.starts_with("SELECT") && !inner.contains("CONCURRENTLY") && !inner.contains("$$");
+        fits.then(|| format!("DO $$ BEGIN {inner}; END $$"))
+    }
+
+    /// A procedure, made and called.
+    fn call(&mut self) -> Option<String> {
+        let procedure = self.cat.functions.values().find(|f| f.kind == ObjectKind::Procedure).map(|f| qualified(&f.schema, &f.name));
+        match procedure {
+            Some(name) if self.chance(70) => Some(format!("CALL {name}()")),
+            _ => {
+                let rel = self.table()?;
+                let body = format!("DELETE FROM {} WHERE false", qualified(&rel.schema, &rel.name));
+                Some(format!("CREATE PROCEDURE {}() LANGUAGE sql AS '{body}'", self.new_qualified("proc")))
             }
         }
     }
