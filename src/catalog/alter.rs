@@ -130,6 +130,12 @@ impl Catalog {
                     let message = format!("column \"{column}\" of relation \"{}\" is not a stored generated column", rel.name);
                     return Err(fails("55000", message));
                 }
+                // Children of children are not gone through either.
+                let inner = |c: &Id| !self.children_of(*c).is_empty();
+                let children = if target.only { Vec::new() } else { self.descendants_of(id) };
+                if target.only && inner(&id) || children.iter().any(inner) {
+                    return Err(fails("0A000", "ALTER TABLE / DROP EXPRESSION must be applied to child tables too"));
+                }
                 if rel.column(&column).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) && self.at_least(18) {
                     return Err(fails("0A000", "ALTER TABLE / DROP EXPRESSION is not supported for virtual generated columns"));
                 }
@@ -252,7 +258,22 @@ impl Catalog {
                 }
                 self.disinherit(id, parent);
             }
-            OfType { .. } | NotOf | Other { .. } => {}
+            OfType { ty } => {
+                let of = self.type_id(ty);
+                if let Some(of) = of {
+                    self.refuse_of_type(rel, of)?;
+                } else if self.complete && !self.unknown_extension() {
+                    return Err(fails("42704", format!("type \"{ty}\" does not exist")));
+                }
+                self.edit(id, |r| r.of_type = of);
+            }
+            NotOf => {
+                if rel.of_type.is_none() && !rel.assumed && self.complete {
+                    return Err(fails("42809", format!("\"{}\" is not a typed table", rel.name)));
+                }
+                self.edit(id, |r| r.of_type = None);
+            }
+            Other { .. } => {}
             ReplicaIdentity { identity } => {
                 if let crate::op::ReplicaIdentity::Index(name) = identity {
                     let name = clip(name.as_str());

@@ -42,17 +42,12 @@ impl Catalog {
                 return Err(fails("55000", message));
             }
         }
-        // What is asked of the index comes first.
-        let uses_index = matches!(
-            &c.kind,
-            ConstraintKind::PrimaryKey { using_index: Some(_), .. } | ConstraintKind::Unique { using_index: Some(_), .. }
-        );
+        // What is asked of an index comes first.
         let by_index = matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. });
         if let Some(name) = &c.name
             && let Some(old) = rel.constraint(&clip(name.as_str()))
             && of_column.is_none()
-            && !uses_index
-            && !(by_index && self.name_taken(&rel.schema, &old.name))
+            && !by_index
             && !(old.inherited && same_check(old, c))
         {
             return Err(fails("42710", format!("constraint \"{}\" for relation \"{}\" already exists", clip(name.as_str()), rel.name)));
@@ -464,16 +459,16 @@ impl Catalog {
         };
         for (from, to_column) in columns.iter().zip(&ref_columns) {
             let (Some(a), Some(b)) = (rel.column(from), to.column(to_column)) else { continue };
+            let set = |a: FkAction| matches!(a, FkAction::SetNull | FkAction::SetDefault);
+            if a.generated.is_some() && (set(fk.on_delete) || set(fk.on_update) || fk.on_update == FkAction::Cascade) {
+                let action = if set(fk.on_update) || fk.on_update == FkAction::Cascade { "ON UPDATE" } else { "ON DELETE" };
+                return Err(fails("42601", format!("invalid {action} action for foreign key constraint containing generated column")));
+            }
             if a.generated.as_ref().is_some_and(|g| !g.stored) {
                 return Err(fails("0A000", "foreign key constraints on virtual generated columns are not supported"));
             }
             if super::casts::comparable(self, &a.ty, &b.ty) == Some(false) {
                 return Err(fails("42804", format!("foreign key constraint \"{name}\" cannot be implemented")));
-            }
-            let set = |a: FkAction| matches!(a, FkAction::SetNull | FkAction::SetDefault);
-            if a.generated.is_some() && (set(fk.on_delete) || set(fk.on_update) || fk.on_update == FkAction::Cascade) {
-                let action = if set(fk.on_update) || fk.on_update == FkAction::Cascade { "ON UPDATE" } else { "ON DELETE" };
-                return Err(fails("42601", format!("invalid {action} action for foreign key constraint containing generated column")));
             }
         }
         let made = self.constraint(

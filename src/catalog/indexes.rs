@@ -156,6 +156,9 @@ impl Catalog {
         depends.dedup();
         let name = match &new.name {
             Some(n) if self.name_taken(&rel.schema, n) => return Err(fails("42P07", format!("relation \"{n}\" already exists"))),
+            Some(n) if new.constraint_of.is_some() && new.parent.is_none() && rel.constraint(n).is_some() && !rel.assumed => {
+                return Err(fails("42710", format!("constraint \"{n}\" for relation \"{}\" already exists", rel.name)));
+            }
             Some(n) => n.clone(),
             None => self.index_name(&rel, &new),
         };

@@ -191,6 +191,8 @@ pub struct Relation {
     pub sequence: Option<Sequence>,
     /// CLUSTER ON.
     pub clustered_on: Option<Id>,
+    /// CREATE TABLE … OF, ALTER TABLE … OF.
+    pub of_type: Option<Id>,
     /// COMMENT ON.
     pub comment: Option<String>,
 }
@@ -570,6 +572,7 @@ impl Relation {
             view: None,
             sequence: None,
             clustered_on: None,
+            of_type: None,
             comment: None,
         }
     }

@@ -53,11 +53,12 @@ impl Catalog {
                     return Err(fails("42804", message));
                 }
             }
-            self.check_child_columns(&p, &c)?;
             if let Some(column) = c.columns.iter().find(|c| c.identity.is_some() && self.at_least(17)) {
                 let message = format!("table \"{}\" being attached contains an identity column \"{}\"", c.name, column.name);
                 return Err(fails("55000", message));
             }
+            self.refuse_bound(p.id, bound)?;
+            self.check_child_columns(&p, &c)?;
         }
         let bound = bound.clone();
         self.edit(id, |r| {

@@ -429,7 +429,7 @@ impl Catalog {
                 _ => Ok(()),
             },
             ReplicaIdentity { identity: self::ReplicaIdentity::Index(name) } => self.refuse_identity_index(rel, &clip(name.as_str())),
-            AttachPartition { partition, bound } if rel.kind == RelKind::PartitionedTable => {
+            AttachPartition { partition, .. } if rel.kind == RelKind::PartitionedTable => {
                 let part = self.resolve(partition).and_then(|id| self.relation(id)).filter(|p| !p.is_partition() && p.parents.is_empty());
                 if part.is_some_and(|p| p.kind == RelKind::Table && !self.children_of(p.id).is_empty()) {
                     return Err(fails("42809", "cannot attach inheritance parent as partition"));
@@ -437,7 +437,10 @@ impl Catalog {
                 if part.is_some_and(|p| p.id == rel.id || self.descendants_of(p.id).contains(&rel.id)) {
                     return Err(fails("42P07", "circular inheritance not allowed"));
                 }
-                self.refuse_bound(rel.id, bound)
+                Ok(())
+            }
+            Owner { .. } if rel.kind == RelKind::PartitionedIndex => {
+                Err(fails("42809", format!("cannot change owner of index \"{}\"", rel.name)))
             }
             _ => Ok(()),
         }
@@ -549,6 +552,20 @@ impl Catalog {
             "unknown" => None,
             _ => Some(true),
         }
+    }
+
+    /// The columns of a typed table are those of its type, in their order.
+    pub(super) fn refuse_of_type(&self, rel: &Relation, ty: Id) -> Res<()> {
+        let Some(TypeKind::Composite { relation }) = self.types.get(&ty).map(|t| &t.kind) else {
+            return Err(fails("42809", "the type is not a composite type"));
+        };
+        if !rel.parents.is_empty() {
+            return Err(fails("42809", "typed tables cannot inherit"));
+        }
+        let Some(composite) = self.relation(*relation).filter(|_| !rel.assumed) else { return Ok(()) };
+        let same = composite.columns.len() == rel.columns.len()
+            && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
+        if same { Ok(()) } else { Err(fails("42804", format!("table \"{}\" does not have the columns of the type", rel.name))) }
     }
 
     /// `check_new_partition_bound`: the kind of bound and what other partitions hold already.

@@ -52,7 +52,9 @@ impl<'a> Judge<'a> {
             let again = new.clone();
             // What a publication demands is asked before the first row.
             let whatever_rows = |(phase, f): &(Phase, Fail)| *phase == Phase::Analysis || f.state == "55000";
-            let fresh = new.fail.filter(|f| of_rows && whatever_rows(f)).map(|(_, f)| f);
+            // So is what comes before the complaint that there was: other rows passed both.
+            let earlier = |(_, new): &(Phase, Fail)| new != f;
+            let fresh = new.fail.filter(|f| of_rows && (whatever_rows(f) || earlier(f))).map(|(_, f)| f);
             let prepared = if of_rows { self.prepared(op, &old, &again, samples) } else { None };
             let prepared = prepared.filter(|p| fresh.as_ref().is_none_or(|f| f.state != p.state));
             return Verdict { fresh, prepared, empty: false };

@@ -154,9 +154,11 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         A::DropNotNull { column } if s.pg.0 >= 18 && rel.column(column.as_str()).is_some_and(|c| !c.not_null) => {
             s.lock(id, L::AccessExclusive);
         }
-        A::AddIdentity { .. } | A::DropIdentity { .. } => {
+        A::AddIdentity { column, .. } | A::DropIdentity { column, .. } => {
             s.lock(id, L::AccessExclusive);
-            if s.pg.0 >= 17 && rel.kind == RelKind::PartitionedTable {
+            let drops_nothing =
+                matches!(action, A::DropIdentity { .. }) && rel.column(column.as_str()).is_some_and(|c| c.identity.is_none());
+            if s.pg.0 >= 17 && !drops_nothing && rel.kind == RelKind::PartitionedTable {
                 lock_tree(s, L::AccessExclusive);
             }
         }
@@ -325,8 +327,12 @@ fn referencing(s: &mut Seen<'_>, parent: Id, partition: Id) {
         .filter(|id| *id != partition)
         .collect();
     for user in users {
+        for part in s.with_partitions(user).into_iter().chain(s.with_partitions(partition)) {
+            s.lock(part, LockMode::AccessShare);
+            s.lock_planned_indexes(part, LockMode::AccessShare);
+            s.scan(part);
+        }
         s.lock(user, LockMode::AccessExclusive);
-        s.join(user, partition);
     }
 }
 
@@ -496,7 +502,11 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
                 _ => Vec::new(),
             };
             if using_index.is_none() {
-                parts.iter().for_each(|t| s.scan(*t));
+                for t in &parts {
+                    if !super::statements::takes_an_index(s, *t) {
+                        s.scan(*t);
+                    }
+                }
                 new_indexes(s);
             }
             if primary {

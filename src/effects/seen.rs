@@ -170,7 +170,12 @@ impl<'a> Seen<'a> {
                 && !left.iter().any(|n| n.name == c.name || n.kind == c.kind)
             {
                 self.lock(old.id, LockMode::AccessExclusive);
-                self.lock(*table, LockMode::AccessExclusive);
+                // A partitioned table has no triggers of its own for it, its partitions have.
+                for part in self.with_partitions(*table) {
+                    if self.get(part).is_none_or(|r| r.kind != RelKind::PartitionedTable) {
+                        self.lock(part, LockMode::AccessExclusive);
+                    }
+                }
             }
         }
     }

@@ -148,11 +148,11 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::CreateTableAs(t) => query(s, &t.query, L::AccessShare, t.with_data),
         OpKind::CreateIndex(i) => {
-            let Some(id) = s.find(&i.table).map(|r| r.id) else { return };
-            let mode = if i.concurrently { L::ShareUpdateExclusive } else { L::Share };
             if i.concurrently {
                 s.in_transaction = false;
             }
+            let Some(id) = s.find(&i.table).map(|r| r.id) else { return };
+            let mode = if i.concurrently { L::ShareUpdateExclusive } else { L::Share };
             s.lock(id, mode);
             let exists = i.if_not_exists
                 && i.name
@@ -164,7 +164,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             let parts = if i.only { vec![id] } else { s.with_partitions(id) };
             for part in parts {
                 s.lock(part, mode);
-                s.scan(part);
+                // An index of a partition that says the same becomes part of the new one.
+                if !takes_an_index(s, part) {
+                    s.scan(part);
+                }
             }
             new_indexes(s);
         }
@@ -467,6 +470,20 @@ pub fn new_indexes(s: &mut Seen<'_>) {
     new.into_iter().for_each(|id| s.build(id));
 }
 
+/// The statement makes an index that the partition has already part of the one above: nothing is built there.
+pub fn takes_an_index(s: &mut Seen<'_>, table: Id) -> bool {
+    let parent = |c: &Catalog, id: Id| c.relation(id).and_then(|r| r.index.as_ref()?.parent);
+    let (before, after) = (s.before, s.after);
+    let taken: Vec<Id> = before
+        .indexes_of(table)
+        .into_iter()
+        .map(|i| i.id)
+        .filter(|i| parent(before, *i).is_none() && parent(after, *i).is_some())
+        .collect();
+    taken.iter().for_each(|i| s.lock(*i, LockMode::Share));
+    !taken.is_empty()
+}
+
 pub fn with_children(s: &Seen<'_>, id: Id) -> Vec<Id> {
     let mut out = vec![id];
     out.extend(s.before.descendants_of(id));
@@ -508,6 +525,16 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
 
 fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concurrently: bool) {
     s.in_transaction = !concurrently && matches!(target, ReindexTarget::Index | ReindexTarget::Table);
+    if let (ReindexTarget::Schema, Some(schema)) = (target, name) {
+        let before = s.before;
+        let holds = |r: &&std::sync::Arc<crate::catalog::Relation>| {
+            r.schema == schema.as_str() && matches!(r.kind, RelKind::Table | RelKind::MaterializedView)
+        };
+        for r in before.relations.values().filter(holds) {
+            reindex_table(s, r.id, before.indexes_of(r.id).into_iter().map(|i| i.id).collect(), concurrently);
+        }
+        return;
+    }
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
     // Partition by partition, each in a transaction of its own.
     let partitioned = matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);

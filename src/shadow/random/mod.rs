@@ -15,6 +15,7 @@ mod exceptions;
 mod other;
 mod pick;
 mod release;
+mod undo;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ use compare::Context;
 use coverage::Coverage;
 use pick::Gen;
 use release::{Release, Sessions};
+use undo::WayBack;
 
 /// One schema gets so many statements: the first part makes it.
 const PER_DATABASE: usize = 120;
@@ -51,7 +53,8 @@ fn random_statements_do_what_is_predicted_live() {
         n += 1;
     }
     println!(
-        "Postgres {}, seeds {seed} to {}: {} statements, {} refused by both, {} depend on rows, {} differ; {} statements of N-1 around changes, {} changes differ",
+        "Postgres {}, seeds {seed} to {}: {} statements, {} refused by both, {} depend on rows, {} differ; {} statements of N-1 around changes, {} changes differ; \
+         {} ways back, twice each, {} of these better than said, {} differ",
         shadow.pg(),
         seed + n - 1,
         tally.statements,
@@ -59,13 +62,17 @@ fn random_statements_do_what_is_predicted_live() {
         tally.rows,
         tally.differences.len(),
         tally.shapes,
-        tally.broken.len()
+        tally.broken.len(),
+        tally.undone,
+        tally.better,
+        tally.stuck.len(),
     );
     tally.known.iter().for_each(|(what, n)| println!("  known, {n} times: {what}"));
     if std::env::var_os("AIRLOCK_RANDOM_TABLE").is_some() {
         print!("{}", tally.coverage);
     }
     tally.differences.append(&mut tally.broken);
+    tally.differences.append(&mut tally.stuck);
     assert!(tally.differences.is_empty(), "{} differ:\n{}", tally.differences.len(), tally.differences.join("\n"));
 }
 
@@ -99,6 +106,10 @@ struct Tally {
     /// Statements of the release before, each run fresh and prepared.
     shapes: usize,
     broken: Vec<String>,
+    /// Changes that were taken back on the server.
+    undone: usize,
+    better: usize,
+    stuck: Vec<String>,
     coverage: Coverage,
 }
 
@@ -240,10 +251,13 @@ impl Database {
             let mut sessions = Sessions { app: &mut self.app, copier: &mut self.copier, db: &self.db };
             Release::before(&mut sessions, shapes, &self.cat, &mut self.rng, &mut self.next)
         });
+        let way_back = release.as_ref().and_then(|_| WayBack::before(&mut self.app, &judged));
+        let lines = sql.ends_with("FROM STDIN").then_some("");
         let seen = match (raw, self.inside) {
             (true, _) => self.observer.pass(sql),
-            (_, true) => self.observer.run(sql, None, Around::Transaction),
-            _ => self.observer.run(sql, None, Around::Nothing),
+            // COPY FROM gets no line.
+            (_, true) => self.observer.run(sql, lines, Around::Transaction),
+            _ => self.observer.run(sql, lines, Around::Nothing),
         };
         tally.statements += 1;
         if let (Some(release), None) = (&release, &seen.error) {
@@ -253,6 +267,14 @@ impl Database {
             wrong.known.into_iter().for_each(|what| *tally.known.entry(what).or_default() += 1);
             if !wrong.differ.is_empty() {
                 tally.broken.push(self.report(sql, &wrong.differ, &seen));
+            }
+        }
+        if let (Some(way), None) = (&way_back, &seen.error) {
+            tally.undone += 1;
+            let found = way.after(&mut self.app, &judged, &mut self.rng, &mut self.next);
+            tally.better += found.better;
+            if !found.differ.is_empty() {
+                tally.stuck.push(self.report(sql, &found.differ, &seen));
             }
         }
         let context = Context { judged: &judged, seen: &seen, raw };

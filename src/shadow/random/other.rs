@@ -163,7 +163,10 @@ impl<'c> Gen<'c> {
                 let c = self.column_of(rel, |_| true)?;
                 Some(format!("DELETE FROM {name} WHERE {} IS NULL", ident(&c.name)))
             }
-            8 if self.chance(30) => Some(format!("COPY {name} TO STDOUT")),
+            8 if self.chance(50) => {
+                let c = self.column_of(rel, |c| c.generated.is_none())?;
+                Some(format!("COPY {name} ({}) FROM STDIN", ident(&c.name)))
+            }
             8 => self.query(),
             9 => {
                 let cascade = self.maybe(40, " CASCADE");
@@ -215,7 +218,7 @@ impl<'c> Gen<'c> {
         let rel = self.about_table()?;
         let name = self.name(rel);
         Some(match self.rng.u32(0..14) {
-            0 => format!("REINDEX {}", self.of(&["SCHEMA app", "SCHEMA public"])),
+            0 => "REINDEX SCHEMA app".into(),
             12 => format!("REINDEX TABLE {name}"),
             1 => format!("REINDEX TABLE CONCURRENTLY {name}"),
             2 | 3 => {
