@@ -111,6 +111,12 @@ impl Catalog {
                 if rel.column(&column).is_some_and(|c| c.generated.is_none()) && !rel.assumed {
                     return Err(fails("55000", format!("column \"{column}\" of relation \"{}\" is not a generated column", rel.name)));
                 }
+                let checked = rel.constraints.iter().any(|c| matches!(c.kind, super::ConKind::Check { .. }));
+                if checked && self.at_least(18) && rel.column(&column).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) {
+                    let message =
+                        "ALTER TABLE / SET EXPRESSION is not supported for virtual generated columns in tables with check constraints";
+                    return Err(fails("0A000", message));
+                }
                 let uses = self.uses_of(expr);
                 for id in self.with_descendants(id, target.only) {
                     self.edit_column(id, &column, |c| {
@@ -220,7 +226,14 @@ impl Catalog {
             RenameConstraint { from, to } => self.rename_constraint(id, from, to)?,
             RenameTo { to } => self.rename_relation(id, to)?,
             SetSchema { schema } => self.move_relation(id, schema)?,
-            Owner { to } => self.edit(id, |r| r.owner = Some(to.clone())),
+            Owner { to } => {
+                let to = match to.to_ascii_lowercase().as_str() {
+                    "current_user" | "current_role" => self.current_role(),
+                    "session_user" => None,
+                    _ => Some(to.clone()),
+                };
+                self.edit(id, |r| r.owner = to);
+            }
 
             Trigger { which, mode } => self.set_trigger_mode(id, which, *mode)?,
             Rule { name, mode } => {

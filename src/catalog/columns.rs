@@ -270,10 +270,6 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
-        self.nothing_holds_the_type(id, &rel, &name)?;
-        for t in self.with_descendants(id, false) {
-            self.operators_stay(t, &name, &new)?;
-        }
         match using {
             Some(_) if c.generated.is_some() => {
                 return Err(fails("42611", "cannot specify USING when altering type of generated column"));
@@ -294,6 +290,9 @@ impl Catalog {
             if let Some(r) = self.relation(t) {
                 self.nothing_holds_the_type(t, r, &name)?;
             }
+        }
+        for t in self.with_descendants(id, false) {
+            self.operators_stay(t, &name, &new)?;
         }
         self.keys_stay_comparable(&rel, &name, &new)?;
         self.indexes_stay(id, &name, &new)?;

@@ -99,6 +99,9 @@ impl Catalog {
         let mut depends: Vec<String> = Vec::new();
         let mut uses = Vec::new();
         let mut on_virtual = false;
+        let since = self.at_least(18);
+        let kept = rel.clone();
+        let is_virtual = |n: &String| since && kept.column(n).is_some_and(|c| c.generated.as_ref().is_some_and(|g| !g.stored));
         for e in &new.elements {
             match simple_column(&e.expr) {
                 Some(c) => {
@@ -112,7 +115,9 @@ impl Catalog {
                     columns.push(Some(c));
                 }
                 None => {
-                    depends.extend(self.columns_in(&e.expr, &rel)?);
+                    let named = self.columns_in(&e.expr, &rel)?;
+                    on_virtual |= named.iter().any(is_virtual);
+                    depends.extend(named);
                     uses.extend(self.uses_of(&e.expr));
                     if self.planned_volatility(&e.expr).is_some_and(|v| v > Volatility::Immutable) {
                         return Err(fails("42P17", "functions in index expression must be marked IMMUTABLE"));
@@ -128,6 +133,7 @@ impl Catalog {
             if rel.column(&n).is_none() && !rel.assumed {
                 return Err(fails("42703", format!("column \"{n}\" does not exist")));
             }
+            on_virtual |= is_virtual(&n);
             depends.push(n.clone());
             include.push(n);
         }

@@ -276,7 +276,9 @@ impl Catalog {
                 }
                 if o.kind == Trigger && self.at_least(15) {
                     if self.relation(id).is_some_and(|r| r.triggers.iter().any(|t| t.name == old && t.inherited)) {
-                        return Err(fails("XX000", format!("cannot rename trigger \"{old}\" on a partition")));
+                        // It bears a code since 18.
+                        let state = if self.at_least(18) { "0A000" } else { "XX000" };
+                        return Err(fails(state, format!("cannot rename trigger \"{old}\" on a partition")));
                     }
                     for part in self.partitions_of(id) {
                         self.edit(part, |r| {

@@ -166,10 +166,11 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
     let rel = w.base.clone();
     // What a publication demands of the update is asked before the first row, whether it meets another or not.
     if on.is_some_and(|o| !o.spec.set.is_empty()) {
-        let asked = b.run.len();
-        replica_identity(b, &rel, "UPDATE");
-        if b.run.len() > asked {
-            return;
+        // Children by inheritance get none of the rows.
+        let below = if rel.kind == RelKind::PartitionedTable { b.s.cat.descendants_of(rel.id) } else { Vec::new() };
+        let mut asked = below.into_iter().filter_map(|id| b.s.get(id)).chain([&rel]);
+        if asked.any(|r| b.s.cat.cannot_be_told_apart(r, "update")) {
+            return b.run.push(Fail::new("55000", rel.name.clone()));
         }
     }
     let mut row = Row::with_capacity(rel.columns.len());
@@ -772,7 +773,11 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
             FkAction::Cascade => {}
             FkAction::SetNull | FkAction::SetDefault => {
                 let required = columns.iter().filter_map(|n| child.column(n)).find(|c| c.not_null && *action == FkAction::SetNull);
-                if let Some(c) = required {
+                let fixed = |c: &&Column| c.identity.as_ref().is_some_and(|i| i.always) && *action == FkAction::SetNull;
+                if let Some(c) = columns.iter().filter_map(|n| child.column(n)).find(fixed) {
+                    // Its value is Postgres's own to give.
+                    may(b, "428C9", &c.name, format!("set null {} {}", child.id.0, c.name));
+                } else if let Some(c) = required {
                     may(b, "23502", &c.name, format!("set null {} {}", child.id.0, c.name));
                 }
             }

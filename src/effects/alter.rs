@@ -327,7 +327,11 @@ fn referencing(s: &mut Seen<'_>, parent: Id, partition: Id) {
         .filter(|id| *id != partition)
         .collect();
     for user in users {
-        for part in s.with_partitions(user).into_iter().chain(s.with_partitions(partition)) {
+        // What guards the rows is on each part that holds some.
+        for part in s.with_partitions(partition).into_iter().skip(1) {
+            s.lock(part, LockMode::AccessExclusive);
+        }
+        for part in s.with_partitions(user).into_iter().chain([partition]) {
             s.lock(part, LockMode::AccessShare);
             s.lock_planned_indexes(part, LockMode::AccessShare);
             s.scan(part);
@@ -548,10 +552,19 @@ fn validate(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], name: &str) {
             s.lock(table, L::RowShare);
             s.join(rel.id, table);
         }
-        _ => {
+        kind => {
+            // A child of which it is known already is left out.
+            let same = |r: &Relation| match kind {
+                ConKind::NotNull { column } => {
+                    r.constraints.iter().any(|c| c.validated && matches!(&c.kind, ConKind::NotNull { column: n } if n == column))
+                }
+                _ => r.constraint(name).is_some_and(|c| c.validated),
+            };
             for t in tree {
                 s.lock(*t, L::ShareUpdateExclusive);
-                s.scan(*t);
+                if !s.get(*t).is_some_and(same) {
+                    s.scan(*t);
+                }
             }
         }
     }
@@ -602,7 +615,7 @@ pub fn parent_indexes(s: &mut Seen<'_>, parent: Id) {
     s.lock_indexes(parent, LockMode::ShareUpdateExclusive);
     // A new part of a referenced table needs the triggers that guard it.
     let own = |r: &Relation, c: &crate::catalog::Constraint| c.enforced && !(c.inherited && r.is_partition());
-    let users: Vec<Id> = s.before.foreign_keys_to(parent).into_iter().filter(|(r, c)| own(r, c)).map(|(r, _)| r.id).collect();
+    let users: Vec<Id> = s.before.foreign_keys_reaching(parent).into_iter().filter(|(r, c)| own(r, c)).map(|(r, _)| r.id).collect();
     for user in users {
         s.lock(user, if s.pg.0 >= 15 { LockMode::ShareRowExclusive } else { LockMode::AccessShare });
     }

@@ -38,7 +38,11 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     {
         late &= before.relation_named(&table.schema, index.as_str()).is_none();
     }
-    if sent.in_transaction && !s.in_transaction && s.fails.is_none() && !(late && refused) {
+    // That one is told from its words alone.
+    let detaches =
+        |o: &Op| matches!(&o.kind, OpKind::Alter { action: crate::op::AlterAction::DetachPartition { concurrently: true, .. }, .. });
+    let from_words = statement.ops.iter().any(detaches);
+    if sent.in_transaction && !s.in_transaction && (s.fails.is_none() || from_words) && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
     }

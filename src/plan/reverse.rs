@@ -248,6 +248,12 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         }
         A::ValidateConstraint { name } => {
             let c = rel.constraint(name.as_str())?;
+            // A key does not let go of it, and says the same.
+            if let crate::catalog::ConKind::NotNull { column } = &c.kind
+                && rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(column))
+            {
+                return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
+            }
             let mut undo = alter(format!("DROP CONSTRAINT {}", ident(name.as_str())));
             undo.extend(alter(format!("ADD {}", before.constraint_definition(c, true))));
             Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), undo)

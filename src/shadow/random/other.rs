@@ -324,8 +324,8 @@ impl<'c> Gen<'c> {
             2 => self.drop()?,
             _ => self.alter_table()?,
         };
-        // A query without a place for its rows is refused by PL/pgSQL itself, and so is what needs to be alone.
-        let fits = !inner.starts_with("SELECT") && !inner.contains("CONCURRENTLY") && !inner.contains("$$");
+        // A query without a place for its rows is refused by PL/pgSQL itself, and so are COPY and what needs to be alone.
+        let fits = !inner.starts_with("SELECT") && !inner.starts_with("COPY") && !inner.contains("CONCURRENTLY") && !inner.contains("$$");
         fits.then(|| format!("DO $$ BEGIN {inner}; END $$"))
     }
 

@@ -49,7 +49,8 @@ pub struct Seen {
     pub differ: Vec<String>,
 }
 
-pub const COPY_OF_ANOTHER_ROW: &str = "COPY of one more row: another row may be read otherwise";
+/// What is judged of COPY is one more row like the first known one.
+pub const COPY_OF_ANOTHER_ROW: &str = "COPY of another row than the one that is thought of";
 pub const CHANCE: &str = "a default whose value is not known meets a key, or is too long";
 
 impl Release {
@@ -112,9 +113,8 @@ impl Release {
             if let Some((state, message)) = &fresh {
                 entry.0.insert(state.clone());
                 // Of several constraints that a row may violate one is named.
-                let both_of_rows = ["22", "23"].iter().any(|c| state.starts_with(c) && expected.is_some_and(|e| e.starts_with(c)));
-                if expected == Some(state) || both_of_rows {
-                } else if expected.is_none() && t.data.is_some() && state.starts_with("22") {
+                if expected == Some(state) || both_of_rows(expected, state) {
+                } else if expected.is_none() && t.data.is_some() && (state.starts_with("22") || state == "23505") {
                     out.known.insert(COPY_OF_ANOTHER_ROW);
                 } else if expected.is_none() && is_chance(cat, &t.shape, state, message) {
                     out.known.insert(CHANCE);
@@ -126,8 +126,7 @@ impl Release {
                 let expected = said(&key, true).or(expected);
                 if let Some((state, message)) = &prepared {
                     entry.1.insert(state.clone());
-                    let both_of_rows = ["22", "23"].iter().any(|c| state.starts_with(c) && expected.is_some_and(|e| e.starts_with(c)));
-                    if expected == Some(state) || both_of_rows {
+                    if expected == Some(state) || both_of_rows(expected, state) {
                     } else if expected.is_none() && is_chance(cat, &t.shape, state, message) {
                         out.known.insert(CHANCE);
                     } else {
@@ -166,6 +165,11 @@ impl Release {
     pub fn len(&self) -> usize {
         self.tries.len()
     }
+}
+
+fn both_of_rows(expected: Option<&str>, seen: &str) -> bool {
+    let of_rows = |s: &str| s.starts_with("22") || s.starts_with("23");
+    expected.is_some_and(of_rows) && of_rows(seen)
 }
 
 /// An INSERT leaves a column to a default that nobody evaluates beforehand (a random number, the next one of a sequence, whoever runs

@@ -49,7 +49,7 @@ impl WayBack {
             }
         }
         tables.truncate(MOST);
-        let there = read(session, &judged.before, &tables);
+        let there = read(session, &judged.before, &tables, None);
         Some(WayBack { sql, tables, there })
     }
 
@@ -58,28 +58,37 @@ impl WayBack {
         let mut found = Found::default();
         let said = (judged.compat.undo_now, judged.compat.undo);
         let _ = session.run("BEGIN");
-        let now = self.go(session, judged, &self.there);
+        let now = self.go(session, judged, &self.there, None);
         let _ = session.run("ROLLBACK");
         found.note("right after the change", said.0, now, &self.sql);
 
         let _ = session.run("BEGIN");
-        self.write(session, &judged.after, rng, next);
+        // What is put off would speak only at the end.
         let _ = session.run("SET CONSTRAINTS ALL IMMEDIATE");
-        let written = read(session, &judged.after, &self.tables);
-        let later = self.go(session, judged, &written);
+        self.write(session, &judged.after, rng, next);
+        let mut written = read(session, &judged.after, &self.tables, None);
+        if let Some(OpKind::RenameEnumValue { from, to, .. }) = judged.statement.ops.first().map(|o| &o.kind) {
+            // The label is called otherwise, and is the same.
+            for values in written.values_mut() {
+                values.iter_mut().filter(|v| *v == to).for_each(|v| v.clone_from(from));
+                values.sort();
+            }
+        }
+        let later = self.go(session, judged, &written, Some(&judged.after));
         let _ = session.run("ROLLBACK");
         found.note("after release N has written", said.1, later, &self.sql);
         found
     }
 
-    fn go(&self, session: &mut Session, judged: &Replayed, before: &Data) -> (Undo, Option<SqlError>) {
+    /// `types`: values are compared in the types that this catalog has for them.
+    fn go(&self, session: &mut Session, judged: &Replayed, before: &Data, types: Option<&Catalog>) -> (Undo, Option<SqlError>) {
         for sql in &self.sql {
             if let Err(e) = session.run(sql) {
                 let of_rows = e.sqlstate.starts_with("22") || e.sqlstate.starts_with("23");
                 return (if of_rows { Undo::BlockedByData } else { Undo::Impossible }, Some(e));
             }
         }
-        let left = read(session, &judged.before, &self.tables);
+        let left = read(session, &judged.before, &self.tables, types);
         // What Postgres computes itself is not lost.
         let computed = |(id, n): &(Id, u16)| {
             [&judged.before, &judged.after]
@@ -139,12 +148,15 @@ fn one_row(session: &mut Session, rel: &Relation) -> BTreeMap<String, String> {
 }
 
 /// What is there, by the names of that catalog; a table that is not there holds nothing.
-fn read(session: &mut Session, cat: &Catalog, tables: &[Id]) -> Data {
+fn read(session: &mut Session, cat: &Catalog, tables: &[Id], types: Option<&Catalog>) -> Data {
     let mut out = Data::new();
     for rel in tables.iter().filter_map(|id| cat.relation(*id)).filter(|r| r.kind == RelKind::Table) {
         for c in &rel.columns {
             let name = ident(&c.name);
-            let sql = format!("SELECT {name}::text FROM ONLY {} WHERE {name} IS NOT NULL", rel.rel_name().sql());
+            let other =
+                types.and_then(|t| t.relation(rel.id)?.columns.iter().find(|o| o.attnum == c.attnum && o.ty != c.ty).map(|o| (t, &o.ty)));
+            let cast = other.map(|(t, ty)| format!("::{}", type_sql(t, ty))).unwrap_or_default();
+            let sql = format!("SELECT {name}{cast}::text FROM ONLY {} WHERE {name} IS NOT NULL", rel.rel_name().sql());
             let _ = session.run("SAVEPOINT r");
             match session.rows(&sql) {
                 Ok(rows) => {
