@@ -345,6 +345,13 @@ impl Catalog {
                 }
             }
         }
+        if primary && only && self.at_least(18) {
+            for child in self.children_of(rel.id).into_iter().filter_map(|id| self.relation(id)) {
+                if let Some(k) = columns.iter().find(|k| child.column(k).is_some_and(|c| !c.not_null)) {
+                    return Err(fails("XX000", format!("column \"{k}\" of table \"{}\" is not marked NOT NULL", child.name)));
+                }
+            }
+        }
         if primary {
             for k in &columns {
                 self.mark_not_null(rel.id, k, None, true, only)?;

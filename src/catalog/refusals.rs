@@ -439,6 +439,7 @@ impl Catalog {
                 }
                 Ok(())
             }
+            SetSchema { .. } if rel.kind.is_index() => Err(fails("42809", format!("cannot change schema of index \"{}\"", rel.name))),
             Owner { .. } if rel.kind == RelKind::PartitionedIndex => {
                 Err(fails("42809", format!("cannot change owner of index \"{}\"", rel.name)))
             }

@@ -221,7 +221,7 @@ pub fn refused(op: &Op, catalog: &Catalog) -> Option<(&'static str, Option<Strin
         crate::op::OpKind::Dml(d) => d.reads().into_iter().chain([&d.table]).collect(),
         _ => Vec::new(),
     };
-    if named.iter().any(|n| n.schema.is_none() && catalog.relation_named("pg_temp", n.as_str()).is_some()) {
+    if named.iter().any(|n| n.schema_str() == Some("pg_temp") || catalog.relation_named("pg_temp", n.as_str()).is_some()) {
         return None;
     }
     let fail = Judge::new(catalog, catalog, None, catalog.pg).refusal(op)?;

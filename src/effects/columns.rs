@@ -57,6 +57,13 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
     if !new.is_array() && is_constrained_domain(catalog, new) {
         return TypeChange::Rewrite;
     }
+    // Elements of a domain are taken out of it one by one, and put into it.
+    let own = |t: &ColumnType| {
+        t.is_array() && t.id.and_then(|i| catalog.types.get(&i)).is_some_and(|t| matches!(t.kind, TypeKind::Domain { .. }))
+    };
+    if (own(old) || own(new)) && old.id != new.id {
+        return TypeChange::Rewrite;
+    }
     let from_domain =
         !old.is_array() && old.id.and_then(|i| catalog.types.get(&i)).is_some_and(|t| matches!(t.kind, TypeKind::Domain { .. }));
     let (mut old, new) = (base_type(catalog, old), base_type(catalog, new));

@@ -41,7 +41,7 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     // That one is told from its words alone.
     let detaches =
         |o: &Op| matches!(&o.kind, OpKind::Alter { action: crate::op::AlterAction::DetachPartition { concurrently: true, .. }, .. });
-    let from_words = statement.ops.iter().any(detaches);
+    let from_words = concurrently || statement.ops.iter().any(detaches);
     if sent.in_transaction && !s.in_transaction && (s.fails.is_none() || from_words) && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
@@ -542,6 +542,9 @@ fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concur
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
     // Partition by partition, each in a transaction of its own.
     let partitioned = matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
+    if concurrently && target == ReindexTarget::Index && r.index.as_ref().is_some_and(|i| i.exclusion) && !partitioned {
+        s.fails = Some(("0A000", "concurrent index creation for exclusion constraints is not supported".into()));
+    }
     s.in_transaction &= !partitioned;
     if partitioned {
         // A first look takes SHARE on all the parts, CONCURRENTLY or not (`ReindexPartitions`).
@@ -604,12 +607,11 @@ fn reindex_table(s: &mut Seen<'_>, table: Id, indexes: Vec<Id>, concurrently: bo
         s.scan(table);
     }
     for i in indexes {
-        // Exclusion constraints are left out with a warning.
-        if concurrently && s.get(i).and_then(|r| r.index.as_ref()).is_some_and(|i| i.exclusion) {
-            continue;
-        }
         s.lock(i, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive });
-        s.build(i);
+        // Exclusion constraints are left out with a warning.
+        if !(concurrently && s.get(i).and_then(|r| r.index.as_ref()).is_some_and(|i| i.exclusion)) {
+            s.build(i);
+        }
     }
 }
 

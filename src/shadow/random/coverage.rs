@@ -54,3 +54,9 @@ fn subcommand(tag: AlterTag) -> &'static str {
         tag => tag.into(),
     }
 }
+
+/// Not drawn, or never accepted, and why. Words of the transaction are sent around what is drawn.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    ("opaque", "of what is not understood nothing is predicted"),
+    ("no-transaction", "who runs the statements may not change the server"),
+];

@@ -33,6 +33,7 @@ const KINDS: &[(u32, u32, Draw)] = &[
     (1, 3, |g| g.session()),
     (0, 3, |g| g.block()),
     (1, 2, |g| g.call()),
+    (0, 3, |g| g.missing_part()),
 ];
 
 impl<'c> Gen<'c> {
@@ -49,6 +50,18 @@ impl<'c> Gen<'c> {
                     break;
                 }
                 at -= weight(k);
+            }
+        }
+    }
+
+    /// Mostly where it belongs: LOCK wants a transaction, and some want none.
+    pub fn placed(&mut self, making: bool, inside: bool) -> String {
+        loop {
+            let sql = self.statement(making);
+            let alone = ["VACUUM", "CONCURRENTLY", "REINDEX SCHEMA", "ALTER SYSTEM"].iter().any(|w| sql.contains(w));
+            let misplaced = if inside { alone } else { sql.starts_with("LOCK") };
+            if !misplaced || self.chance(15) {
+                return sql;
             }
         }
     }
@@ -227,7 +240,8 @@ impl<'c> Gen<'c> {
             }
             4..7 => {
                 let v = self.of_kind(RelKind::MaterializedView)?;
-                let how = self.maybe(30, "CONCURRENTLY ");
+                let unique = self.cat.indexes_of(v.id).iter().any(|i| i.index.as_ref().is_some_and(|i| i.unique && i.filter.is_none()));
+                let how = self.maybe(if unique { 50 } else { 6 }, "CONCURRENTLY ");
                 let data = if how.is_empty() { self.maybe(20, " WITH NO DATA") } else { "" };
                 format!("REFRESH MATERIALIZED VIEW {how}{}{data}", self.name(v))
             }
@@ -240,7 +254,7 @@ impl<'c> Gen<'c> {
                     None => format!("CLUSTER {name}"),
                 }
             }
-            11 => format!("REFRESH MATERIALIZED VIEW {name}"),
+            11 => format!("ANALYZE {name}"),
             _ => format!("ANALYZE {name}"),
         })
     }
@@ -249,7 +263,7 @@ impl<'c> Gen<'c> {
         let publication = self.cat.objects.values().filter(|o| o.kind == ObjectKind::Publication).map(|o| ident(&o.name)).next();
         let rel = self.table()?;
         let name = self.name(rel);
-        match self.rng.u32(0..9) {
+        match self.rng.u32(0..10) {
             0..3 => {
                 let p = publication?;
                 let how = self.of(&["ADD", "SET", "DROP"]);
@@ -271,16 +285,17 @@ impl<'c> Gen<'c> {
                 }
                 rel.rules.last().map(|r| format!("ALTER RULE {} ON {table} RENAME TO {}", ident(&r.name), self.fresh("rrl")))
             }
-            6 => {
+            6 | 8 => {
                 let all: Vec<_> = self.cat.functions.values().collect();
                 let f = all.get(self.rng.usize(0..all.len().max(1)))?;
                 let f_name = qualified(&f.schema, &f.name);
                 let word = if f.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
                 Some(match self.rng.u32(0..4) {
                     3 => format!("ALTER {word} {f_name} OWNER TO CURRENT_USER"),
-                    0 => format!("ALTER FUNCTION {f_name} STABLE"),
-                    1 => format!("ALTER FUNCTION {f_name} RENAME TO {}", self.fresh("rfn")),
-                    _ => format!("ALTER FUNCTION {f_name} SET SCHEMA {}", self.of(&["app", "public"])),
+                    0 if word == "FUNCTION" => format!("ALTER FUNCTION {f_name} {}", self.of(&["STABLE", "COST 20", "SECURITY DEFINER"])),
+                    0 => format!("ALTER PROCEDURE {f_name} SECURITY DEFINER"),
+                    1 => format!("ALTER {word} {f_name} RENAME TO {}", self.fresh("rfn")),
+                    _ => format!("ALTER {word} {f_name} SET SCHEMA {}", self.of(&["app", "public"])),
                 })
             }
             7 => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use imbl::ordmap::DiffItem;
 
-use crate::catalog::{Catalog, Id, RelKind, Relation};
+use crate::catalog::{Catalog, ColumnType, Id, RelKind, Relation};
 use crate::compat::{self, Shape, Undo};
 use crate::op::{AlterAction, ObjectKind, Op, OpKind};
 use crate::plan::{reverse, type_sql};
@@ -153,8 +153,9 @@ fn read(session: &mut Session, cat: &Catalog, tables: &[Id], types: Option<&Cata
     for rel in tables.iter().filter_map(|id| cat.relation(*id)).filter(|r| r.kind == RelKind::Table) {
         for c in &rel.columns {
             let name = ident(&c.name);
-            let other =
-                types.and_then(|t| t.relation(rel.id)?.columns.iter().find(|o| o.attnum == c.attnum && o.ty != c.ty).map(|o| (t, &o.ty)));
+            let other = types.and_then(|t| {
+                t.relation(rel.id)?.columns.iter().find(|o| o.attnum == c.attnum && another_type(&o.ty, &c.ty)).map(|o| (t, &o.ty))
+            });
             let cast = other.map(|(t, ty)| format!("::{}", type_sql(t, ty))).unwrap_or_default();
             let sql = format!("SELECT {name}{cast}::text FROM ONLY {} WHERE {name} IS NOT NULL", rel.rel_name().sql());
             let _ = session.run("SAVEPOINT r");
@@ -173,8 +174,29 @@ fn read(session: &mut Session, cat: &Catalog, tables: &[Id], types: Option<&Cata
     out
 }
 
+/// A type of one's own stays itself, whatever it is called.
+fn another_type(a: &ColumnType, b: &ColumnType) -> bool {
+    match (a.id, b.id) {
+        (Some(x), Some(y)) => x != y || a.array_dims != b.array_dims,
+        _ => a != b,
+    }
+}
+
 /// The planner's own way back, and the plain ones that it has no use for.
 fn way(op: &Op, before: &Catalog, after: &Catalog) -> Option<Vec<String>> {
+    // Temporary tables are nobody's but the session's, and what a child has from above is changed there.
+    let temporary = |r: &Relation| r.persistence == crate::op::Persistence::Temporary;
+    if let OpKind::CreateTable(t) = &op.kind
+        && after.relation_by(&t.name).is_none_or(temporary)
+    {
+        return None;
+    }
+    // The body of a function that is made again may name what is gone.
+    if let OpKind::Drop { objects, .. } = &op.kind
+        && objects.iter().any(|o| matches!(o.kind, ObjectKind::Function | ObjectKind::Procedure))
+    {
+        return None;
+    }
     if let Some(r) = reverse(op, before, after) {
         return r.one_way.is_none().then_some(r.undo);
     }
