@@ -92,7 +92,13 @@ fn sent(pg: PgVersion, tx: &Tracker) -> Sent {
 
 /// A statement about rows may be one that this schema does not take.
 fn refuse(statement: &Statement, here: &Catalog, effects: &mut Effects) {
-    let sent = statement.ops.iter().filter(|o| !o.nested && !o.conditional);
+    // What DO comes to for sure is its one statement.
+    let mut inner = statement.ops.iter().filter(|o| o.nested);
+    let only = match (statement.ops.first().map(|o| &o.kind), inner.next(), inner.next()) {
+        (Some(OpKind::DoBlock { handles_exceptions: false, .. }), Some(o), None) => Some(o),
+        _ => None,
+    };
+    let sent = statement.ops.iter().filter(|o| !o.nested).chain(only).filter(|o| !o.conditional);
     if let Some((state, because)) = sent.filter_map(|o| crate::compat::refused(o, here)).next() {
         let about = because.map(|b| format!(": {b}")).unwrap_or_default();
         let error = format!("{} is refused{about}", statement.command);

@@ -196,6 +196,8 @@ pub struct Relation {
     pub sequence: Option<Sequence>,
     /// CLUSTER ON.
     pub clustered_on: Option<Id>,
+    /// CREATE TABLE … OF, ALTER TABLE … OF.
+    pub of_type: Option<Id>,
     /// COMMENT ON.
     pub comment: Option<String>,
 }
@@ -575,6 +577,7 @@ impl Relation {
             view: None,
             sequence: None,
             clustered_on: None,
+            of_type: None,
             comment: None,
         }
     }

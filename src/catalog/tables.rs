@@ -64,6 +64,7 @@ impl Catalog {
         rel.parents = parents;
         if let Some(ty) = &t.of_type {
             self.columns_of_composite(&mut rel, ty)?;
+            rel.of_type = self.type_id(ty);
         }
         self.own_columns(&mut rel, t)?;
         self.check_partition_key(&rel)?;
