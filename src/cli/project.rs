@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::history::{self, Execution, History, Script, Send};
 use crate::op::{PgVersion, Statement};
-use crate::replay::{self, InHistory, ReplayedScript};
+use crate::replay::{self, Expanded, InHistory, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
 use crate::source::SourceFile;
 
@@ -76,6 +76,7 @@ impl Project {
                 // What Supabase's own services make, and what code makes, is in no file.
                 catalog.complete = h.framework != history::Framework::Supabase && !h.has_code;
                 let mut out = Vec::new();
+                let mut expanded: Vec<Expanded> = Vec::new();
                 let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
                 let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
                 let git = history::git::changes(&h.root);
@@ -88,16 +89,32 @@ impl Project {
                     catalog.now.migration = i as u32 + 1;
                     if h.selected.contains(&i) {
                         let mut script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
+                        let overtaken_by = git.as_ref().and_then(|g| h.overtaken_by(i, g)).map(|other| other.name.clone());
+                        // The runner got past it, so something that is in no file makes what it names.
+                        let ran = script.before.complete && i + 1 < h.migrations.len() && overtaken_by.is_none();
+                        let outside = script.unknown().filter(|_| ran);
+                        if outside.is_some() {
+                            catalog = script.before.clone();
+                            catalog.complete = false;
+                            script = replay::judge(&m.up.source, lower(&m.up), &m.up.execution, &mut catalog);
+                        }
+                        let is_new = git.as_ref().is_some_and(|g| h.is_new(i, g));
                         script.history = InHistory {
                             // The way back starts where the way forward ends, and leads nowhere else.
                             down: m.down.as_ref().map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog.clone()))),
                             down_expected: h.undoes_most(),
                             duplicate: h.same_version(i).map(|other| other.name.clone()),
                             version: m.version.clone(),
-                            overtaken_by: git.as_ref().and_then(|g| h.overtaken_by(i, g)).map(|other| other.name.clone()),
+                            overtaken_by,
+                            outside,
+                            expanded: if is_new { expanded.clone() } else { Vec::new() },
                             edited: git.as_ref().is_some_and(|g| h.was_edited(i, g)),
                         };
                         catalog.complete &= script.is_complete();
+                        if is_new {
+                            let fills = crate::facts::expansions(&script).into_iter();
+                            expanded.extend(fills.map(|(table, old, new)| Expanded { table, old, new, migration: m.name.clone() }));
+                        }
                         out.push(Judged { script });
                     } else {
                         catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);

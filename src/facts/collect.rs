@@ -129,6 +129,11 @@ impl Place<'_> {
             f.text("fails", state.as_str());
             f.text("error", self.r.effects.error.clone().unwrap_or_default());
         }
+        if let Some((at, message)) = &self.script.history.outside
+            && *at == self.at
+        {
+            f.text("unknown", message.as_str());
+        }
         let opaque = self.r.statement.ops.iter().find_map(|o| match &o.kind {
             OpKind::Opaque { reason } => Some((o, reason)),
             _ => None,
@@ -203,6 +208,7 @@ impl Place<'_> {
         for f in &mut out {
             f.op = Some(i);
             self.known.sizes(f);
+            self.known.transactions(f);
         }
         out
     }
@@ -313,9 +319,15 @@ impl Place<'_> {
                     A::AddColumn { column, if_not_exists } => {
                         self.column(f, column);
                         f.flag("if_exists", *if_not_exists);
+                        if let Some(rel) = rel {
+                            self.known.positional(f, self.r, rel);
+                        }
                     }
                     A::DropColumn { column, cascade, .. } => {
                         f.text("column", column.as_str());
+                        if let Some(rel) = rel {
+                            self.known.positional(f, self.r, rel);
+                        }
                         f.flag("cascade", *cascade);
                     }
                     A::SetDefault { column, expr } => {

@@ -1,6 +1,6 @@
 //! What a change of a column or constraint takes along, and whether it really changes anything.
 
-use crate::catalog::{Catalog, ConKind, Relation, TypeKind};
+use crate::catalog::{Catalog, ConKind, Index, Relation, TypeKind};
 use crate::compat::{Undo, casts_the_column, type_change_undo};
 use crate::op::{AlterAction, ConstraintKind, Expr, ExprKind, FkAction, OpKind, QName, TableConstraint};
 
@@ -62,7 +62,7 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
         }
         A::DropColumn { column, .. } => {
             f.set("takes.constraints", Value::List(constraints_with(rel, column.as_str())));
-            f.set("takes.indexes", Value::List(indexes_with(&h.r.before, rel, column.as_str())));
+            f.set("takes.indexes", Value::List(indexes_with(h, rel, column.as_str())));
         }
         A::SetDefault { column, expr } => {
             let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
@@ -138,10 +138,21 @@ fn constraints_with(rel: &Relation, column: &str) -> Vec<String> {
     with.filter(|c| c.kind.columns().len() > 1 && c.kind.columns().iter().any(|n| n == column)).map(|c| c.name.clone()).collect()
 }
 
-fn indexes_with(cat: &Catalog, rel: &Relation, column: &str) -> Vec<String> {
-    let indexes = cat.indexes_of(rel.id).into_iter();
-    let with = indexes.filter(|r| {
-        r.index.as_ref().is_some_and(|i| !i.constraint && i.depends.iter().any(|d| d == column) && i.depends.iter().any(|d| d != column))
+/// Indexes that go with the column though they also serve others. A query on what stands behind a leading column was never served, and one whose
+/// leading columns another index of the finished file begins with still is.
+fn indexes_with(h: &Here<'_>, rel: &Relation, column: &str) -> Vec<String> {
+    let gone = |i: &Index| i.depends.iter().any(|d| d == column);
+    let served = |i: &Index| -> Vec<Option<String>> {
+        i.columns.iter().take_while(|c| c.as_deref().is_some_and(|c| c != column)).cloned().collect()
+    };
+    let still = |kept: &[Option<String>]| {
+        let end = h.script.after.indexes_of(rel.id).into_iter().filter_map(|r| r.index.as_ref());
+        end.into_iter().any(|i| !gone(i) && i.columns.starts_with(kept))
+    };
+    let with = h.r.before.indexes_of(rel.id).into_iter().filter(|r| {
+        let Some(i) = r.index.as_ref().filter(|i| !i.constraint && gone(i)) else { return false };
+        let kept = served(i);
+        !kept.is_empty() && !still(&kept)
     });
     with.map(|r| r.name.clone()).collect()
 }

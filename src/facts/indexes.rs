@@ -22,6 +22,7 @@ pub fn about(place: &Place<'_>, f: &mut Facts, op: &Op) {
                 );
             }
             let Some(table) = place.r.before.relation_by(&c.table) else { return };
+            place.known.unused_indexes(f, place.r, table);
             f.set("table.indexes", Value::Number(place.r.after.indexes_of(table.id).len() as i64));
             let new = place.r.after.indexes_of(table.id).into_iter().find(|r| !place.r.before.relations.contains_key(&r.id));
             let Some(new) = new else {

@@ -32,6 +32,7 @@ pub use collect::{collect, op_names};
 pub use down::collect_down;
 pub use knowledge::Knowledge;
 pub use needs::{Needs, needs};
+pub use replaced::expansions;
 pub use vocabulary::{VOCABULARY, is_known};
 
 #[derive(Debug, Clone, PartialEq)]

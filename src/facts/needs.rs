@@ -41,6 +41,8 @@ pub fn needs(fact: &str) -> Needs {
         "table.replaces",
         "copied",
         "copied.from",
+        "copied.required",
+        "expanded_in",
         "synced",
         "saved",
         "overwrites",
@@ -48,6 +50,7 @@ pub fn needs(fact: &str) -> Needs {
         "down.missing",
         "down.expected",
         "changes_schema",
+        "unknown",
         "version.duplicate",
         "version.overtaken",
         "edited",
@@ -155,8 +158,9 @@ pub fn needs(fact: &str) -> Needs {
         "index.constraint",
     ];
     match fact {
+        "table.unused_indexes" | "statistics.days" | "transactions.longest" => Needs::Statistics,
         "table.rows" | "table.bytes" | "table.writes_per_second" | "table.reads_per_second" => Needs::Statistics,
-        f if f == "breaks" || f.starts_with("breaks.") || f == "workload.complete" => Needs::Application,
+        f if f == "breaks" || f.starts_with("queries.") || f.starts_with("breaks.") || f == "workload.complete" => Needs::Application,
         f if SCHEMA.contains(&f) => Needs::Schema,
         f if FILE.contains(&f) || f.starts_with("file.") => Needs::File,
         _ => Needs::Statement,

@@ -367,6 +367,9 @@ impl History {
         with >= 2 && with * 2 > self.migrations.len()
     }
 
+    /// With so many versions that occur twice, the runner evidently takes them.
+    const TAKES_SAME_VERSIONS: usize = 3;
+
     /// Another migration with the version of this one, where the runner keeps versions apart by nothing else.
     pub fn same_version(&self, index: usize) -> Option<&Migration> {
         use Framework as F;
@@ -382,15 +385,26 @@ impl History {
         let version = key(self.migrations.get(index)?);
         let same = |(i, m): &(usize, &Migration)| *i != index && key(m) == version;
         // Repeatable migrations have no version.
-        self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())
+        let found = self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())?;
+        // A slip is made once. A history that has gone on over several is run by something that keeps migrations apart by their names.
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for m in &self.migrations {
+            *times.entry(key(m)).or_default() += 1;
+        }
+        let repeated = times.iter().filter(|(v, n)| !v.is_empty() && **n > 1).count();
+        (repeated < Self::TAKES_SAME_VERSIONS).then_some(found)
     }
 
     /// A migration that the base has and that comes after this one, which it has not.
     pub fn overtaken_by(&self, index: usize, changes: &git::Changes) -> Option<&Migration> {
-        let is_new = |m: &Migration| std::fs::canonicalize(m.up.source.path()).is_ok_and(|p| changes.new.contains(&p));
-        let this = self.migrations.get(index).filter(|m| is_new(m))?;
+        let this = self.migrations.get(index).filter(|m| is_new(m, changes))?;
         // Repeatable migrations come last and have no version.
-        self.migrations[index + 1..].iter().find(|m| !m.version.is_empty() && m.version != this.version && !is_new(m))
+        self.migrations[index + 1..].iter().find(|m| !m.version.is_empty() && m.version != this.version && !is_new(m, changes))
+    }
+
+    /// The base does not have the migration.
+    pub fn is_new(&self, index: usize, changes: &git::Changes) -> bool {
+        self.migrations.get(index).is_some_and(|m| is_new(m, changes))
     }
 
     /// The base has the migration with other SQL.
@@ -404,6 +418,10 @@ impl History {
     pub fn find(&self, path: &Path) -> Option<usize> {
         self.migrations.iter().position(|m| same(m.up.source.path(), path))
     }
+}
+
+fn is_new(m: &Migration, changes: &git::Changes) -> bool {
+    std::fs::canonicalize(m.up.source.path()).is_ok_and(|p| changes.new.contains(&p))
 }
 
 fn same(a: &Path, b: &Path) -> bool {
