@@ -171,6 +171,7 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
     }
     if let Some(e) = using
         && !casts_the_column(e, column)
+        && !(in_utc(e, column) && o.name.starts_with("timestamp") && n.name.starts_with("timestamp"))
     {
         // What was computed from the old value does not say what it was.
         return LOSES;
@@ -183,6 +184,12 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
         return BLOCKED_LATER;
     }
     if loses(cat, &n, &o, cn, co) { LOSES_LATER } else { FREE }
+}
+
+/// `column AT TIME ZONE 'UTC'`: each time is one moment there, and each moment one time.
+fn in_utc(e: &Expr, column: &str) -> bool {
+    let ExprKind::Binary { op, left, right } = &e.kind else { return false };
+    op == "AT TIME ZONE" && casts_the_column(left, column) && matches!(&right.kind, ExprKind::String(z) if z.eq_ignore_ascii_case("utc"))
 }
 
 /// USING does no more than cast the column itself.

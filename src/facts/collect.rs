@@ -220,6 +220,7 @@ impl Place<'_> {
         f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
         if let Some(r) = rel {
             f.flag("table.partitioned", r.partition_by.is_some());
+            f.flag("table.gone", self.script.after.relation(r.id).is_none());
             f.tables.push(old_name(self.script, r));
         }
     }

@@ -5,7 +5,7 @@ use crate::compat::{Undo, casts_the_column, type_change_undo};
 use crate::op::{AlterAction, ConstraintKind, Expr, ExprKind, FkAction, OpKind, QName, TableConstraint};
 
 use super::here::Here;
-use super::{Facts, Value};
+use super::{Facts, Value, words};
 
 pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
     match &h.op.kind {
@@ -66,7 +66,7 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
         }
         A::SetDefault { column, expr } => {
             let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
-            f.flag("default.changed", old.is_none_or(|o| squeeze(&o.text) != squeeze(&expr.text)));
+            f.flag("default.changed", old.is_none_or(|o| words::plain(&o.text) != words::plain(&expr.text)));
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
         A::DropDefault { column } => {
@@ -126,10 +126,6 @@ fn of_column(action: &AlterAction) -> Option<&str> {
         A::RenameColumn { from, .. } => Some(from.as_str()),
         _ => None,
     }
-}
-
-fn squeeze(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 /// Constraints over the column and others: what nobody names goes with the column.
@@ -195,7 +191,9 @@ fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &Ta
             was.is_some()
         }
         ConstraintKind::Check { expr } => old.constraints.iter().any(|o| match &o.kind {
-            ConKind::Check { expr: was, .. } => same_columns(&o.kind) && (squeeze(&was.text) == squeeze(&expr.text) || widens(was, expr)),
+            ConKind::Check { expr: was, .. } => {
+                same_columns(&o.kind) && (words::plain(&was.text) == words::plain(&expr.text) || widens(was, expr))
+            }
             _ => false,
         }),
         ConstraintKind::Exclude { .. } => false,

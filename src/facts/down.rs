@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Dump, DumpColumn, DumpTable};
-use crate::op::{AlterAction, ConstraintKind, DmlKind, OpKind, Understood};
+use crate::op::{AlterAction, ConstraintKind, DmlKind, OpKind, Statement, Understood};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
 
 use super::collect::is_old;
-use super::{Facts, Value};
+use super::{Facts, Value, words};
 
 /// What the history says about the file as a whole.
 pub(super) fn about_file(f: &mut Facts, script: &ReplayedScript) {
@@ -53,9 +53,10 @@ pub fn collect_down(script: &ReplayedScript) -> Vec<Facts> {
     let first = down.statements[0].statement.span;
     let mut f = base("down", first);
     let read = |s: &ReplayedScript| {
-        s.statements.iter().all(|s| matches!(s.statement.understood, Understood::Full | Understood::NoEffect) && s.errors.is_empty())
+        let whole = |s: &Statement| matches!(s.understood, Understood::Full | Understood::NoEffect) && !s.ops.iter().any(|o| o.conditional);
+        s.statements.iter().all(|s| whole(&s.statement) && s.errors.is_empty())
     };
-    // What was not read may do the rest.
+    // What was not read, or runs only under a condition, may do the rest.
     if read(script) && read(down) {
         f.set("down.differences", Value::List(differences(&script.before, &down.after)));
         f.set("down.empty", Value::List(comes_back_empty(&script.before, down)));
@@ -256,7 +257,7 @@ fn parts(out: &mut BTreeMap<String, String>, table: &str, t: &DumpTable) {
     }
     for c in t.constraints.iter().filter(|c| !c.inherited && c.kind != "not-null" && c.kind != "not_null") {
         let valid = if c.validated { "" } else { " not valid" };
-        out.insert(format!("constraint `{}` of {table}", c.name), format!("{}{valid}", squeeze(&c.definition)));
+        out.insert(format!("constraint `{}` of {table}", c.name), format!("{}{valid}", words::plain(&c.definition)));
     }
     for i in t.indexes.iter().filter(|i| !i.constraint) {
         let columns: Vec<&str> = i.columns.iter().map(|c| c.as_deref().unwrap_or("an expression")).collect();
@@ -279,10 +280,10 @@ fn column(c: &DumpColumn) -> String {
         words.push("not null".into());
     }
     if let Some(d) = &c.default {
-        words.push(format!("default {}", squeeze(d)));
+        words.push(format!("default {}", words::plain(d)));
     }
     words.extend(c.identity.as_ref().map(|i| format!("identity {i}")));
-    words.extend(c.generated.as_ref().map(|g| format!("generated {}", squeeze(g))));
+    words.extend(c.generated.as_ref().map(|g| format!("generated {}", words::plain(g))));
     words.join(" ")
 }
 
@@ -294,60 +295,4 @@ fn view(v: &DumpTable) -> String {
     constants.dedup();
     let about = if constants.is_empty() { String::new() } else { format!(" with '{}'", constants.join("', '")) };
     format!("{}{about}", columns.join(", "))
-}
-
-/// An expression without what a server adds or leaves out when it writes one down: brackets, casts of constants, the schema `public`, other words for the
-/// same.
-fn squeeze(text: &str) -> String {
-    let mut out = String::new();
-    // Every second piece stands in quotes.
-    for (i, piece) in text.split('\'').enumerate() {
-        if i % 2 == 1 {
-            out.push_str(&format!("'{piece}'"));
-            continue;
-        }
-        let words = piece.to_lowercase();
-        let mut words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        for (longer, shorter) in
-            [(" notnull", " is not null"), (" isnull", " is null"), ("current_timestamp", "now"), ("public.", ""), ("pg_catalog.", "")]
-        {
-            words = words.replace(longer, shorter);
-        }
-        words.retain(|c| !matches!(c, '(' | ')' | '"'));
-        out.push_str(&words);
-    }
-    without_casts(&out).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn without_casts(text: &str) -> String {
-    let mut parts = text.split("::");
-    let mut out = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        let name = part.trim_start_matches(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.'));
-        let more = ["", " varying", " precision", " without time zone", " with time zone"];
-        let rest = more.iter().filter_map(|m| name.strip_prefix(m)).min_by_key(|r| r.len()).unwrap_or(name);
-        out.push_str(rest.trim_start_matches("[]"));
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::squeeze;
-
-    #[test]
-    fn what_a_server_writes_otherwise_is_the_same() {
-        for (a, b) in [
-            ("DEFAULT ''", "DEFAULT ''::text"),
-            ("CHECK (a > now())", "CHECK ((a > CURRENT_TIMESTAMP))"),
-            ("CHECK (NOT (a NOTNULL AND b NOTNULL))", "CHECK ((NOT ((a IS NOT NULL) AND (b IS NOT NULL))))"),
-            ("'1970-01-01'", "'1970-01-01'::timestamp without time zone"),
-            ("(s = ANY (ARRAY['a'::public.mood]))", "s = any (array['a'::mood])"),
-        ] {
-            assert_eq!(squeeze(a), squeeze(b));
-        }
-        for (a, b) in [("DEFAULT 'A'", "DEFAULT 'a'"), ("CHECK (a > 1)", "CHECK (a > 2)"), ("a IS NULL", "a IS NOT NULL")] {
-            assert_ne!(squeeze(a), squeeze(b));
-        }
-    }
 }

@@ -21,6 +21,7 @@ mod types;
 mod views;
 mod vocabulary;
 mod whole;
+mod words;
 
 use std::collections::BTreeMap;
 
