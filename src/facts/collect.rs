@@ -220,9 +220,17 @@ impl Place<'_> {
         f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
         if let Some(r) = rel {
             f.flag("table.partitioned", r.partition_by.is_some());
-            f.flag("table.gone", self.script.after.relation(r.id).is_none());
+            self.what_becomes(f, r);
             f.tables.push(old_name(self.script, r));
         }
+    }
+
+    /// Of the table, or of the one that an index belongs to.
+    fn what_becomes(&self, f: &mut Facts, rel: &Relation) {
+        let table = rel.index.as_ref().and_then(|i| self.r.before.relation(i.table)).map_or(rel, |t| t);
+        let end = self.script.after.relation(table.id);
+        f.flag("table.gone", end.is_none());
+        f.flag("table.renamed", end.is_none_or(|e| e.rel_name() != old_name(self.script, table)));
     }
 
     pub fn object(&self, f: &mut Facts, o: &ObjectRef) {
@@ -258,6 +266,7 @@ impl Place<'_> {
                     f.text("table", t.name.as_str());
                     f.flag("table.existed", is_old(self.script, t));
                     f.flag("table.partitioned", t.partition_by.is_some());
+                    self.what_becomes(f, t);
                     f.tables.push(old_name(self.script, t));
                 }
             }

@@ -65,13 +65,15 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
             f.set("takes.indexes", Value::List(indexes_with(h, rel, column.as_str())));
         }
         A::SetDefault { column, expr } => {
-            let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
+            // A change of the type may have taken the default away in between.
+            let old = default_before(h, rel, column.as_str());
             f.flag("default.changed", old.is_none_or(|o| words::plain(&o.text) != words::plain(&expr.text)));
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
         A::DropDefault { column } => {
             let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
-            f.flag("default.changed", old.is_some() || rel.assumed);
+            let back = h.commit().relation(rel.id).and_then(|r| r.column(column.as_str())).is_some_and(|c| c.default.is_some());
+            f.flag("default.changed", (old.is_some() || rel.assumed) && !back);
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
         A::AddIdentity { identity, .. } => {
@@ -106,6 +108,13 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
         A::SetLogged { logged } => f.flag("table.unlogged", !logged),
         _ => {}
     }
+}
+
+/// The default that release N-1 knows.
+fn default_before<'a>(h: &Here<'a>, rel: &Relation, column: &str) -> Option<&'a Expr> {
+    let here = h.r.before.relation(rel.id)?.column(column)?;
+    let first = h.script.before.relation(rel.id).and_then(|r| r.columns.iter().find(|c| c.attnum == here.attnum));
+    first.unwrap_or(here).default.as_ref()
 }
 
 /// The column of before that the action is about.

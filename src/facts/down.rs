@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Dump, DumpColumn, DumpTable};
+use crate::catalog::{Catalog, Dump, DumpColumn, DumpTable, Id};
 use crate::op::{AlterAction, ConstraintKind, DmlKind, OpKind, Statement, Understood};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
@@ -107,7 +107,9 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
     };
     match op {
         OpKind::Drop { objects, .. } => objects.iter().find_map(|o| old(&o.name)).map(|t| format!("table `{}`", t.name)),
-        OpKind::Truncate { tables, .. } => tables.iter().find_map(|(t, _)| old(t)).map(|t| format!("all rows of `{}`", t.name)),
+        OpKind::Truncate { tables, .. } => {
+            tables.iter().filter_map(|(t, _)| old(t)).find(|t| !emptied(script, t.id)).map(|t| format!("all rows of `{}`", t.name))
+        }
         OpKind::Alter { target, action: AlterAction::DropColumn { column, .. } } => {
             let rel = old(&target.name)?;
             let c = rel.column(column.as_str())?;
@@ -115,10 +117,23 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
             was.then(|| format!("column `{}` of `{}`", c.name, rel.name))
         }
         OpKind::Dml(d) if matches!(d.kind, DmlKind::Delete) && d.filter.is_none() => {
-            old(&d.table).map(|t| format!("all rows of `{}`", t.name))
+            old(&d.table).filter(|t| !emptied(script, t.id)).map(|t| format!("all rows of `{}`", t.name))
         }
         _ => None,
     }
+}
+
+/// The way forward removes all rows itself: those that the way back meets are new.
+fn emptied(script: &ReplayedScript, table: Id) -> bool {
+    let all = |s: &crate::replay::Replayed, o: &OpKind| {
+        let is = |t: &crate::op::QName| s.before.relation_by(t).is_some_and(|r| r.id == table);
+        match o {
+            OpKind::Truncate { tables, .. } => tables.iter().any(|(t, _)| is(t)),
+            OpKind::Dml(d) => matches!(d.kind, DmlKind::Delete) && d.filter.is_none() && is(&d.table),
+            _ => false,
+        }
+    };
+    script.statements.iter().any(|s| s.statement.ops.iter().any(|o| !o.conditional && all(s, &o.kind)))
 }
 
 /// A condition that rows of release N may not meet.

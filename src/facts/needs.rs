@@ -49,6 +49,8 @@ pub fn needs(fact: &str) -> Needs {
         "overwrites.again",
         "overwrites.down",
         "table.gone",
+        "table.renamed",
+        "columns.gone",
         "mixed",
         "down.missing",
         "down.expected",

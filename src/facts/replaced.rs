@@ -71,6 +71,11 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction, end: 
         AlterAction::DropConstraint { name, .. } => {
             let Some(old) = rel.constraint(name.as_str()) else { return };
             f.flag("constraint.existed", h.script.before.relation(rel.id).is_none_or(|r| r.constraint(&old.name).is_some()));
+            let left = |n: &String| {
+                let attnum = rel.column(n).map(|c| c.attnum);
+                end.relation(rel.id).is_some_and(|r| r.columns.iter().any(|c| Some(c.attnum) == attnum))
+            };
+            f.flag("columns.gone", !old.kind.columns().iter().all(left));
             let same = |c: &&crate::catalog::Constraint| c.origin != old.origin && about_the_same(&c.kind, &old.kind);
             if end.relation(rel.id).is_some_and(|r| r.constraints.iter().any(|c| same(&c))) {
                 f.text("replaced", "constraint");
