@@ -166,7 +166,10 @@ fn indexes_with(h: &Here<'_>, rel: &Relation, column: &str) -> Vec<String> {
 fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &TableConstraint) {
     let columns = constrained(&c.kind);
     f.flag("constraint.not_enforced", c.not_enforced);
-    f.flag("columns.existed", columns.iter().any(|n| h.column_existed(table, n)) || (columns.is_empty() && !rel.assumed));
+    // Release N-1 does not write to a column by a name that it does not know.
+    let known =
+        |n: &String| h.column_existed(table, n) && h.script.before.relation(rel.id).is_none_or(|o| o.assumed || o.column(n).is_some());
+    f.flag("columns.existed", columns.iter().any(known) || (columns.is_empty() && !rel.assumed));
     let Some(old) = h.script.before.relation(rel.id) else { return };
     let same_columns = |k: &ConKind| {
         let (mut a, mut b) = (k.columns().to_vec(), columns.clone());

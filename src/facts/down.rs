@@ -37,6 +37,8 @@ fn changes(kind: &OpKind) -> bool {
             | OpKind::Begin { .. }
             | OpKind::Commit { .. }
             | OpKind::SetRole { .. }
+            // No way leads back from it.
+            | OpKind::AddEnumValue { .. }
     )
 }
 
