@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::history::{self, Execution, History, Migration, Script, Send};
-use crate::op::{PgVersion, Statement};
-use crate::replay::{self, InHistory, ReplayedScript};
+use crate::op::{DmlKind, OpKind, PgVersion, Statement};
+use crate::replay::{self, Expanded, InHistory, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
 use crate::source::SourceFile;
 
@@ -125,21 +125,46 @@ impl Project {
         let duplicates = h.same_versions();
         let down_expected = h.undoes_most();
         let mut out = Vec::new();
+        // New columns that take the place of old ones, in migrations that the base does not have.
+        let mut expanded: Vec<Expanded> = Vec::new();
         for (i, statements) in needed.into_iter().zip(lowered) {
             let m = &h.migrations[i];
             catalog.now.migration = i as u32 + 1;
-            let before = catalog.clone();
-            let complete = replay::apply(&statements, &m.up.execution, &mut catalog);
-            catalog.complete &= complete && m.up.source.problem().is_none();
+            let mut before = catalog.clone();
+            let unknown = replay::unknown_after(&statements, &m.up.execution, &mut catalog);
+            let since = git.as_ref().and_then(|g| g.get(i));
+            let overtaken_by = since.and_then(|s| s.overtaken_by).map(|other| other.name.clone());
+            // The runner got past it, so something that is in no file makes what it names.
+            let ran = before.complete && i + 1 < h.migrations.len() && overtaken_by.is_none();
+            let outside = unknown.clone().filter(|_| ran && h.selected.contains(&i));
+            if outside.is_some() {
+                before.complete = false;
+                catalog = before.clone();
+                replay::apply(&statements, &m.up.execution, &mut catalog);
+            }
+            catalog.complete &= unknown.is_none() && m.up.source.problem().is_none();
             if h.selected.contains(&i) {
+                let is_new = since.is_some_and(|s| s.new);
                 let history = InHistory {
                     down: None,
+                    outside,
+                    expanded: if is_new { expanded.clone() } else { Vec::new() },
                     down_expected,
                     duplicate: duplicates.get(&i).map(|other| other.name.clone()),
                     version: m.version.clone(),
-                    overtaken_by: git.as_ref().and_then(|g| g[i].overtaken_by).map(|other| other.name.clone()),
-                    edited: git.as_ref().is_some_and(|g| g[i].edited),
+                    overtaken_by,
+                    edited: since.is_some_and(|s| s.edited),
                 };
+                if is_new
+                    && statements
+                        .iter()
+                        .flat_map(|s| &s.ops)
+                        .any(|o| matches!(&o.kind, OpKind::Dml(d) if matches!(d.kind, DmlKind::Update { .. })))
+                {
+                    let script = replay::judge(&m.up.source, statements.clone(), &m.up.execution, &mut before.clone());
+                    let fills = crate::facts::expansions(&script).into_iter();
+                    expanded.extend(fills.map(|(table, old, new)| Expanded { table, old, new, migration: m.name.clone() }));
+                }
                 out.push(Pending { migration: m, statements, before, later: None, history });
             }
         }

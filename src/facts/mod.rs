@@ -21,6 +21,7 @@ mod types;
 mod views;
 mod vocabulary;
 mod whole;
+mod words;
 
 use crate::catalog::RelName;
 use crate::source::Span;
@@ -30,6 +31,7 @@ pub use collect::{collect, op_names};
 pub use down::collect_down;
 pub use knowledge::Knowledge;
 pub use needs::{Needs, needs};
+pub use replaced::expansions;
 pub use vocabulary::{FactId, VOCABULARY, id, is_known};
 
 #[derive(Debug, Clone, PartialEq)]

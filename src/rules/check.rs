@@ -142,7 +142,7 @@ fn diagnostic(rule: &Rule, when: &When, source: &SourceFile, facts: &Facts, sele
     let asked = selection.severity_of(rule, facts);
     let mut d = Diagnostic {
         rule: rule.name.clone(),
-        severity: asked.unwrap_or(rule.severity),
+        severity: asked.or(when.severity).unwrap_or(rule.severity),
         source: source.clone(),
         span: facts.span,
         statement: facts.statement,

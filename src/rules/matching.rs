@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use regex::Regex;
+use serde::Deserialize;
 
+use crate::diagnostic::Severity;
 use crate::facts::{FactId, Facts, Value};
 
 #[derive(Debug, Clone)]
@@ -15,6 +17,8 @@ pub struct When {
     pub message: Option<String>,
     pub label: Option<String>,
     pub help: Option<String>,
+    /// Instead of the rule's: the same trouble may weigh less here.
+    pub severity: Option<Severity>,
 }
 
 /// The name of a fact; without an id nothing is called so, which `problems` says.
@@ -49,7 +53,7 @@ enum Test {
 
 impl When {
     pub fn parse(table: &toml::Table) -> Result<When, String> {
-        let mut when = When { all: Vec::new(), not: Vec::new(), message: None, label: None, help: None };
+        let mut when = When { all: Vec::new(), not: Vec::new(), message: None, label: None, help: None, severity: None };
         when.read("", table)?;
         Ok(when)
     }
@@ -65,6 +69,12 @@ impl When {
                 for t in tables {
                     self.not.push(When::parse(t)?);
                 }
+                continue;
+            }
+            if prefix.is_empty() && key == "severity" {
+                let severity =
+                    Severity::deserialize(value.clone()).map_err(|_| "`severity` is `error`, `warning` or `advice`".to_string())?;
+                self.severity = Some(severity);
                 continue;
             }
             let words = match key.as_str() {

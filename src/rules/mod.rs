@@ -1,7 +1,7 @@
 //! Rules: loaded from TOML, matched against facts, reported as diagnostics.
 //!
 //! A rule file may carry `[options]`; its conditions name them as `"{pattern}"` or `"> {max}"` (see `options.rs`). One `[[when]]` may have a
-//! `message`, `label` or `help` of its own.
+//! `message`, `label`, `help` or `severity` of its own.
 
 mod anchors;
 #[cfg(test)]
