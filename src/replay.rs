@@ -73,8 +73,13 @@ pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Cat
     let mut errors = Vec::new();
     for (n, s) in statements.iter().enumerate() {
         tx.enter(n, s, catalog);
-        let commits = execution.send == Send::Pipeline && !crate::effects::predict(s, catalog, sent(catalog.pg, &tx)).in_transaction;
-        errors.extend(catalog.apply_statement(s).into_iter().map(|(op, e)| (n, op, e)));
+        let (commits, refused) = if execution.send == Send::Pipeline {
+            let (effects, refused) = crate::effects::predict_and_apply(s, catalog, sent(catalog.pg, &tx));
+            (!effects.in_transaction, refused)
+        } else {
+            (false, catalog.apply_statement(s))
+        };
+        errors.extend(refused.into_iter().map(|(op, e)| (n, op, e)));
         tx.leave(s, commits, catalog);
     }
     tx.finish(catalog);
@@ -87,7 +92,13 @@ fn sent(pg: PgVersion, tx: &Tracker) -> Sent {
 
 /// A statement about rows may be one that this schema does not take.
 fn refuse(statement: &Statement, here: &Catalog, effects: &mut Effects) {
-    let sent = statement.ops.iter().filter(|o| !o.nested && !o.conditional);
+    // What DO comes to for sure is its one statement.
+    let mut inner = statement.ops.iter().filter(|o| o.nested);
+    let only = match (statement.ops.first().map(|o| &o.kind), inner.next(), inner.next()) {
+        (Some(OpKind::DoBlock { handles_exceptions: false, .. }), Some(o), None) => Some(o),
+        _ => None,
+    };
+    let sent = statement.ops.iter().filter(|o| !o.nested).chain(only).filter(|o| !o.conditional);
     if let Some((state, because)) = sent.filter_map(|o| crate::compat::refused(o, here)).next() {
         let about = because.map(|b| format!(": {b}")).unwrap_or_default();
         let error = format!("{} is refused{about}", statement.command);
@@ -115,8 +126,7 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         tx.enter(i, &statement, catalog);
         let sent = sent(pg, &tx);
         let here = catalog.clone();
-        let mut effects = crate::effects::predict(&statement, &here, sent);
-        let errors = catalog.apply_statement(&statement);
+        let (mut effects, errors) = crate::effects::predict_and_apply(&statement, catalog, sent);
         if effects.fails.is_none() && errors.is_empty() {
             refuse(&statement, &here, &mut effects);
         }

@@ -73,6 +73,9 @@ impl Catalog {
             ObjectKind::ForeignTable if rel.kind != ForeignTable => "foreign table",
             // ALTER INDEX … RENAME takes any relation, with a weaker lock.
             ObjectKind::Index if !rel.kind.is_index() && !matches!(action, AlterAction::RenameTo { .. }) => "index",
+            ObjectKind::Table if rel.kind == Composite => {
+                return Err(fails("42809", format!("\"{}\" is a composite type", rel.name)));
+            }
             ObjectKind::Type if rel.kind != Composite => {
                 return Err(fails("42809", format!("{} is a table's row type", rel.name)).maybe());
             }
@@ -91,9 +94,10 @@ impl Catalog {
             DropDefault { column } => self.drop_default(id, column, target.only)?,
             SetNotNull { column } => {
                 let column = self.need_column(id, column)?;
+                self.refuse_only_not_null(rel, &column, target.only)?;
                 self.mark_not_null(id, &column, None, true, target.only)?;
             }
-            DropNotNull { column } => self.drop_not_null(id, column, target.only)?,
+            DropNotNull { column } => self.drop_not_null(id, column, target.only, false)?,
             SetType { column, ty, collation, using } => {
                 let collation = collation.as_ref().and_then(super::names::collation);
                 if target.only && !self.children_of(id).is_empty() {
@@ -106,6 +110,12 @@ impl Catalog {
                 let column = self.need_column(id, column)?;
                 if rel.column(&column).is_some_and(|c| c.generated.is_none()) && !rel.assumed {
                     return Err(fails("55000", format!("column \"{column}\" of relation \"{}\" is not a generated column", rel.name)));
+                }
+                let checked = rel.constraints.iter().any(|c| matches!(c.kind, super::ConKind::Check { .. }));
+                if checked && self.at_least(18) && rel.column(&column).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) {
+                    let message =
+                        "ALTER TABLE / SET EXPRESSION is not supported for virtual generated columns in tables with check constraints";
+                    return Err(fails("0A000", message));
                 }
                 let uses = self.uses_of(expr);
                 for id in self.with_descendants(id, target.only) {
@@ -125,6 +135,15 @@ impl Catalog {
                     }
                     let message = format!("column \"{column}\" of relation \"{}\" is not a stored generated column", rel.name);
                     return Err(fails("55000", message));
+                }
+                // Children of children are not gone through either.
+                let inner = |c: &Id| !self.children_of(*c).is_empty();
+                let children = if target.only { Vec::new() } else { self.descendants_of(id) };
+                if target.only && inner(&id) || children.iter().any(inner) {
+                    return Err(fails("0A000", "ALTER TABLE / DROP EXPRESSION must be applied to child tables too"));
+                }
+                if rel.column(&column).and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored) && self.at_least(18) {
+                    return Err(fails("0A000", "ALTER TABLE / DROP EXPRESSION is not supported for virtual generated columns"));
                 }
                 for id in self.with_descendants(id, target.only) {
                     self.edit_column(id, &column, |c| {
@@ -181,6 +200,13 @@ impl Catalog {
             AddConstraint(c) => self.add_constraint(id, c, target.only)?,
             AlterConstraint { name, deferrable, initially_deferred, enforced, inherit } => {
                 let name = self.need_constraint(id, name)?;
+                let copies = rel.constraint(&name).map(|c| self.copies_of_foreign_key(id, c)).unwrap_or_default();
+                for (table, copy) in copies {
+                    self.edit_constraint(table, &copy, |c| {
+                        c.deferrable = deferrable.unwrap_or(c.deferrable);
+                        c.initially_deferred = initially_deferred.unwrap_or(c.initially_deferred);
+                    });
+                }
                 self.edit_constraint(id, &name, |c| {
                     c.deferrable = deferrable.unwrap_or(c.deferrable);
                     c.initially_deferred = initially_deferred.unwrap_or(c.initially_deferred);
@@ -200,7 +226,14 @@ impl Catalog {
             RenameConstraint { from, to } => self.rename_constraint(id, from, to)?,
             RenameTo { to } => self.rename_relation(id, to)?,
             SetSchema { schema } => self.move_relation(id, schema)?,
-            Owner { to } => self.edit(id, |r| r.owner = Some(to.clone())),
+            Owner { to } => {
+                let to = match to.to_ascii_lowercase().as_str() {
+                    "current_user" | "current_role" => self.current_role(),
+                    "session_user" => None,
+                    _ => Some(to.clone()),
+                };
+                self.edit(id, |r| r.owner = to);
+            }
 
             Trigger { which, mode } => self.set_trigger_mode(id, which, *mode)?,
             Rule { name, mode } => {
@@ -238,7 +271,22 @@ impl Catalog {
                 }
                 self.disinherit(id, parent);
             }
-            OfType { .. } | NotOf | Other { .. } => {}
+            OfType { ty } => {
+                let of = self.type_id(ty);
+                if let Some(of) = of {
+                    self.refuse_of_type(rel, of)?;
+                } else if self.complete && !self.unknown_extension() {
+                    return Err(fails("42704", format!("type \"{ty}\" does not exist")));
+                }
+                self.edit(id, |r| r.of_type = of);
+            }
+            NotOf => {
+                if rel.of_type.is_none() && !rel.assumed && self.complete {
+                    return Err(fails("42809", format!("\"{}\" is not a typed table", rel.name)));
+                }
+                self.edit(id, |r| r.of_type = None);
+            }
+            Other { .. } => {}
             ReplicaIdentity { identity } => {
                 if let crate::op::ReplicaIdentity::Index(name) = identity {
                     let name = clip(name.as_str());

@@ -1,6 +1,6 @@
 //! One operation on the catalog, all or nothing.
 
-use crate::op::{Op, OpKind, Statement};
+use crate::op::{AlterAction, Op, OpKind, Statement};
 
 use super::{Catalog, Id};
 
@@ -81,7 +81,7 @@ impl Catalog {
         let mut errors = Vec::new();
         for i in order {
             let op = &statement.ops[i];
-            if let Err(e) = self.apply(op) {
+            if let Err(e) = self.not_twice(op, &before).and_then(|()| self.apply(op)) {
                 let fatal = e.certain && !op.conditional;
                 errors.push((i, e));
                 if fatal {
@@ -92,6 +92,28 @@ impl Catalog {
             }
         }
         errors
+    }
+
+    /// One ALTER TABLE changes the type of a column, and the persistence of the table, once.
+    fn not_twice(&self, op: &Op, before: &Catalog) -> Res<()> {
+        let OpKind::Alter { target, action } = &op.kind else { return Ok(()) };
+        let is = |c: &Catalog| c.relation_by(&target.name).cloned();
+        let (Some(was), Some(is)) = (is(before), is(self)) else { return Ok(()) };
+        match action {
+            AlterAction::SetType { column, .. } => {
+                let ty = |r: &super::Relation| r.column(column.as_str()).map(|c| c.ty.clone());
+                match (ty(&was), ty(&is)) {
+                    (Some(a), Some(b)) if a != b && !a.is_unknown() && !b.is_unknown() => {
+                        Err(fails("0A000", format!("cannot alter type of column \"{}\" twice", column.as_str())))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            AlterAction::SetLogged { .. } if was.persistence != is.persistence => {
+                Err(fails("0A000", "cannot change persistence setting twice"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn apply_nested(&mut self, op: &Op, depth: u32) -> Res<Applied> {

@@ -69,8 +69,13 @@ pub(super) fn assignable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
         let element = |t: &ColumnType| ColumnType { array_dims: 0, ..t.clone() };
         return assignable(catalog, &element(&from), &element(&to));
     }
-    let is_enum = |t: &ColumnType| t.id.is_some_and(|id| catalog.types.get(&id).is_some_and(|t| matches!(t.kind, TypeKind::Enum { .. })));
-    match (is_enum(&from), is_enum(&to)) {
+    // No cast leads to or from a type of one's own but the one through text; whoever made one made an `Other`.
+    let casts = catalog.objects_of(crate::op::ObjectKind::Cast).next().is_some();
+    let is_own = |t: &ColumnType| {
+        let kind = t.id.and_then(|id| catalog.types.get(&id)).map(|t| &t.kind);
+        !casts && matches!(kind, Some(TypeKind::Enum { .. } | TypeKind::Range | TypeKind::Composite { .. }))
+    };
+    match (is_own(&from), is_own(&to)) {
         (true, true) => return Some(false),
         (true, false) => return (family(&to.name).is_some() || to.id.is_some()).then_some(false),
         (false, true) => return family(&from.name).map(|_| false),
@@ -135,6 +140,12 @@ pub(super) fn comparable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
     let (from, to) = (base(catalog, from), base(catalog, to));
     if from.name == to.name && from.is_array() == to.is_array() {
         return Some(true);
+    }
+    let is_enum = |t: &ColumnType| t.id.and_then(|id| catalog.types.get(&id)).is_some_and(|t| matches!(t.kind, TypeKind::Enum { .. }));
+    let known = |t: &ColumnType| is_enum(t) || t.id.is_none() && family(&t.name).is_some();
+    // An enum is compared with itself only.
+    if (is_enum(&from) || is_enum(&to)) && known(&from) && known(&to) {
+        return Some(false);
     }
     if from.id.is_some() || to.id.is_some() {
         return None;

@@ -30,6 +30,7 @@ impl Catalog {
             }
             self.edit(id, |r| r.columns.retain(|c| c.name != name));
         }
+        super::tables::too_wide(rel.next_attnum as usize)?;
         let children = self.children_of(id);
         if only && !children.is_empty() {
             return Err(fails("42P16", "column must be added to child tables too"));
@@ -177,18 +178,20 @@ impl Catalog {
         Ok(())
     }
 
-    pub(super) fn drop_not_null(&mut self, id: Id, column: &Name, only: bool) -> Res<()> {
+    pub(super) fn drop_not_null(&mut self, id: Id, column: &Name, only: bool, as_constraint: bool) -> Res<()> {
         let name = self.need_column(id, column)?;
         let Some(rel) = self.relation(id) else { return Ok(()) };
         let Some(c) = rel.column(&name) else { return Ok(()) };
-        if !c.not_null {
+        if !c.not_null && self.at_least(18) {
             return Ok(());
         }
-        if rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(&name)) {
-            return Err(fails("42P16", format!("column \"{name}\" is in a primary key")));
+        self.refuse_nullable(rel, &name, as_constraint)?;
+        // Before 18 the children are asked even where the column is nullable here.
+        for child in self.with_descendants(id, only).into_iter().skip(1).filter_map(|id| self.relation(id)) {
+            self.refuse_nullable(child, &name, as_constraint)?;
         }
-        if c.identity.is_some() {
-            return Err(fails("55000", format!("column \"{name}\" of relation \"{}\" is an identity column", rel.name)));
+        if !c.not_null {
+            return Ok(());
         }
         if rel.parents.iter().filter_map(|p| self.relation(*p)).any(|p| p.column(&name).is_some_and(|c| c.not_null)) {
             // Before 18 only partitions were held to it.
@@ -210,17 +213,50 @@ impl Catalog {
         Ok(())
     }
 
+    /// What keeps a column from becoming nullable. `as_constraint`: by DROP CONSTRAINT, which asks in another order.
+    fn refuse_nullable(&self, rel: &Relation, name: &str, as_constraint: bool) -> Res<()> {
+        let identity = |state| match rel.column(name).is_some_and(|c| c.identity.is_some()) {
+            true => Err(fails(state, format!("column \"{name}\" of relation \"{}\" is an identity column", rel.name))),
+            false => Ok(()),
+        };
+        if !as_constraint {
+            identity("42601")?;
+        }
+        if rel.primary_key().is_some_and(|pk| pk.kind.columns().iter().any(|c| c == name)) {
+            return Err(fails("42P16", format!("column \"{name}\" is in a primary key")));
+        }
+        if let Some(crate::op::ReplicaIdentity::Index(index)) = &rel.replica_identity
+            && self.at_least(15)
+            && self
+                .indexes_of(rel.id)
+                .iter()
+                .any(|i| i.name == clip(index.as_str()) && i.index.as_ref().is_some_and(|x| x.columns.iter().flatten().any(|c| c == name)))
+        {
+            return Err(fails("42P16", format!("column \"{name}\" is in index used as replica identity")));
+        }
+        identity("55000")
+    }
+
     pub(super) fn set_type(&mut self, id: Id, column: &Name, ty: &TypeName, collation: Option<String>, using: Option<&Expr>) -> Res<()> {
-        let name = self.need_column(id, column)?;
         if is_serial_name(ty) {
             return Err(fails("42704", format!("type \"{}\" does not exist", ty.name)));
         }
+        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        // The words of the subcommand are read before anything is asked of the column.
+        let new = self.need_type(ty)?;
+        if let Some(u) = using {
+            if has_subquery(u) {
+                return Err(fails("0A000", "cannot use subquery in transform expression"));
+            }
+            self.columns_in(u, &rel)?;
+            self.refuse_written_cast(u, &rel)?;
+        }
+        let name = self.need_column(id, column)?;
         let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
         let Some(c) = rel.column(&name).cloned() else { return Ok(()) };
         if self.is_inherited(&rel, &c) {
             return Err(fails("42P16", format!("cannot alter inherited column \"{name}\"")));
         }
-        let new = self.need_type(ty)?;
         if c.identity.is_some() && !is_integer(&new) {
             return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
         }
@@ -235,19 +271,11 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
-        self.nothing_holds_the_type(id, &rel, &name)?;
-        operators_stay(&rel, &name, &new)?;
         match using {
             Some(_) if c.generated.is_some() => {
                 return Err(fails("42611", "cannot specify USING when altering type of generated column"));
             }
-            Some(u) => {
-                if has_subquery(u) {
-                    return Err(fails("0A000", "cannot use subquery in transform expression"));
-                }
-                self.columns_in(u, &rel)?;
-                self.refuse_cast(u, &rel, &new, &name)?;
-            }
+            Some(u) => self.refuse_cast(u, &rel, &new, &name)?,
             None if super::casts::assignable(self, &c.ty, &new) == Some(false) => {
                 return Err(fails("42804", format!("column \"{name}\" cannot be cast automatically to type {new}")));
             }
@@ -264,7 +292,11 @@ impl Catalog {
                 self.nothing_holds_the_type(t, r, &name)?;
             }
         }
+        for t in self.with_descendants(id, false) {
+            self.operators_stay(t, &name, &new)?;
+        }
         self.keys_stay_comparable(&rel, &name, &new)?;
+        self.indexes_stay(id, &name, &new)?;
         for id in self.with_descendants(id, false) {
             self.edit_column(id, &name, |c| {
                 // A literal stays one of the type that it was read as.
@@ -276,6 +308,22 @@ impl Catalog {
             });
         }
         self.retype_identity_sequence(id, &name, &new);
+        Ok(())
+    }
+
+    /// Indexes on the column are made again, with the operator class that is the new type's own.
+    fn indexes_stay(&self, id: Id, column: &str, new: &ColumnType) -> Res<()> {
+        for i in self.with_descendants(id, false).into_iter().flat_map(|t| self.indexes_of(t)).filter_map(|r| r.index.as_ref()) {
+            let mut keys = i.columns.iter().zip(&i.elements).filter(|(c, e)| c.as_deref() == Some(column) && e.opclass.is_none());
+            if keys.next().is_some()
+                && super::casts::indexable(self, new, &i.method) == Some(false)
+                && !self.unknown_extension()
+                && !self.has_extension(&format!("btree_{}", i.method))
+            {
+                let message = format!("data type {new} has no default operator class for access method \"{}\"", i.method);
+                return Err(fails("42704", message));
+            }
+        }
         Ok(())
     }
 
@@ -468,7 +516,7 @@ impl Catalog {
         }
         if let ConKind::NotNull { column } = &c.kind {
             let column = Name::new(column.clone(), crate::source::Span::default());
-            self.drop_not_null(id, &column, false)?;
+            self.drop_not_null(id, &column, only, true)?;
             return Ok(Applied::default());
         }
         let mut roots = vec![Obj::Constraint(id, name.clone())];
@@ -510,28 +558,35 @@ pub(super) fn no_column(name: &str, rel: &Relation) -> ApplyError {
     fails("42703", format!("column \"{name}\" of relation \"{}\" does not exist", rel.name))
 }
 
-/// A check that holds the column against a number reads on only while the column's type has such an operator.
-fn operators_stay(rel: &Relation, name: &str, new: &ColumnType) -> Res<()> {
-    use crate::op::ExprKind;
-    let text = matches!(new.name.as_str(), "text" | "character varying" | "character") && !new.is_array();
-    if !text {
-        return Ok(());
-    }
-    let mut lost = None;
-    for c in &rel.constraints {
-        let ConKind::Check { expr, .. } = &c.kind else { continue };
-        expr.walk(&mut |e| {
-            let ExprKind::Binary { op, left, right } = &e.kind else { return };
-            let is_column = |e: &Expr| super::names::simple_column(e) == Some(name);
-            let is_number = |e: &Expr| matches!(e.kind, ExprKind::Number(_));
-            if is_column(left) && is_number(right) && matches!(op.as_str(), "<" | ">" | "<=" | ">=" | "=" | "<>" | "!=") {
-                lost = Some(op.clone());
-            }
+impl Catalog {
+    /// A check, a predicate or an expression of an index that holds the column against a number is read again with the column's new type,
+    /// and only while that has such an operator.
+    fn operators_stay(&self, id: Id, name: &str, new: &ColumnType) -> Res<()> {
+        use crate::op::ExprKind;
+        let text = matches!(new.name.as_str(), "text" | "character varying" | "character") && !new.is_array();
+        let Some(rel) = self.relation(id).filter(|_| text) else { return Ok(()) };
+        let checks = rel.constraints.iter().filter_map(|c| match &c.kind {
+            ConKind::Check { expr, .. } => Some(expr),
+            _ => None,
         });
-    }
-    match lost {
-        Some(op) => Err(fails("42883", format!("operator does not exist: {} {op} integer", new.name))),
-        None => Ok(()),
+        let indexes: Vec<&super::Index> = self.indexes_of(id).into_iter().filter_map(|i| i.index.as_ref()).collect();
+        let keys = indexes.iter().flat_map(|i| i.filter.iter().chain(i.elements.iter().map(|e| &e.expr)));
+        let mut lost = None;
+        for expr in checks.chain(keys) {
+            expr.walk(&mut |e| {
+                let ExprKind::Binary { op, left, right } = &e.kind else { return };
+                let is_column = |e: &Expr| super::names::simple_column(e) == Some(name);
+                let is_number = |e: &Expr| matches!(e.kind, ExprKind::Number(_));
+                let operator = matches!(op.as_str(), "<" | ">" | "<=" | ">=" | "=" | "<>" | "!=" | "+" | "-" | "*" | "/" | "%");
+                if is_column(left) && is_number(right) && operator {
+                    lost = Some(op.clone());
+                }
+            });
+        }
+        match lost {
+            Some(op) => Err(fails("42883", format!("operator does not exist: {} {op} integer", new.name))),
+            None => Ok(()),
+        }
     }
 }
 

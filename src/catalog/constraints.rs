@@ -42,11 +42,12 @@ impl Catalog {
                 return Err(fails("55000", message));
             }
         }
+        // What is asked of an index comes first.
         let by_index = matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. });
         if let Some(name) = &c.name
             && let Some(old) = rel.constraint(&clip(name.as_str()))
             && of_column.is_none()
-            && !(by_index && self.name_taken(&rel.schema, &old.name))
+            && !by_index
             && !(old.inherited && same_check(old, c))
         {
             return Err(fails("42710", format!("constraint \"{}\" for relation \"{}\" already exists", clip(name.as_str()), rel.name)));
@@ -165,6 +166,18 @@ impl Catalog {
         let column = self.need_column(rel.id, column)?;
         let name = c.name.as_ref().map(|n| clip(n.as_str()));
         self.mark_not_null(rel.id, &column, name, !c.not_valid, only)
+    }
+
+    /// SET NOT NULL of ONLY a partitioned table: before 18 it goes where all partitions have it already.
+    pub(super) fn refuse_only_not_null(&self, rel: &Relation, column: &str, only: bool) -> Res<()> {
+        if !only || rel.kind != RelKind::PartitionedTable || rel.column(column).is_none_or(|c| c.not_null) {
+            return Ok(());
+        }
+        let lacks = |id: &Id| self.relation(*id).and_then(|r| r.column(column)).is_some_and(|c| !c.not_null);
+        match self.children_of(rel.id).iter().any(|c| self.at_least(18) || lacks(c)) {
+            true => Err(fails("42P16", "constraint must be added to child tables too")),
+            false => Ok(()),
+        }
     }
 
     /// NOT NULL on the column and on its children; an object of its own from 18 on.
@@ -332,6 +345,13 @@ impl Catalog {
                 }
             }
         }
+        if primary && only && self.at_least(18) {
+            for child in self.children_of(rel.id).into_iter().filter_map(|id| self.relation(id)) {
+                if let Some(k) = columns.iter().find(|k| child.column(k).is_some_and(|c| !c.not_null)) {
+                    return Err(fails("XX000", format!("column \"{k}\" of table \"{}\" is not marked NOT NULL", child.name)));
+                }
+            }
+        }
         if primary {
             for k in &columns {
                 self.mark_not_null(rel.id, k, None, true, only)?;
@@ -383,6 +403,9 @@ impl Catalog {
         let name = c.name.as_ref().map_or_else(|| old.clone(), |n| clip(n.as_str()));
         if name != old && self.name_taken(&rel.schema, &name) {
             return Err(fails("42P07", format!("relation \"{name}\" already exists")));
+        }
+        if rel.constraint(&name).is_some() {
+            return Err(fails("42710", format!("constraint \"{name}\" for relation \"{}\" already exists", rel.name)));
         }
         if primary {
             for k in &columns {
@@ -443,16 +466,16 @@ impl Catalog {
         };
         for (from, to_column) in columns.iter().zip(&ref_columns) {
             let (Some(a), Some(b)) = (rel.column(from), to.column(to_column)) else { continue };
+            let set = |a: FkAction| matches!(a, FkAction::SetNull | FkAction::SetDefault);
+            if a.generated.is_some() && (set(fk.on_delete) || set(fk.on_update) || fk.on_update == FkAction::Cascade) {
+                let action = if set(fk.on_update) || fk.on_update == FkAction::Cascade { "ON UPDATE" } else { "ON DELETE" };
+                return Err(fails("42601", format!("invalid {action} action for foreign key constraint containing generated column")));
+            }
             if a.generated.as_ref().is_some_and(|g| !g.stored) {
                 return Err(fails("0A000", "foreign key constraints on virtual generated columns are not supported"));
             }
             if super::casts::comparable(self, &a.ty, &b.ty) == Some(false) {
                 return Err(fails("42804", format!("foreign key constraint \"{name}\" cannot be implemented")));
-            }
-            let set = |a: FkAction| matches!(a, FkAction::SetNull | FkAction::SetDefault);
-            if a.generated.is_some() && (set(fk.on_delete) || set(fk.on_update) || fk.on_update == FkAction::Cascade) {
-                let action = if set(fk.on_update) || fk.on_update == FkAction::Cascade { "ON UPDATE" } else { "ON DELETE" };
-                return Err(fails("42601", format!("invalid {action} action for foreign key constraint containing generated column")));
             }
         }
         let made = self.constraint(
@@ -500,6 +523,19 @@ impl Catalog {
         for child in self.children_of(partition) {
             self.clone_foreign_key(child, c);
         }
+    }
+
+    /// What partitions have of the foreign key of the table above: table and name.
+    pub(super) fn copies_of_foreign_key(&self, table: Id, c: &Constraint) -> Vec<(Id, String)> {
+        let ConKind::ForeignKey { columns, table: to, ref_columns, .. } = &c.kind else { return Vec::new() };
+        let same = |o: &&Constraint| match &o.kind {
+            ConKind::ForeignKey { columns: a, table: t, ref_columns: r, .. } => o.inherited && a == columns && t == to && r == ref_columns,
+            _ => false,
+        };
+        self.partitions_of(table)
+            .into_iter()
+            .filter_map(|id| Some((id, self.relation(id)?.constraints.iter().find(same)?.name.clone())))
+            .collect()
     }
 
     /// The referenced columns, which a unique key must cover.

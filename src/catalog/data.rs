@@ -93,7 +93,7 @@ impl Catalog {
         }
         if !cascade {
             for id in &ids {
-                if self.foreign_keys_to(*id).iter().any(|(r, _)| !ids.contains(&r.id)) {
+                if self.foreign_keys_reaching(*id).iter().any(|(r, _)| !ids.contains(&r.id)) {
                     return Err(fails("0A000", "cannot truncate a table referenced in a foreign key constraint"));
                 }
             }

@@ -415,6 +415,14 @@ impl Catalog {
                 }
             }
         }
+        // A foreign key to the table above guards the rows of a partition too, and goes as a whole.
+        if self.relation(id).is_some_and(Relation::is_partition) {
+            for (r, c) in self.foreign_keys_reaching(id) {
+                if r.id != id && !(c.inherited && r.is_partition()) {
+                    out.push((Obj::Constraint(r.id, c.name.clone()), Tie::Normal));
+                }
+            }
+        }
         self.ties_of_use(id, out);
         // An index that backs a constraint takes the constraint along, for CASCADE from elsewhere.
         if let Some(i) = self.relation(id).and_then(|r| r.index.as_ref())

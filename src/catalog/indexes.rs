@@ -98,6 +98,10 @@ impl Catalog {
         let mut columns: Vec<Option<String>> = Vec::new();
         let mut depends: Vec<String> = Vec::new();
         let mut uses = Vec::new();
+        let mut on_virtual = false;
+        let since = self.at_least(18);
+        let kept = rel.clone();
+        let is_virtual = |n: &String| since && kept.column(n).is_some_and(|c| c.generated.as_ref().is_some_and(|g| !g.stored));
         for e in &new.elements {
             match simple_column(&e.expr) {
                 Some(c) => {
@@ -105,20 +109,15 @@ impl Catalog {
                     let Some(column) = rel.column(&c) else {
                         return Err(fails("42703", format!("column \"{c}\" does not exist")));
                     };
-                    if column.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
-                        let what = match (new.primary, new.constraint) {
-                            (true, _) => "primary keys",
-                            (_, true) => "unique constraints",
-                            _ => "indexes",
-                        };
-                        return Err(fails("0A000", format!("{what} on virtual generated columns are not supported")));
-                    }
+                    on_virtual |= column.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18);
                     self.refuse_key(e, &column.ty, &method)?;
                     depends.push(c.clone());
                     columns.push(Some(c));
                 }
                 None => {
-                    depends.extend(self.columns_in(&e.expr, &rel)?);
+                    let named = self.columns_in(&e.expr, &rel)?;
+                    on_virtual |= named.iter().any(is_virtual);
+                    depends.extend(named);
                     uses.extend(self.uses_of(&e.expr));
                     if self.planned_volatility(&e.expr).is_some_and(|v| v > Volatility::Immutable) {
                         return Err(fails("42P17", "functions in index expression must be marked IMMUTABLE"));
@@ -134,6 +133,7 @@ impl Catalog {
             if rel.column(&n).is_none() && !rel.assumed {
                 return Err(fails("42703", format!("column \"{n}\" does not exist")));
             }
+            on_virtual |= is_virtual(&n);
             depends.push(n.clone());
             include.push(n);
         }
@@ -149,10 +149,22 @@ impl Catalog {
                 return Err(fails("42P17", "functions in index predicate must be marked IMMUTABLE"));
             }
         }
+        // Asked when everything else about the keys is known.
+        if on_virtual {
+            let what = match (new.primary, new.constraint) {
+                (true, _) => "primary keys",
+                (_, true) => "unique constraints",
+                _ => "indexes",
+            };
+            return Err(fails("0A000", format!("{what} on virtual generated columns are not supported")));
+        }
         depends.sort();
         depends.dedup();
         let name = match &new.name {
             Some(n) if self.name_taken(&rel.schema, n) => return Err(fails("42P07", format!("relation \"{n}\" already exists"))),
+            Some(n) if new.constraint_of.is_some() && new.parent.is_none() && rel.constraint(n).is_some() && !rel.assumed => {
+                return Err(fails("42710", format!("constraint \"{n}\" for relation \"{}\" already exists", rel.name)));
+            }
             Some(n) => n.clone(),
             None => self.index_name(&rel, &new),
         };
@@ -422,7 +434,10 @@ pub(super) fn same_definition(a: &Index, b: &Index) -> bool {
             })
             .collect()
     };
-    a.unique == b.unique
+    // Exclusion constraints are not compared: each partition gets one of its own.
+    !a.exclusion
+        && !b.exclusion
+        && a.unique == b.unique
         && a.method == b.method
         && a.nulls_not_distinct == b.nulls_not_distinct
         && a.include == b.include

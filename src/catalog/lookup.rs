@@ -20,6 +20,17 @@ impl Catalog {
             .collect()
     }
 
+    /// Foreign keys to the table, and to those whose partition it is: they guard its rows too.
+    pub fn foreign_keys_reaching(&self, table: Id) -> Vec<(&Relation, &Constraint)> {
+        let mut all = self.foreign_keys_to(table);
+        let mut at = self.relation(table).filter(|r| r.is_partition());
+        while let Some(above) = at.and_then(|r| r.parents.first()) {
+            all.extend(self.foreign_keys_to(*above));
+            at = self.relation(*above).filter(|r| r.is_partition());
+        }
+        all
+    }
+
     /// Direct inheritance children and partitions.
     pub fn children_of(&self, table: Id) -> Vec<Id> {
         self.referring(table).filter(|r| r.parents.contains(&table)).map(|r| r.id).collect()

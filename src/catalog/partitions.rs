@@ -40,18 +40,25 @@ impl Catalog {
         if parent == id || self.descendants_of(id).contains(&parent) {
             return Err(fails("42P07", "circular inheritance not allowed"));
         }
+        let temporary = |r: &Relation| r.persistence == crate::op::Persistence::Temporary;
+        if temporary(&c) != temporary(&p) && !c.assumed && !p.assumed {
+            let kind = |r: &Relation| if temporary(r) { "temporary" } else { "permanent" };
+            let message = format!("cannot attach a {} relation as partition of {} relation \"{}\"", kind(&c), kind(&p), p.name);
+            return Err(fails("42809", message));
+        }
         if !c.assumed && !p.assumed {
             for column in &c.columns {
+                if column.identity.is_some() && self.at_least(17) {
+                    let message = format!("table \"{}\" being attached contains an identity column \"{}\"", c.name, column.name);
+                    return Err(fails("55000", message));
+                }
                 if p.column(&column.name).is_none() {
                     let message = format!("table \"{}\" contains column \"{}\" not found in parent \"{}\"", c.name, column.name, p.name);
                     return Err(fails("42804", message));
                 }
             }
+            self.refuse_bound(p.id, bound)?;
             self.check_child_columns(&p, &c)?;
-            if let Some(column) = c.columns.iter().find(|c| c.identity.is_some() && self.at_least(17)) {
-                let message = format!("table \"{}\" being attached contains an identity column \"{}\"", c.name, column.name);
-                return Err(fails("55000", message));
-            }
         }
         let bound = bound.clone();
         self.edit(id, |r| {
@@ -112,6 +119,10 @@ impl Catalog {
         if p.kind == RelKind::PartitionedTable {
             return Err(fails("42809", format!("cannot inherit from partitioned table \"{}\"", p.name)));
         }
+        let temporary = |r: &Relation| r.persistence == crate::op::Persistence::Temporary;
+        if temporary(&p) && !temporary(&c) {
+            return Err(fails("42809", format!("cannot inherit from temporary relation \"{}\"", p.name)));
+        }
         if !p.assumed && !c.assumed {
             self.check_child_columns(&p, &c)?;
         }
@@ -138,6 +149,12 @@ impl Catalog {
             if cc.ty != pc.ty {
                 let message = format!("child table \"{}\" has different type for column \"{}\"", c.name, pc.name);
                 return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
+            }
+            if pc.generated.is_some() && cc.generated.is_none() {
+                return Err(fails("42804", format!("column \"{}\" in child table must be a generated column", pc.name)));
+            }
+            if cc.generated.is_some() && pc.generated.is_none() && self.at_least(16) {
+                return Err(fails("42804", format!("column \"{}\" in child table must not be a generated column", pc.name)));
             }
             if pc.not_null && !cc.not_null {
                 return Err(fails("42804", format!("column \"{}\" in child table must be marked NOT NULL", pc.name)));

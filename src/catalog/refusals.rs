@@ -173,7 +173,7 @@ impl Catalog {
         }
     }
 
-    /// `USING column::type` where no such cast exists.
+    /// What USING makes of the column does not go into the new type.
     pub(super) fn refuse_cast(&self, using: &Expr, rel: &Relation, new: &ColumnType, name: &str) -> Res<()> {
         let result = |from: &ColumnType| {
             let message = format!("result of USING clause for column \"{name}\" cannot be cast automatically to type {new}");
@@ -182,13 +182,21 @@ impl Catalog {
         if let Some(c) = simple_column(using).and_then(|c| rel.column(&clip(c))) {
             return result(&c.ty);
         }
+        match &using.kind {
+            crate::op::ExprKind::Cast { ty, .. } => result(&self.resolve_type(ty)),
+            _ => Ok(()),
+        }
+    }
+
+    /// `column::type` where no such cast exists.
+    pub(super) fn refuse_written_cast(&self, using: &Expr, rel: &Relation) -> Res<()> {
         let crate::op::ExprKind::Cast { expr, ty } = &using.kind else { return Ok(()) };
         let Some(from) = simple_column(expr).and_then(|c| rel.column(&clip(c))).map(|c| &c.ty) else { return Ok(()) };
         let to = self.resolve_type(ty);
-        if super::casts::castable(self, from, &to) == Some(false) {
-            return Err(fails("42846", format!("cannot cast type {from} to {to}")));
+        match super::casts::castable(self, from, &to) {
+            Some(false) => Err(fails("42846", format!("cannot cast type {from} to {to}"))),
+            _ => Ok(()),
         }
-        result(&to)
     }
 
     /// What the access method can do is asked before the columns are looked up.
@@ -317,13 +325,21 @@ impl Catalog {
                 Err(fails("42809", "cannot change inheritance of partitioned table"))
             }
             Inherit { .. } | NoInherit { .. } if rel.is_partition() => Err(fails("42809", "cannot change inheritance of a partition")),
+            AddIdentity { .. } | SetIdentity { .. } | DropIdentity { .. }
+                if target.only && rel.kind == RelKind::PartitionedTable && self.at_least(17) =>
+            {
+                Err(fails("42P16", "cannot change the identity of a column of only the partitioned table"))
+            }
             SetIdentity { .. } | DropIdentity { .. } if rel.is_partition() && self.at_least(17) => {
                 Err(fails("42P16", "cannot change the identity of a column of a partition"))
             }
             DetachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
                 Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
             }
-            SetSchema { .. } if rel.schema == super::resolve::TEMP => {
+            SetSchema { schema } if rel.schema == super::resolve::TEMP => {
+                if !self.schemas.contains_key(schema.as_str()) && self.complete {
+                    return Err(fails("3F000", format!("schema \"{}\" does not exist", schema.as_str())));
+                }
                 Err(fails("0A000", "cannot move objects into or out of temporary schemas"))
             }
             AddColumn { column: c, .. }
@@ -413,7 +429,7 @@ impl Catalog {
                 _ => Ok(()),
             },
             ReplicaIdentity { identity: self::ReplicaIdentity::Index(name) } => self.refuse_identity_index(rel, &clip(name.as_str())),
-            AttachPartition { partition, bound } if rel.kind == RelKind::PartitionedTable => {
+            AttachPartition { partition, .. } if rel.kind == RelKind::PartitionedTable => {
                 let part = self.resolve(partition).and_then(|id| self.relation(id)).filter(|p| !p.is_partition() && p.parents.is_empty());
                 if part.is_some_and(|p| p.kind == RelKind::Table && !self.children_of(p.id).is_empty()) {
                     return Err(fails("42809", "cannot attach inheritance parent as partition"));
@@ -421,7 +437,11 @@ impl Catalog {
                 if part.is_some_and(|p| p.id == rel.id || self.descendants_of(p.id).contains(&rel.id)) {
                     return Err(fails("42P07", "circular inheritance not allowed"));
                 }
-                self.refuse_bound(rel.id, bound)
+                Ok(())
+            }
+            SetSchema { .. } if rel.kind.is_index() => Err(fails("42809", format!("cannot change schema of index \"{}\"", rel.name))),
+            Owner { .. } if rel.kind == RelKind::PartitionedIndex => {
+                Err(fails("42809", format!("cannot change owner of index \"{}\"", rel.name)))
             }
             _ => Ok(()),
         }
@@ -533,6 +553,20 @@ impl Catalog {
             "unknown" => None,
             _ => Some(true),
         }
+    }
+
+    /// The columns of a typed table are those of its type, in their order.
+    pub(super) fn refuse_of_type(&self, rel: &Relation, ty: Id) -> Res<()> {
+        let Some(TypeKind::Composite { relation }) = self.types.get(&ty).map(|t| &t.kind) else {
+            return Err(fails("42809", "the type is not a composite type"));
+        };
+        if !rel.parents.is_empty() {
+            return Err(fails("42809", "typed tables cannot inherit"));
+        }
+        let Some(composite) = self.relation(*relation).filter(|_| !rel.assumed) else { return Ok(()) };
+        let same = composite.columns.len() == rel.columns.len()
+            && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
+        if same { Ok(()) } else { Err(fails("42804", format!("table \"{}\" does not have the columns of the type", rel.name))) }
     }
 
     /// `check_new_partition_bound`: the kind of bound and what other partitions hold already.

@@ -74,6 +74,11 @@ impl Catalog {
         if rel.column(&old).is_none() && !rel.assumed {
             return Err(no_column(&old, &rel));
         }
+        // Children come first.
+        let children = if only { Vec::new() } else { self.descendants_of(id) };
+        if let Some(child) = children.into_iter().filter_map(|c| self.relation(c)).find(|c| c.column(&new).is_some()) {
+            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", child.name)).unless(child.assumed));
+        }
         if rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&old).is_some())) {
             return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));
         }
@@ -271,7 +276,9 @@ impl Catalog {
                 }
                 if o.kind == Trigger && self.at_least(15) {
                     if self.relation(id).is_some_and(|r| r.triggers.iter().any(|t| t.name == old && t.inherited)) {
-                        return Err(fails("XX000", format!("cannot rename trigger \"{old}\" on a partition")));
+                        // It bears a code since 18.
+                        let state = if self.at_least(18) { "0A000" } else { "XX000" };
+                        return Err(fails(state, format!("cannot rename trigger \"{old}\" on a partition")));
                     }
                     for part in self.partitions_of(id) {
                         self.edit(part, |r| {

@@ -177,7 +177,27 @@ impl Catalog {
             None => labels.push(EnumLabel { value: to.to_string(), origin: Origin::default(), added: false }),
         }
         self.edit_type(id, |t| t.kind = TypeKind::Enum { labels });
+        self.rename_in_defaults(id, from, to);
         Ok(Applied::default())
+    }
+
+    /// A default keeps its label by identity, whatever that is called.
+    fn rename_in_defaults(&mut self, id: Id, from: &str, to: &str) {
+        let is = |e: &crate::op::Expr| matches!(&e.kind, crate::op::ExprKind::String(s) if s == from);
+        let columns: Vec<(Id, String)> = self
+            .columns_of_type(id)
+            .into_iter()
+            .filter(|(r, c)| r.column(c).is_some_and(|c| !c.ty.is_array() && c.default.as_ref().is_some_and(is)))
+            .map(|(r, c)| (r.id, c.to_string()))
+            .collect();
+        for (table, column) in columns {
+            self.edit_column(table, &column, |c| {
+                if let Some(d) = &mut c.default {
+                    d.kind = crate::op::ExprKind::String(to.to_string());
+                    d.text = crate::quote::literal(to);
+                }
+            });
+        }
     }
 
     pub(super) fn alter_domain(&mut self, name: &QName, action: &DomainAction) -> Res<Applied> {

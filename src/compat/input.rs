@@ -60,6 +60,10 @@ pub fn complaint(cat_old: &Catalog, old: &ColumnType, cat_new: &Catalog, new: &C
         let room = length_of(&n)?;
         return longest(cat_old, &o).is_none_or(|l| l > room).then_some("22001");
     }
+    // A backslash begins an escape there.
+    if types::category(cat_old, &o) == Category::String && o.array_dims == 0 && n.name == "bytea" && n.array_dims == 0 {
+        return Some("22P02");
+    }
     boundary_values(cat_old, &o).iter().find_map(|v| accept(cat_new, &n, v).err())
 }
 

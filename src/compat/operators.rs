@@ -43,11 +43,14 @@ fn both(cat: &Catalog, op: &str, l: &ColumnType, r: &ColumnType) -> Bound<Typed>
         return Err(no_operator(op));
     }
     if is_comparison(op) {
+        // Arrays are compared by one operator for all of them, which wants the same elements, domains included.
+        let arrays = l.array_dims > 0 && r.array_dims > 0;
+        let by_cast = |from, to| !arrays && implicit(cat, from, to);
         let meet = types::same(l, r)
             || (cl == cr && matches!(cl, Category::Numeric | Category::String | Category::Network | Category::Bit))
             || (cl == Category::DateTime && cr == Category::DateTime && is_time(l) == is_time(r))
-            || implicit(cat, l, r)
-            || implicit(cat, r, l);
+            || by_cast(l, r)
+            || by_cast(r, l);
         // Operators of extensions' types are not known.
         let foreign = [l, r].iter().any(|t| t.id.is_none() && types::category(cat, t) == Category::Other && !built_in(t));
         return if meet || foreign { boolean } else { Err(no_operator(op)) };

@@ -200,7 +200,7 @@ fn table(cat: &Catalog, rel: &Relation, out: &mut Vec<ShapeSql>) {
     if !by.is_empty() {
         let mut b = Builder::new(Shape::SelectForUpdate, name.clone());
         b.text("SELECT ").text(quote::idents(by.iter().map(|c| &c.name))).text(" FROM ").text(name.sql());
-        let filter = b.find_row(&by);
+        let filter = b.find_row(cat, &by);
         b.text(" FOR UPDATE");
         out.push(b.locked(rel, by.iter().map(|c| column(c)).collect(), filter));
     }
@@ -219,11 +219,11 @@ fn table(cat: &Catalog, rel: &Relation, out: &mut Vec<ShapeSql>) {
 
     let settable: Vec<&Column> = sent.iter().copied().filter(|c| !by.iter().any(|k| k.name == c.name)).collect();
     if !settable.is_empty() && !by.is_empty() {
-        out.push(Builder::new(Shape::Update, name.clone()).update(rel, &settable, &by, &is_key, false));
+        out.push(Builder::new(Shape::Update, name.clone()).update(cat, rel, &settable, &by, &is_key, false));
     }
     let nullable: Vec<&Column> = settable.iter().copied().filter(|c| !c.not_null && !domain_not_null(cat, c)).collect();
     if !nullable.is_empty() && !by.is_empty() {
-        out.push(Builder::new(Shape::UpdateToNull, name.clone()).update(rel, &nullable, &by, &is_key, true));
+        out.push(Builder::new(Shape::UpdateToNull, name.clone()).update(cat, rel, &nullable, &by, &is_key, true));
     }
 
     let with = |key: &[String]| -> Vec<&Column> {
@@ -267,7 +267,7 @@ fn table(cat: &Catalog, rel: &Relation, out: &mut Vec<ShapeSql>) {
     if !by.is_empty() {
         let mut b = Builder::new(Shape::Delete, name.clone());
         b.text("DELETE FROM ").text(name.sql());
-        let filter = b.find_row(&by);
+        let filter = b.find_row(cat, &by);
         out.push(b.dml(rel, DmlKind::Delete, Some(filter), false));
     }
     for (shape, columns) in [(Shape::CopyColumns, Some(&sent)), (Shape::CopyPositional, None)] {
@@ -380,11 +380,13 @@ impl Builder {
     }
 
     /// ` WHERE key = $n AND …`
-    fn find_row(&mut self, by: &[&Column]) -> Expr {
+    ///
+    /// A parameter beside an operator takes the type that the domain of its column stands for.
+    fn find_row(&mut self, cat: &Catalog, by: &[&Column]) -> Expr {
         let mut filter: Option<Expr> = None;
         for c in by {
             self.text(if filter.is_none() { " WHERE " } else { " AND " }).text(quote::ident(&c.name)).text(" = ");
-            let value = self.param(Some(c.name.clone()), c.ty.clone(), true, true);
+            let value = self.param(Some(c.name.clone()), types::base(cat, &c.ty), true, true);
             let one = infix("=", column(c), value);
             filter = Some(match filter {
                 Some(f) => infix("AND", f, one),
@@ -462,7 +464,15 @@ impl Builder {
         }
     }
 
-    fn update(mut self, rel: &Relation, set: &[&Column], by: &[&Column], is_key: &dyn Fn(&Column) -> bool, to_null: bool) -> ShapeSql {
+    fn update(
+        mut self,
+        cat: &Catalog,
+        rel: &Relation,
+        set: &[&Column],
+        by: &[&Column],
+        is_key: &dyn Fn(&Column) -> bool,
+        to_null: bool,
+    ) -> ShapeSql {
         self.text("UPDATE ").text(rel.rel_name().sql()).text(" SET ");
         let mut assignments = Vec::new();
         for (i, c) in set.iter().enumerate() {
@@ -475,7 +485,7 @@ impl Builder {
             };
             assignments.push(Assignment { columns: vec![name(&c.name)], value });
         }
-        let filter = self.find_row(by);
+        let filter = self.find_row(cat, by);
         self.dml(rel, DmlKind::Update { set: assignments }, Some(filter), false)
     }
 

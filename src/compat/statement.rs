@@ -119,7 +119,7 @@ fn truncate(b: &mut Binder<'_, '_>, tables: &[(QName, bool)], cascade: bool) -> 
     if !cascade {
         let mut emptied = all.clone();
         emptied.extend(all.iter().flat_map(|id| b.s.cat.descendants_of(*id)));
-        for (user, con) in emptied.iter().flat_map(|id| b.s.cat.foreign_keys_to(*id)) {
+        for (user, con) in emptied.iter().flat_map(|id| b.s.cat.foreign_keys_reaching(*id)) {
             if con.enforced && !emptied.contains(&user.id) {
                 return Err(Fail::new("0A000", user.name.clone()));
             }

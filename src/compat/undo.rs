@@ -169,17 +169,14 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
     if o == n {
         return FREE;
     }
-    if let Some(e) = using
-        && !casts_the_column(e, column)
-    {
-        // What was computed from the old value does not say what it was.
-        return LOSES;
-    }
     let (co, cn) = (types::category(cat, &o), types::category(cat, &n));
-    if loses(cat, &o, &n, co, cn) {
-        return LOSES;
+    let blocked = input::complaint(cat, &n, cat, &o).is_some();
+    // What was computed from the old value does not say what it was.
+    let computed = using.is_some_and(|e| !casts_the_column(e, column));
+    if computed || loses(cat, &o, &n, co, cn) {
+        return if blocked { (Undo::LosesData, Undo::BlockedByData) } else { LOSES };
     }
-    if input::complaint(cat, &n, cat, &o).is_some() {
+    if blocked {
         return BLOCKED_LATER;
     }
     if loses(cat, &n, &o, cn, co) { LOSES_LATER } else { FREE }

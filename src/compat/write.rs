@@ -164,6 +164,15 @@ pub fn insert(b: &mut Binder<'_, '_>, w: &Written, rows: Vec<Incoming>, on: Opti
 /// One row on its way in, as INSERT or COPY sends it.
 pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Option<&Conflict<'_>>) {
     let rel = w.base.clone();
+    // What a publication demands of the update is asked before the first row, whether it meets another or not.
+    if on.is_some_and(|o| !o.spec.set.is_empty()) {
+        // Children by inheritance get none of the rows.
+        let below = if rel.kind == RelKind::PartitionedTable { b.s.cat.descendants_of(rel.id) } else { Vec::new() };
+        let mut asked = below.into_iter().filter_map(|id| b.s.get(id)).chain([&rel]);
+        if asked.any(|r| b.s.cat.cannot_be_told_apart(r, "update")) {
+            return b.run.push(Fail::new("55000", rel.name.clone()));
+        }
+    }
     let mut row = Row::with_capacity(rel.columns.len());
     for c in &rel.columns {
         let datum = match values.get(&c.name) {
@@ -203,19 +212,12 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
         match conflicting_row(b, &rel, &row, &arbiters) {
             Met::Row(there) => {
                 if !on.spec.set.is_empty() {
-                    // 14 does not ask for a replica identity here.
-                    if b.s.pg.0 >= 15 {
-                        replica_identity(b, &rel, "UPDATE");
-                    }
                     update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
                 }
                 return;
             }
             Met::Perhaps if !on.spec.set.is_empty() => {
                 let there = any_row(&rel);
-                if b.s.pg.0 >= 15 && b.s.cat.cannot_be_told_apart(&rel, "update") {
-                    may(b, "55000", &rel.name, format!("replica identity {}", rel.id.0));
-                }
                 update_row(b, w, &there, &on.spec.set, Some(&row), "excluded");
             }
             _ => {}
@@ -569,12 +571,15 @@ fn stricter_below(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Op
             }
         }
         for index in arbiters::indexes_of(b.s.cat, child.id).cloned().collect::<Vec<_>>() {
-            let Some(i) = index.index.as_ref().filter(|i| i.unique && i.parent.is_none() && !i.only) else { continue };
+            let Some(i) = index.index.as_ref().filter(|i| (i.unique || i.exclusion) && i.parent.is_none() && !i.only) else {
+                continue;
+            };
+            let state = if i.exclusion { "23P01" } else { "23505" };
             let keys: Vec<&String> = i.columns.iter().flatten().collect();
             let filter = i.filter.as_ref().map_or_else(String::new, arbiters::normal);
             let concerned = keys.iter().any(|n| set(n)) && !keys.iter().any(|n| value(n) == Datum::Null);
             if concerned && !was_unique(b, child.id, i, &filter) {
-                may(b, "23505", &index.name, format!("23505 {} {keys:?} {filter}", child.id.0));
+                may(b, state, &index.name, format!("{state} {} {keys:?} {filter}", child.id.0));
             }
         }
     }
@@ -768,7 +773,11 @@ fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], set: Option
             FkAction::Cascade => {}
             FkAction::SetNull | FkAction::SetDefault => {
                 let required = columns.iter().filter_map(|n| child.column(n)).find(|c| c.not_null && *action == FkAction::SetNull);
-                if let Some(c) = required {
+                let fixed = |c: &&Column| c.identity.as_ref().is_some_and(|i| i.always) && *action == FkAction::SetNull;
+                if let Some(c) = columns.iter().filter_map(|n| child.column(n)).find(fixed) {
+                    // Its value is Postgres's own to give.
+                    may(b, "428C9", &c.name, format!("set null {} {}", child.id.0, c.name));
+                } else if let Some(c) = required {
                     may(b, "23502", &c.name, format!("set null {} {}", child.id.0, c.name));
                 }
             }

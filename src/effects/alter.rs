@@ -10,6 +10,10 @@ use super::statements::{lock_named, new_indexes, with_children};
 pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, statement: &Statement) {
     use AlterAction as A;
     use LockMode as L;
+    // That it needs to be alone is known from the words.
+    if let A::DetachPartition { concurrently: true, .. } = action {
+        s.in_transaction = false;
+    }
     let Some(rel) = s.find(&target.name) else { return };
     let id = rel.id;
     let tree = if target.only { vec![id] } else { with_children(s, id) };
@@ -32,6 +36,7 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
             for c in &column.constraints {
                 match &c.kind {
+                    ConstraintKind::Check { .. } if c.no_inherit && !c.not_enforced => s.scan(id),
                     ConstraintKind::Check { .. } if !c.not_enforced => tree.iter().for_each(|t| s.scan(*t)),
                     ConstraintKind::ForeignKey(fk) => {
                         if let Some(other) = s.find(&fk.table).map(|r| r.id) {
@@ -81,7 +86,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                     let sequence = s.before.sequence_of_column(*t, column.as_str()).map(|q| q.id);
                     sequence.into_iter().for_each(|q| s.lock(q, L::ShareRowExclusive));
                 }
-                set_type(s, r, column.as_str(), change);
+                let collation = |c: &crate::catalog::Catalog| c.relation(*t)?.column(column.as_str()).map(|c| c.collation.clone());
+                let sorts_anew = collation(s.after).is_some_and(|new| new != c.collation);
+                set_type(s, r, column.as_str(), change, sorts_anew);
             }
         }
         A::SetExpression { column, .. } => {
@@ -94,9 +101,21 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::AddConstraint(c) => add_constraint(s, rel, &tree, c),
         A::ValidateConstraint { name } => validate(s, rel, &tree, name.as_str()),
-        A::AlterConstraint { name, enforced, .. } => {
+        A::AlterConstraint { name, enforced, deferrable, initially_deferred, .. } => {
             s.lock(id, L::AccessExclusive);
+            let con = rel.constraint(name.as_str());
+            let changes = con.is_some_and(|c| {
+                deferrable.is_some_and(|d| d != c.deferrable) || initially_deferred.is_some_and(|d| d != c.initially_deferred)
+            });
+            // The partitions have copies; before 18 they are looked at whether they change or not.
+            if changes || s.pg.0 < 18 {
+                s.with_partitions(id).into_iter().for_each(|t| s.lock(t, L::AccessExclusive));
+            }
             if let (Some(enforced), Some(ConKind::ForeignKey { table, .. })) = (enforced, rel.constraint(name.as_str()).map(|c| &c.kind)) {
+                // Where it is as it was, nothing is done.
+                if rel.constraint(name.as_str()).is_some_and(|c| c.enforced == *enforced) {
+                    return;
+                }
                 s.lock(*table, if *enforced { L::ShareRowExclusive } else { L::AccessExclusive });
                 if *enforced {
                     s.join(id, *table);
@@ -118,16 +137,28 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         A::DropConstraint { name, .. } => match rel.constraint(name.as_str()) {
             Some(c) if !c.no_inherit && matches!(c.kind, ConKind::Check { .. } | ConKind::NotNull { .. }) => {
                 lock_tree(s, L::AccessExclusive);
+                // ONLY: the children are told that it is now their own.
+                s.before.children_of(id).into_iter().for_each(|t| s.lock(t, L::AccessExclusive));
             }
             _ => s.lock(id, L::AccessExclusive),
         },
+        A::DropColumn { column, .. } if target.only && rel.column(column.as_str()).is_some() => {
+            lock_tree(s, L::AccessExclusive);
+            s.before.children_of(id).into_iter().for_each(|t| s.lock(t, L::AccessExclusive));
+        }
+        A::DropNotNull { column } if target.only && s.pg.0 >= 18 && rel.column(column.as_str()).is_some_and(|c| c.not_null) => {
+            lock_tree(s, L::AccessExclusive);
+            s.before.children_of(id).into_iter().for_each(|t| s.lock(t, L::AccessExclusive));
+        }
         A::DropColumn { column, .. } if rel.column(column.as_str()).is_none() => s.lock(id, L::AccessExclusive),
         A::DropNotNull { column } if s.pg.0 >= 18 && rel.column(column.as_str()).is_some_and(|c| !c.not_null) => {
             s.lock(id, L::AccessExclusive);
         }
-        A::AddIdentity { .. } | A::DropIdentity { .. } => {
+        A::AddIdentity { column, .. } | A::DropIdentity { column, .. } => {
             s.lock(id, L::AccessExclusive);
-            if s.pg.0 >= 17 && rel.kind == RelKind::PartitionedTable {
+            let drops_nothing =
+                matches!(action, A::DropIdentity { .. }) && rel.column(column.as_str()).is_some_and(|c| c.identity.is_none());
+            if s.pg.0 >= 17 && !drops_nothing && rel.kind == RelKind::PartitionedTable {
                 lock_tree(s, L::AccessExclusive);
             }
         }
@@ -228,7 +259,6 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         A::AttachPartition { partition, bound } => attach(s, rel, partition, bound),
         A::DetachPartition { partition, concurrently, finalize } => {
             if *concurrently {
-                s.in_transaction = false;
                 let has_default = s
                     .before
                     .children_of(id)
@@ -266,6 +296,7 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                         .collect();
                     others.into_iter().for_each(|o| s.lock(o, L::ShareRowExclusive));
                 }
+                referencing(s, id, p);
             }
         }
         A::AttachIndex { index } => {
@@ -281,6 +312,31 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         _ => lock_tree(s, L::AccessExclusive),
+    }
+}
+
+/// Foreign keys to the table above: no row may point into the partition, and what guards it there is dropped
+/// (`ATDetachCheckNoForeignKeyRefs`).
+fn referencing(s: &mut Seen<'_>, parent: Id, partition: Id) {
+    let users: Vec<Id> = s
+        .before
+        .foreign_keys_reaching(parent)
+        .into_iter()
+        .filter(|(r, c)| !(c.inherited && r.is_partition()) && c.enforced)
+        .map(|(r, _)| r.id)
+        .filter(|id| *id != partition)
+        .collect();
+    for user in users {
+        // What guards the rows is on each part that holds some.
+        for part in s.with_partitions(partition).into_iter().skip(1) {
+            s.lock(part, LockMode::AccessExclusive);
+        }
+        for part in s.with_partitions(user).into_iter().chain([partition]) {
+            s.lock(part, LockMode::AccessShare);
+            s.lock_planned_indexes(part, LockMode::AccessShare);
+            s.scan(part);
+        }
+        s.lock(user, LockMode::AccessExclusive);
     }
 }
 
@@ -320,7 +376,8 @@ fn dropped_constraints<'s>(statement: &'s Statement, target: &AlterTarget) -> Ve
         .collect()
 }
 
-fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange) {
+/// `sorts_anew`: the collation of the column is another one.
+fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange, sorts_anew: bool) {
     let id = table.id;
     if change == TypeChange::Rewrite {
         s.rewrite(id);
@@ -355,7 +412,8 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
             }
         }
     }
-    let indexes: Vec<(Id, bool, bool)> = s
+    // Columns that are only included are not compared.
+    let indexes: Vec<(Id, bool, bool, bool)> = s
         .before
         .indexes_of(id)
         .into_iter()
@@ -363,13 +421,16 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
         .map(|(id, x)| {
             // Whether an expression or a predicate still means the same is not asked: such an index is always built anew.
             let opaque = x.filter.is_some() || x.columns.iter().any(Option::is_none) || !x.valid;
-            (id, x.depends.iter().any(|d| d == column), opaque)
+            let keys: Vec<usize> = (0..x.columns.len()).filter(|k| x.columns[*k].as_deref() == Some(column)).collect();
+            let sorts = sorts_anew && keys.iter().any(|k| x.elements.get(*k).is_none_or(|e| e.collation.is_none()));
+            let other_rules = sorts || change == TypeChange::Reindex && !keys.is_empty();
+            (id, x.depends.iter().any(|d| d == column), opaque, other_rules)
         })
         .collect();
-    for (index, uses, opaque) in indexes {
+    for (index, uses, opaque, other_rules) in indexes {
         if uses {
             s.lock(index, LockMode::AccessExclusive);
-            if change == TypeChange::Reindex || opaque && change == TypeChange::Free {
+            if change != TypeChange::Rewrite && (opaque || other_rules) {
                 s.build(index);
                 s.scan(id);
             }
@@ -380,6 +441,11 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
 fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstraint) {
     use LockMode as L;
     let checked = !c.not_valid && !c.not_enforced;
+    if s.pg.0 >= 18 {
+        // All that may have to follow is locked beforehand, whatever the constraint is.
+        let mode = if matches!(c.kind, ConstraintKind::ForeignKey(_)) { L::ShareRowExclusive } else { L::AccessExclusive };
+        tree.iter().for_each(|t| s.lock(*t, mode));
+    }
     match &c.kind {
         ConstraintKind::ForeignKey(fk) => {
             let Some(other) = s.find(&fk.table).map(|r| r.id) else { return };
@@ -423,9 +489,8 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
         ConstraintKind::Unique { using_index, .. } | ConstraintKind::PrimaryKey { using_index, .. } => {
             let parts = s.with_partitions(rel.id);
             let primary = matches!(c.kind, ConstraintKind::PrimaryKey { .. });
-            for t in &parts {
-                s.lock(*t, L::AccessExclusive);
-            }
+            s.lock(rel.id, L::AccessExclusive);
+            parts.iter().for_each(|t| s.lock(*t, L::Share));
             let columns: Vec<String> = match (&c.kind, using_index) {
                 (_, Some(i)) => {
                     let index = s.before.indexes_of(rel.id).into_iter().find(|x| x.name == i.as_str());
@@ -441,13 +506,17 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
                 _ => Vec::new(),
             };
             if using_index.is_none() {
-                parts.iter().for_each(|t| s.scan(*t));
+                for t in &parts {
+                    if !super::statements::takes_an_index(s, *t) {
+                        s.scan(*t);
+                    }
+                }
                 new_indexes(s);
             }
             if primary {
                 // The new NOT NULLs go down to the children, which have no part in the key itself.
                 let nullable = |r: &Relation| columns.iter().any(|n| r.column(n).is_some_and(|c| !c.not_null));
-                let parts = if nullable(rel) { tree.to_vec() } else { parts };
+                let parts = if nullable(rel) { tree.to_vec() } else { Vec::new() };
                 for t in &parts {
                     s.lock(*t, L::AccessExclusive);
                     let Some(r) = s.get(*t) else { continue };
@@ -459,8 +528,9 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
             }
         }
         ConstraintKind::Exclude { .. } => {
+            s.lock(rel.id, L::AccessExclusive);
             for t in s.with_partitions(rel.id) {
-                s.lock(t, L::AccessExclusive);
+                s.lock(t, L::Share);
                 s.scan(t);
             }
             new_indexes(s);
@@ -482,10 +552,19 @@ fn validate(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], name: &str) {
             s.lock(table, L::RowShare);
             s.join(rel.id, table);
         }
-        _ => {
+        kind => {
+            // A child of which it is known already is left out.
+            let same = |r: &Relation| match kind {
+                ConKind::NotNull { column } => {
+                    r.constraints.iter().any(|c| c.validated && matches!(&c.kind, ConKind::NotNull { column: n } if n == column))
+                }
+                _ => r.constraint(name).is_some_and(|c| c.validated),
+            };
             for t in tree {
                 s.lock(*t, L::ShareUpdateExclusive);
-                s.scan(*t);
+                if !s.get(*t).is_some_and(same) {
+                    s.scan(*t);
+                }
             }
         }
     }
@@ -535,9 +614,10 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
 pub fn parent_indexes(s: &mut Seen<'_>, parent: Id) {
     s.lock_indexes(parent, LockMode::ShareUpdateExclusive);
     // A new part of a referenced table needs the triggers that guard it.
-    let users: Vec<Id> = s.before.foreign_keys_to(parent).into_iter().map(|(r, _)| r.id).collect();
+    let own = |r: &Relation, c: &crate::catalog::Constraint| c.enforced && !(c.inherited && r.is_partition());
+    let users: Vec<Id> = s.before.foreign_keys_reaching(parent).into_iter().filter(|(r, c)| own(r, c)).map(|(r, _)| r.id).collect();
     for user in users {
-        s.lock(user, LockMode::ShareRowExclusive);
+        s.lock(user, if s.pg.0 >= 15 { LockMode::ShareRowExclusive } else { LockMode::AccessShare });
     }
     // What a partition takes is decided by the bounds of all the tables above it.
     let mut above = s.get(parent).map(|r| r.parents.clone()).unwrap_or_default();
@@ -596,6 +676,12 @@ fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op::QName, bou
     }
     // Indexes that the partition lacks are built.
     new_indexes(s);
+    let (before, after) = (s.before, s.after);
+    for part in s.with_partitions(p.id) {
+        if after.indexes_of(part).iter().any(|i| before.relation(i.id).is_none()) {
+            s.scan(part);
+        }
+    }
 }
 
 /// A validated CHECK of the partition says the bound in the same words: `k >= from AND k < to`, with the key NOT NULL.

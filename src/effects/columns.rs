@@ -51,10 +51,26 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
     {
         return TypeChange::Rewrite;
     }
-    if !new.is_array() && is_constrained_domain(catalog, new) && old != new {
+    if old == new {
+        return TypeChange::Free;
+    }
+    if !new.is_array() && is_constrained_domain(catalog, new) {
         return TypeChange::Rewrite;
     }
-    let (old, new) = (base_type(catalog, old), base_type(catalog, new));
+    // Elements of a domain are taken out of it one by one, and put into it.
+    let own = |t: &ColumnType| {
+        t.is_array() && t.id.and_then(|i| catalog.types.get(&i)).is_some_and(|t| matches!(t.kind, TypeKind::Domain { .. }))
+    };
+    if (own(old) || own(new)) && old.id != new.id {
+        return TypeChange::Rewrite;
+    }
+    let from_domain =
+        !old.is_array() && old.id.and_then(|i| catalog.types.get(&i)).is_some_and(|t| matches!(t.kind, TypeKind::Domain { .. }));
+    let (mut old, new) = (base_type(catalog, old), base_type(catalog, new));
+    if from_domain {
+        // The length that a domain gives its values is not known to the cast that takes them out of it.
+        old.modifiers.clear();
+    }
     if old.array_dims.min(1) != new.array_dims.min(1) {
         return TypeChange::Rewrite;
     }
@@ -79,7 +95,7 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
         (_, "character varying") if citext(&old) && new.modifiers.is_empty() => TypeChange::Reindex,
         ("timestamp without time zone", "timestamp with time zone") | ("timestamp with time zone", "timestamp without time zone") => {
             // Since 12, while the session's time zone is UTC.
-            if session_is_utc(catalog) && precision_widens(&old, &new) { TypeChange::Free } else { TypeChange::Rewrite }
+            if session_is_utc(catalog) && precision_widens(&old, &new) { TypeChange::Reindex } else { TypeChange::Rewrite }
         }
         _ => TypeChange::Rewrite,
     }

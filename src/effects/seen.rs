@@ -101,7 +101,15 @@ impl<'a> Seen<'a> {
         }
         for part in holders.into_iter().chain(self.with_partitions(referenced)) {
             self.scan(part);
-            self.lock_indexes(part, LockMode::AccessShare);
+            self.lock_planned_indexes(part, LockMode::AccessShare);
+        }
+    }
+
+    /// The planner opens the indexes of what it plans; those of a table with partitions itself since 16 (`get_relation_info`).
+    pub fn lock_planned_indexes(&mut self, id: Id, mode: LockMode) {
+        let partitioned = self.get(id).is_some_and(|r| r.kind == RelKind::PartitionedTable) && !self.before.children_of(id).is_empty();
+        if self.pg.0 >= 16 || !partitioned {
+            self.lock_indexes(id, mode);
         }
     }
 
@@ -156,11 +164,18 @@ impl<'a> Seen<'a> {
     /// Dropping a foreign key drops its triggers on both tables.
     fn foreign_keys_gone(&mut self, old: &Relation, left: &[crate::catalog::Constraint]) {
         for c in &old.constraints {
+            // What guards the other table is with the key of the table above.
             if let ConKind::ForeignKey { table, .. } = &c.kind
+                && !(c.inherited && old.is_partition())
                 && !left.iter().any(|n| n.name == c.name || n.kind == c.kind)
             {
                 self.lock(old.id, LockMode::AccessExclusive);
-                self.lock(*table, LockMode::AccessExclusive);
+                // A partitioned table has no triggers of its own for it, its partitions have.
+                for part in self.with_partitions(*table) {
+                    if self.get(part).is_none_or(|r| r.kind != RelKind::PartitionedTable) {
+                        self.lock(part, LockMode::AccessExclusive);
+                    }
+                }
             }
         }
     }
@@ -207,5 +222,13 @@ fn changed<'a>(before: &'a Catalog, after: &'a Catalog) -> impl Iterator<Item = 
     before.relations.diff(&after.relations).filter_map(|item| match item {
         DiffItem::Update { old: (_, old), .. } | DiffItem::Remove(_, old) => Some(old),
         DiffItem::Add(..) => None,
+    })
+}
+
+/// Relations that are there afterwards and were not before.
+pub fn added<'a>(before: &'a Catalog, after: &'a Catalog) -> impl Iterator<Item = &'a Arc<Relation>> {
+    before.relations.diff(&after.relations).filter_map(|item| match item {
+        DiffItem::Add(_, new) => Some(new),
+        DiffItem::Update { .. } | DiffItem::Remove(..) => None,
     })
 }

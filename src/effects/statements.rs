@@ -2,19 +2,18 @@
 //!
 //! Lock modes: <https://www.postgresql.org/docs/current/explicit-locking.html>, and the recorded observations of real servers.
 
-use crate::catalog::{Catalog, ConKind, Id, RelKind};
+use crate::catalog::{Catalog, ConKind, Id, RelKind, Relation};
 use crate::op::{
     Call, Dml, DmlKind, Expr, ExprKind, FromItem, GrantOn, LockMode, ObjectKind, Op, OpKind, QName, Query, QueryBody, ReindexTarget,
     RowLock, Statement,
 };
 
-use super::seen::Seen;
+use super::seen::{Seen, added};
 use super::{Effects, Sent, alter};
 
-pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
-    let mut after = before.clone();
-    let refused = after.apply_statement(statement).iter().any(|(_, e)| e.certain);
-    let mut s = Seen::new(before, &after, sent.pg);
+/// `after` is `before` with the statement applied to it, and `refused`: some operation of it certainly was not.
+pub fn predict(statement: &Statement, before: &Catalog, after: &Catalog, refused: bool, sent: Sent) -> Effects {
+    let mut s = Seen::new(before, after, sent.pg);
     for op in &statement.ops {
         operation(&mut s, op, statement);
         called(&mut s, op, statement, 0);
@@ -26,8 +25,23 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
     s.removals();
     // Some ask for the transaction only after they have looked at what they are about.
     let concurrently = statement.ops.iter().any(|o| matches!(o.kind, OpKind::Reindex { concurrently: true, .. }));
-    let late = ["CLUSTER", "REINDEX"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
-    if sent.in_transaction && !s.in_transaction && s.fails.is_none() && !(late && refused) {
+    let mut late = ["CLUSTER", "REINDEX"].iter().any(|c| statement.command.starts_with(c)) && !concurrently;
+    // Whether the partitions of a table can be clustered by the index is asked behind it.
+    let table = statement.ops.iter().find_map(|o| match &o.kind {
+        OpKind::Cluster { table: Some(t), index: Some(index) } => before.relation_by(t).map(|r| (r, index)),
+        _ => None,
+    });
+    if let Some((table, index)) = table
+        && table.kind == RelKind::PartitionedTable
+        && sent.pg.0 >= 15
+    {
+        late &= before.relation_named(&table.schema, index.as_str()).is_none();
+    }
+    // That one is told from its words alone.
+    let detaches =
+        |o: &Op| matches!(&o.kind, OpKind::Alter { action: crate::op::AlterAction::DetachPartition { concurrently: true, .. }, .. });
+    let from_words = concurrently || statement.ops.iter().any(detaches);
+    if sent.in_transaction && !s.in_transaction && (s.fails.is_none() || from_words) && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));
     }
@@ -101,6 +115,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
     match &op.kind {
         OpKind::Alter { target, action } => alter::alter(s, target, action, statement),
         OpKind::CreateTable(t) => {
+            // The words are not looked at any further.
+            if t.if_not_exists && s.before.relation_by(&t.name).is_some() {
+                return;
+            }
             for c in t.constraints.iter().chain(t.columns.iter().flat_map(|c| &c.constraints)) {
                 if let crate::op::ConstraintKind::ForeignKey(fk) = &c.kind
                     && let Some(id) = s.before.relation_by(&fk.table).map(|r| r.id)
@@ -133,11 +151,11 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::CreateTableAs(t) => query(s, &t.query, L::AccessShare, t.with_data),
         OpKind::CreateIndex(i) => {
-            let Some(id) = s.find(&i.table).map(|r| r.id) else { return };
-            let mode = if i.concurrently { L::ShareUpdateExclusive } else { L::Share };
             if i.concurrently {
                 s.in_transaction = false;
             }
+            let Some(id) = s.find(&i.table).map(|r| r.id) else { return };
+            let mode = if i.concurrently { L::ShareUpdateExclusive } else { L::Share };
             s.lock(id, mode);
             let exists = i.if_not_exists
                 && i.name
@@ -149,7 +167,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             let parts = if i.only { vec![id] } else { s.with_partitions(id) };
             for part in parts {
                 s.lock(part, mode);
-                s.scan(part);
+                // An index of a partition that says the same becomes part of the new one.
+                if !takes_an_index(s, part) {
+                    s.scan(part);
+                }
             }
             new_indexes(s);
         }
@@ -169,7 +190,12 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             if let Some(v) = &view.view
                 && *with_data
             {
-                query(s, &v.query, L::AccessShare, true);
+                // What it read when it was made, whatever that is called today.
+                let filter = match &v.query.body {
+                    QueryBody::Select(x) if v.depends.len() == 1 => x.filter.as_ref(),
+                    _ => None,
+                };
+                v.depends.iter().for_each(|(id, _)| read_relation(s, *id, L::AccessShare, true, filter));
             }
             if *concurrently {
                 s.lock(id, L::Exclusive);
@@ -199,6 +225,10 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         OpKind::AlterDomain { name, action } => domain(s, name, action),
         OpKind::CreateTrigger(t) => {
             lock_named(s, &t.table, L::ShareRowExclusive);
+            // A row trigger is made on every partition too.
+            if let Some(id) = s.find(&t.table).map(|r| r.id).filter(|_| t.for_each_row) {
+                s.with_partitions(id).into_iter().for_each(|p| s.lock(p, L::ShareRowExclusive));
+            }
             if let Some(r) = &t.references {
                 lock_named(s, r, L::ShareRowExclusive);
             }
@@ -319,7 +349,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 .collect();
             let mut next = 0;
             while *cascade && next < ids.len() {
-                for (r, _) in s.before.foreign_keys_to(ids[next]) {
+                for (r, _) in s.before.foreign_keys_reaching(ids[next]) {
                     if !ids.contains(&r.id) {
                         ids.push(r.id);
                     }
@@ -354,7 +384,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             }
             None => s.in_transaction &= table.is_some(),
         },
-        OpKind::Vacuum { tables, full, .. } => {
+        OpKind::Vacuum { tables, full, analyze } => {
             s.in_transaction = false;
             let named: Vec<Id> = tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect();
             for id in named.into_iter().flat_map(|id| maintained(s, id)).collect::<Vec<_>>() {
@@ -364,11 +394,15 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                 } else {
                     s.lock_indexes(id, L::RowExclusive);
                 }
+                // Statistics of the whole inheritance tree need rows of every child.
+                for child in s.before.descendants_of(id).into_iter().filter(|_| *analyze) {
+                    s.lock(child, L::AccessShare);
+                }
             }
         }
         OpKind::Analyze { tables } => {
             for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
-                let reads = |r: &crate::catalog::Relation| r.kind.is_table() || r.kind == RelKind::MaterializedView;
+                let reads = |r: &Relation| r.kind.is_table() || r.kind == RelKind::MaterializedView;
                 for part in maintained(s, id).into_iter().filter(|t| s.get(*t).is_some_and(reads)).collect::<Vec<_>>() {
                     s.lock(part, L::ShareUpdateExclusive);
                     if s.get(part).is_some_and(|r| r.kind != RelKind::PartitionedTable) {
@@ -425,18 +459,25 @@ pub fn lock_named(s: &mut Seen<'_>, name: &QName, mode: LockMode) {
 
 /// Indexes that the statement made on tables that were there before. An index of a partitioned table holds nothing.
 pub fn new_indexes(s: &mut Seen<'_>) {
-    let new: Vec<Id> = s
-        .after
-        .relations
-        .values()
-        .filter(|r| {
-            r.kind == RelKind::Index
-                && !s.before.relations.contains_key(&r.id)
-                && r.index.as_ref().is_some_and(|i| s.before.relations.contains_key(&i.table))
-        })
-        .map(|r| r.id)
-        .collect();
+    let on_old = |r: &&std::sync::Arc<Relation>| {
+        r.kind == RelKind::Index && r.index.as_ref().is_some_and(|i| s.before.relations.contains_key(&i.table))
+    };
+    let new: Vec<Id> = added(s.before, s.after).filter(on_old).map(|r| r.id).collect();
     new.into_iter().for_each(|id| s.build(id));
+}
+
+/// The statement makes an index that the partition has already part of the one above: nothing is built there.
+pub fn takes_an_index(s: &mut Seen<'_>, table: Id) -> bool {
+    let parent = |c: &Catalog, id: Id| c.relation(id).and_then(|r| r.index.as_ref()?.parent);
+    let (before, after) = (s.before, s.after);
+    let taken: Vec<Id> = before
+        .indexes_of(table)
+        .into_iter()
+        .map(|i| i.id)
+        .filter(|i| parent(before, *i).is_none() && parent(after, *i).is_some())
+        .collect();
+    taken.iter().for_each(|i| s.lock(*i, LockMode::Share));
+    !taken.is_empty()
 }
 
 pub fn with_children(s: &Seen<'_>, id: Id) -> Vec<Id> {
@@ -469,7 +510,7 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
             _ => None,
         }));
     }
-    let holds_rows = |r: &crate::catalog::Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
+    let holds_rows = |r: &Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
     let columns = types.iter().flat_map(|t| s.before.columns_of_type(*t));
     let tables: Vec<Id> = columns.filter(|(r, _)| holds_rows(r)).map(|(r, _)| r.id).collect();
     for t in tables {
@@ -480,9 +521,41 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
 
 fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concurrently: bool) {
     s.in_transaction = !concurrently && matches!(target, ReindexTarget::Index | ReindexTarget::Table);
+    if let (ReindexTarget::Schema, Some(schema)) = (target, name) {
+        let before = s.before;
+        let holds = |r: &&std::sync::Arc<crate::catalog::Relation>| {
+            r.schema == schema.as_str() && matches!(r.kind, RelKind::Table | RelKind::MaterializedView)
+        };
+        for r in before.relations.values().filter(holds) {
+            reindex_table(s, r.id, before.indexes_of(r.id).into_iter().map(|i| i.id).collect(), concurrently);
+        }
+        return;
+    }
     let Some(r) = name.and_then(|n| s.find(n)) else { return };
     // Partition by partition, each in a transaction of its own.
-    s.in_transaction &= !matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
+    let partitioned = matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
+    if concurrently && target == ReindexTarget::Index && r.index.as_ref().is_some_and(|i| i.exclusion) && !partitioned {
+        s.fails = Some(("0A000", "concurrent index creation for exclusion constraints is not supported".into()));
+    }
+    s.in_transaction &= !partitioned;
+    if partitioned {
+        // A first look takes SHARE on all the parts, CONCURRENTLY or not (`ReindexPartitions`).
+        let root = r.id;
+        let parts: Vec<Id> = match &r.index {
+            None => s.with_partitions(root),
+            Some(i) => s
+                .with_partitions(i.table)
+                .into_iter()
+                .flat_map(|t| s.before.indexes_of(t))
+                .map(|i| i.id)
+                .filter(|i| below(s, *i, root))
+                .collect(),
+        };
+        parts.into_iter().filter(|p| *p != root).for_each(|p| s.lock(p, LockMode::Share));
+        if r.index.is_none() {
+            s.lock(root, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
+        }
+    }
     let parts: Vec<(Id, Vec<Id>)> = match (target, &r.index) {
         (ReindexTarget::Index, Some(_)) => index_parts(s, r.id),
         (ReindexTarget::Table, _) => {
@@ -494,6 +567,18 @@ fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concur
     for (table, indexes) in parts {
         reindex_table(s, table, indexes, concurrently);
     }
+}
+
+/// The index is part of the partitioned one.
+fn below(s: &Seen<'_>, index: Id, root: Id) -> bool {
+    let mut at = Some(index);
+    while let Some(id) = at {
+        if id == root {
+            return true;
+        }
+        at = s.get(id).and_then(|r| r.index.as_ref()?.parent);
+    }
+    false
 }
 
 /// The index itself, or the parts of a partitioned one that hold something, each with its table.
@@ -515,7 +600,10 @@ fn reindex_table(s: &mut Seen<'_>, table: Id, indexes: Vec<Id>, concurrently: bo
     }
     for i in indexes {
         s.lock(i, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive });
-        s.build(i);
+        // Exclusion constraints are left out with a warning.
+        if !(concurrently && s.get(i).and_then(|r| r.index.as_ref()).is_some_and(|i| i.exclusion)) {
+            s.build(i);
+        }
     }
 }
 
@@ -537,8 +625,13 @@ pub fn query(s: &mut Seen<'_>, q: &Query, mode: LockMode, runs: bool) {
 
 /// One relation that is read; behind a view stands what the view reads.
 fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Option<&Expr>) {
-    let Some(r) = s.find(name) else { return };
-    let id = r.id;
+    if let Some(id) = s.find(name).map(|r| r.id) {
+        read_relation(s, id, mode, runs, filter);
+    }
+}
+
+fn read_relation(s: &mut Seen<'_>, id: Id, mode: LockMode, runs: bool, filter: Option<&Expr>) {
+    let Some(r) = s.get(id) else { return };
     s.lock(id, mode);
     if !runs {
         return;
@@ -552,7 +645,7 @@ fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Opti
     }
     for part in with_children(s, id) {
         s.lock(part, mode);
-        s.lock_indexes(part, mode);
+        s.lock_planned_indexes(part, mode);
         if !is_indexed(s.before, part, filter) {
             s.scan(part);
         }
@@ -572,7 +665,7 @@ fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
     }
     for part in with_children(s, id) {
         s.lock(part, mode);
-        s.lock_indexes(part, mode);
+        s.lock_planned_indexes(part, mode);
         s.scan(part);
     }
 }

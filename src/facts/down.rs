@@ -44,7 +44,7 @@ fn changes(kind: &OpKind) -> bool {
 pub fn collect_down(script: &ReplayedScript) -> Vec<Facts> {
     let Some(down) = script.history.down.as_deref().filter(|d| !d.statements.is_empty()) else { return Vec::new() };
     let base = |op: &str, span: Span| {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: span, ..Facts::default() };
+        let mut f = Facts { span, statement: span, ..Facts::default() };
         f.text("op", op);
         f.text("version", script.history.version.clone());
         f

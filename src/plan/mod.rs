@@ -30,8 +30,12 @@ use crate::replay::ReplayedScript;
 use crate::source::Span;
 
 pub use answers::{find as find_answer, parse_map, parse_rename};
+#[cfg(test)]
+pub(crate) use blocks::type_sql;
 pub use model::*;
 pub use render::{PlanError, page, read, render};
+#[cfg(test)]
+pub(crate) use reverse::reverse;
 
 use blocks::Value;
 use change::{Changes, ColumnKind, TableChange};

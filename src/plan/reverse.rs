@@ -264,7 +264,11 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             let n = ident(c.as_str());
             let mut r = Reverse::new(
                 format!("`{}.{}` becomes {}", rel.name, c.as_str(), after.relation(rel.id)?.column(c.as_str())?.ty),
-                alter(format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}")),
+                // What is computed needs no cast, and may have none.
+                alter(match old.generated.is_some() {
+                    true => format!("ALTER COLUMN {n} TYPE {ty}"),
+                    false => format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}"),
+                }),
             )?;
             r.verdict = Undo::BlockedByData;
             Some(r)
@@ -294,14 +298,33 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         }
         A::ValidateConstraint { name } => {
             let c = rel.constraint(name.as_str())?;
+            // It is as the table above has it.
+            if c.inherited {
+                return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
+            }
+            // A key does not let go of it, and says the same.
+            if let crate::catalog::ConKind::NotNull { column } = &c.kind
+                && rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(column))
+            {
+                return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
+            }
             let mut undo = alter(format!("DROP CONSTRAINT {}", ident(name.as_str())));
             undo.extend(alter(format!("ADD {}", before.constraint_definition(c, true))));
             Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), undo)
         }
         A::AddConstraint(c) => {
-            let new = after.relation(rel.id)?.constraints.iter().find(|k| rel.constraint(&k.name).is_none())?;
-            let _ = c;
-            Reverse::new(format!("Add constraint `{}` to `{}`", new.name, rel.name), alter(format!("DROP CONSTRAINT {}", ident(&new.name))))
+            // A primary key brings NOT NULLs along, which are constraints of their own since 18.
+            let own = |k: &&crate::catalog::Constraint| {
+                let not_null = matches!(k.kind, crate::catalog::ConKind::NotNull { .. });
+                rel.constraint(&k.name).is_none() && not_null == matches!(c.kind, crate::op::ConstraintKind::NotNull { .. })
+            };
+            let new = after.relation(rel.id)?.constraints.iter().find(own)?;
+            let mut undo = alter(format!("DROP CONSTRAINT {}", ident(&new.name)));
+            if let crate::catalog::ConKind::PrimaryKey { columns, .. } = &new.kind {
+                let nullable = columns.iter().filter(|n| column(n).is_some_and(|c| !c.not_null));
+                undo.extend(nullable.flat_map(|n| alter(format!("ALTER COLUMN {} DROP NOT NULL", ident(n)))));
+            }
+            Reverse::new(format!("Add constraint `{}` to `{}`", new.name, rel.name), undo)
         }
         A::EnableRowSecurity => Reverse::new(format!("Row security of `{}`", rel.name), alter("DISABLE ROW LEVEL SECURITY".into())),
         A::DisableRowSecurity => Reverse::new(format!("No row security of `{}`", rel.name), alter("ENABLE ROW LEVEL SECURITY".into())),

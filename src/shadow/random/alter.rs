@@ -1,13 +1,23 @@
 //! Random subcommands of ALTER TABLE and its relatives.
 
-use crate::catalog::{ConKind, RelKind, Relation};
+use crate::catalog::{Column, ConKind, RelKind, Relation, TypeKind};
+use crate::op::ObjectKind;
 use crate::quote::{ident, qualified};
 
 use super::pick::Gen;
 
 impl<'c> Gen<'c> {
     pub fn alter_table(&mut self) -> Option<String> {
-        let rel = self.about_table()?;
+        let special = |r: &Relation| {
+            let keys = r.constraints.iter().any(|c| matches!(c.kind, ConKind::ForeignKey { .. }));
+            let own =
+                !r.triggers.is_empty() || !r.rules.is_empty() || r.columns.iter().any(|c| c.identity.is_some() || c.generated.is_some());
+            r.kind.is_table() && (keys || own || !r.parents.is_empty())
+        };
+        let rel = match self.chance(25) {
+            true => self.relation(special).or_else(|| self.table())?,
+            false => self.about_table()?,
+        };
         let name = self.name(rel);
         let only = self.maybe(6, "ONLY ");
         let exists = self.maybe(4, "IF EXISTS ");
@@ -27,7 +37,26 @@ impl<'c> Gen<'c> {
 
     fn action(&mut self, rel: &'c Relation) -> Option<String> {
         let pg = self.cat.pg.0;
-        Some(match self.rng.u32(0..60) {
+        Some(match self.rng.u32(0..62) {
+            60 => {
+                // A table of a composite type has its columns and no others.
+                let fits = |t: &crate::catalog::Type| match t.kind {
+                    TypeKind::Composite { relation } => self.cat.relation(relation).is_some_and(|c| {
+                        c.columns.len() == rel.columns.len()
+                            && c.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty)
+                    }),
+                    _ => false,
+                };
+                let all: Vec<_> = self.cat.types.values().filter(|t| fits(t)).collect();
+                let t = match all.first() {
+                    Some(t) => t,
+                    None if self.chance(10) => self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?,
+                    None => return None,
+                };
+                format!("OF {}", qualified(&t.schema, &t.name))
+            }
+            61 if rel.of_type.is_some() || self.chance(3) => "NOT OF".to_string(),
+            61 => return None,
             0..5 => {
                 let name = if self.chance(4) { "id".to_string() } else { self.fresh("n") };
                 let exists = self.maybe(8, "IF NOT EXISTS ");
@@ -46,38 +75,56 @@ impl<'c> Gen<'c> {
             10 => format!("ALTER COLUMN {} DROP DEFAULT", self.column(rel)?),
             11..14 => format!("ALTER COLUMN {} SET NOT NULL", self.column(rel)?),
             14 | 15 => format!("ALTER COLUMN {} DROP NOT NULL", self.column(rel)?),
-            16..21 => self.set_type(rel)?,
-            21 => match pg {
+            16..20 => self.set_type(rel)?,
+            20 | 21 => match pg {
                 17.. => format!("ALTER COLUMN {} SET EXPRESSION AS (1 + 2)", self.generated(rel)?),
                 _ => format!("ALTER COLUMN {} DROP EXPRESSION", self.generated(rel)?),
             },
             22 => format!("ALTER COLUMN {} DROP EXPRESSION{}", self.generated(rel)?, self.maybe(40, " IF EXISTS")),
-            23 => format!("ALTER COLUMN {} ADD GENERATED {} AS IDENTITY", self.column(rel)?, self.of(&["ALWAYS", "BY DEFAULT"])),
+            23 => {
+                let fits = |c: &Column| {
+                    let free = c.default.is_none() && c.identity.is_none() && c.generated.is_none();
+                    c.not_null && free && matches!(c.ty.to_string().as_str(), "integer" | "bigint" | "smallint")
+                };
+                let column = match self.chance(85) {
+                    true => ident(&self.column_of(rel, fits)?.name),
+                    false => self.column(rel)?,
+                };
+                format!("ALTER COLUMN {column} ADD GENERATED {} AS IDENTITY", self.of(&["ALWAYS", "BY DEFAULT"]))
+            }
             24 => {
                 let c = self.column_of(rel, |c| c.identity.is_some())?;
                 let how = self.of(&["SET GENERATED ALWAYS", "SET INCREMENT 3", "RESTART WITH 900"]);
                 format!("ALTER COLUMN {} {how}", ident(&c.name))
             }
-            25 => format!("ALTER COLUMN {} DROP IDENTITY{}", self.column(rel)?, self.maybe(50, " IF EXISTS")),
+            25 => {
+                let c = if self.chance(80) { self.column_of(rel, |c| c.identity.is_some())? } else { self.column_of(rel, |_| true)? };
+                format!("ALTER COLUMN {} DROP IDENTITY{}", ident(&c.name), self.maybe(50, " IF EXISTS"))
+            }
             26 => format!("ALTER COLUMN {} SET STATISTICS 50", self.column(rel)?),
             27 => format!("ALTER COLUMN {} SET STORAGE {}", self.column(rel)?, self.of(&["PLAIN", "EXTERNAL", "MAIN", "EXTENDED"])),
             28 => format!("ALTER COLUMN {} SET (n_distinct = 5)", self.column(rel)?),
-            29 => format!("ALTER COLUMN {} SET COMPRESSION pglz", self.column(rel)?),
+            29 => {
+                let long = |c: &Column| matches!(c.ty.name.as_str(), "text" | "character varying" | "json" | "jsonb" | "bytea");
+                let c = if self.chance(80) { self.column_of(rel, long)? } else { self.column_of(rel, |_| true)? };
+                format!("ALTER COLUMN {} SET COMPRESSION pglz", ident(&c.name))
+            }
             30..37 => self.add_constraint(rel)?,
             37..39 => {
                 let cascade = self.maybe(40, " CASCADE");
                 let exists = self.maybe(8, "IF EXISTS ");
                 format!("DROP CONSTRAINT {exists}{}{cascade}", self.constraint(rel, |_| true)?)
             }
-            39..41 => {
+            39 => {
                 let unchecked: Vec<&str> = rel.constraints.iter().filter(|c| !c.validated).map(|c| c.name.as_str()).collect();
                 let name = match unchecked.first() {
-                    Some(n) if self.chance(80) => ident(n),
+                    Some(n) if self.chance(90) => ident(n),
+                    None if self.chance(85) => return None,
                     _ => self.constraint(rel, |_| true)?,
                 };
                 format!("VALIDATE CONSTRAINT {name}")
             }
-            41 => {
+            40 | 41 => {
                 let how = match pg {
                     18.. => self.of(&["DEFERRABLE", "NOT DEFERRABLE", "NOT ENFORCED", "ENFORCED"]),
                     _ => self.of(&["DEFERRABLE", "NOT DEFERRABLE", "DEFERRABLE INITIALLY DEFERRED"]),
@@ -96,10 +143,15 @@ impl<'c> Gen<'c> {
                 };
                 format!("RENAME TO {to}")
             }
-            46 => format!("SET SCHEMA {}", self.of(&["app", "public", "nowhere"])),
-            47 => format!("{} TRIGGER {}", self.of(&["ENABLE", "DISABLE"]), self.of(&["ALL", "USER"])),
+            46 if self.chance(10) => "SET SCHEMA nowhere".into(),
+            46 => format!("SET SCHEMA {}", self.of(&["app", "public"])),
+            47 => format!("{} TRIGGER {}", self.of(&["ENABLE", "DISABLE"]), self.of(&["ALL", "USER", "USER"])),
             48 => {
-                let t = rel.triggers.first().map_or("missing", |t| t.name.as_str());
+                let t = match rel.triggers.first() {
+                    Some(t) => t.name.as_str(),
+                    None if self.chance(10) => "missing",
+                    None => return None,
+                };
                 format!("{} TRIGGER {}", self.of(&["ENABLE", "DISABLE", "ENABLE REPLICA", "ENABLE ALWAYS"]), ident(t))
             }
             49 => self
@@ -118,11 +170,21 @@ impl<'c> Gen<'c> {
                 .to_string(),
             53 => match self.rng.u32(0..2) {
                 0 => {
-                    let parent = self.table()?;
+                    let fits = |p: &Relation| {
+                        let checks = p.constraints.iter().any(|c| matches!(c.kind, ConKind::Check { .. }));
+                        let has = |c: &Column| rel.column(&c.name).is_some_and(|o| o.ty == c.ty && o.not_null == c.not_null);
+                        p.kind == RelKind::Table && p.id != rel.id && !p.is_partition() && !checks && p.columns.iter().all(has)
+                    };
+                    let parent = if self.chance(90) { self.relation(fits)? } else { self.table()? };
                     format!("INHERIT {}", self.name(parent))
                 }
                 _ => {
-                    let parent = rel.parents.first().and_then(|p| self.cat.relation(*p)).or_else(|| self.table())?;
+                    let above = rel.parents.first().and_then(|p| self.cat.relation(*p)).filter(|_| !rel.is_partition());
+                    let parent = match above {
+                        Some(p) => p,
+                        None if self.chance(5) => self.table()?,
+                        None => return None,
+                    };
                     format!("NO INHERIT {}", self.name(parent))
                 }
             },
@@ -145,8 +207,12 @@ impl<'c> Gen<'c> {
     }
 
     fn generated(&mut self, rel: &'c Relation) -> Option<String> {
-        if self.chance(80) {
-            return self.column_of(rel, |c| c.generated.is_some()).map(|c| ident(&c.name));
+        // One that has its own values, and from nobody else.
+        if self.chance(93) {
+            let since = self.cat.pg.0 >= 18;
+            return self
+                .column_of(rel, |c| !c.inherited && c.generated.as_ref().is_some_and(|g| g.stored || !since))
+                .map(|c| ident(&c.name));
         }
         self.column(rel)
     }
@@ -231,10 +297,14 @@ impl<'c> Gen<'c> {
         let name = self.name(parent);
         let children: Vec<&Relation> = self.cat.children_of(parent.id).into_iter().filter_map(|id| self.cat.relation(id)).collect();
         if self.chance(50) {
-            let child = if children.is_empty() || self.chance(10) { self.table()? } else { children[self.rng.usize(0..children.len())] };
-            let how = match self.rng.u32(0..10) {
-                0..2 => " CONCURRENTLY",
-                2 => " FINALIZE",
+            let child = match children.is_empty() {
+                true if self.chance(95) => return None,
+                false if self.chance(95) => children[self.rng.usize(0..children.len())],
+                _ => self.table()?,
+            };
+            let how = match self.rng.u32(0..30) {
+                0..4 => " CONCURRENTLY",
+                4 => " FINALIZE",
                 _ => "",
             };
             return Some(format!("ALTER TABLE {name} DETACH PARTITION {}{how}", self.name(child)));
@@ -242,9 +312,11 @@ impl<'c> Gen<'c> {
         // A table of the same columns, where there is one.
         let same = |r: &Relation| {
             r.kind == RelKind::Table
-                && r.partition_bound.is_none()
+                && r.parents.is_empty()
+                && r.persistence == parent.persistence
+                && !r.columns.iter().any(|c| c.identity.is_some())
                 && r.columns.len() == parent.columns.len()
-                && r.columns.iter().all(|c| parent.column(&c.name).is_some_and(|p| p.ty == c.ty))
+                && r.columns.iter().all(|c| parent.column(&c.name).is_some_and(|p| p.ty == c.ty && (c.not_null || !p.not_null)))
         };
         let part = if self.chance(85) { self.relation(same)? } else { self.table()? };
         let bound = self.bound(parent);
@@ -262,17 +334,64 @@ impl<'c> Gen<'c> {
     pub fn alter_index(&mut self) -> Option<String> {
         let index = self.relation(|r| r.kind.is_index())?;
         let name = self.name(index);
-        Some(match self.rng.u32(0..6) {
+        Some(match self.rng.u32(0..7) {
+            6 if self.cat.objects.keys().any(|k| k.0 == ObjectKind::Extension) => {
+                // The other way round, DROP EXTENSION takes the index along, which the catalog does not follow.
+                format!("ALTER INDEX {name} NO DEPENDS ON EXTENSION citext")
+            }
             0 => format!("ALTER INDEX {name} RENAME TO {}", self.fresh("rix")),
             1 => format!("ALTER INDEX {name} SET (fillfactor = 80)"),
             2 => format!("ALTER INDEX {name} RESET (fillfactor)"),
             3 => format!("ALTER INDEX {name} ALTER COLUMN 1 SET STATISTICS 40"),
             4 => format!("ALTER INDEX {name} SET TABLESPACE pg_default"),
             _ => {
-                let parent = self.relation(|r| r.kind == RelKind::PartitionedIndex)?;
+                let table = index.index.as_ref().and_then(|i| self.cat.relation(i.table))?;
+                let fits = |r: &Relation| match (&r.index, &index.index) {
+                    (Some(p), Some(i)) => {
+                        table.parents.contains(&p.table) && p.columns == i.columns && p.unique == i.unique && p.method == i.method
+                    }
+                    _ => false,
+                };
+                let parent = match self.relation(fits) {
+                    Some(p) => p,
+                    None if self.chance(5) => self.relation(|r| r.kind == RelKind::PartitionedIndex)?,
+                    None => return None,
+                };
                 format!("ALTER INDEX {} ATTACH PARTITION {name}", self.name(parent))
             }
         })
+    }
+
+    /// Makes what an index of a partitioned table lacks on one of its partitions, and then attaches it.
+    pub fn missing_part(&mut self) -> Option<String> {
+        let parent =
+            self.relation(|r| r.kind == RelKind::PartitionedIndex && r.index.as_ref().is_some_and(|i| !i.valid && !i.constraint))?;
+        let p = parent.index.as_ref()?;
+        let has = |id: crate::catalog::Id, f: &dyn Fn(&crate::catalog::Index) -> bool| {
+            self.cat.indexes_of(id).into_iter().find(|r| r.index.as_ref().is_some_and(f))
+        };
+        let child = self.cat.children_of(p.table).into_iter().find(|c| has(*c, &|i| i.parent == Some(parent.id)).is_none())?;
+        let alike = |i: &crate::catalog::Index| {
+            let plain = i.include == p.include && i.filter.is_none() == p.filter.is_none() && i.method == p.method;
+            i.parent.is_none() && i.valid && i.columns == p.columns && i.unique == p.unique && plain
+        };
+        match has(child, &alike) {
+            Some(i) => {
+                let i = self.name(i);
+                Some(format!("ALTER INDEX {} ATTACH PARTITION {i}", self.name(parent)))
+            }
+            None if p.include.is_empty() && p.filter.is_none() && p.columns.iter().all(Option::is_some) => {
+                let (name, unique) = (self.fresh("ix"), if p.unique { "UNIQUE " } else { "" });
+                let table = self.cat.relation(child)?;
+                Some(format!(
+                    "CREATE {unique}INDEX {name} ON {} USING {} ({})",
+                    qualified(&table.schema, &table.name),
+                    p.method,
+                    crate::quote::idents(p.columns.iter().flatten())
+                ))
+            }
+            None => None,
+        }
     }
 
     pub fn alter_view(&mut self) -> Option<String> {
@@ -314,6 +433,7 @@ impl<'c> Gen<'c> {
                 format!("ALTER SEQUENCE {name} OWNED BY {}.{}", self.name(rel), self.column(rel)?)
             }
             5 => format!("ALTER SEQUENCE {name} RENAME TO {}", self.fresh("rsq")),
+            _ if seq.sequence.as_ref().is_some_and(|s| s.owned_by.is_some()) && self.chance(85) => return None,
             _ => format!("ALTER SEQUENCE {name} SET SCHEMA {}", self.of(&["app", "public"])),
         })
     }

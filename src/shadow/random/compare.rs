@@ -1,14 +1,14 @@
-//! Predicted against observed, with what cannot be seen or cannot be known left out by name.
+//! Predicted against observed. What cannot be seen or cannot be known is left out by name, in `exceptions`.
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{RelKind, RelName};
-use crate::op::{LockMode, OpKind};
+use crate::catalog::RelName;
+use crate::op::LockMode;
 use crate::replay::Replayed;
 
 use super::super::observe::Observed;
 use super::super::session::Session;
-use super::has;
+use super::exceptions;
 
 pub struct Context<'a> {
     pub judged: &'a Replayed,
@@ -17,172 +17,105 @@ pub struct Context<'a> {
     pub raw: bool,
 }
 
-pub enum Verdict {
-    Same,
-    /// Refused because of the rows: classes 22 (a value does not fit) and 23 (a constraint is violated).
-    Rows,
-    /// One of the differences that are named in `known`.
-    Known(&'static str),
-    Differ(Vec<String>),
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Whether it fails, and with what.
+    Failure,
+    InTransaction,
+    /// The strongest lock: predicted, observed, each with what the transaction holds already.
+    Lock(RelName, Option<LockMode>, Option<LockMode>),
+    Scan(RelName, Side),
+    Other(&'static str, RelName, Side),
 }
 
-/// What is known not to be predicted.
-fn known(c: &Context<'_>) -> Option<&'static str> {
-    let (p, o) = (&c.judged.effects, &c.seen.effects);
-    let commands = c.judged.statement.ops.iter().filter(|o| matches!(o.kind, OpKind::Alter { .. })).count();
-    if commands > 1 && p.fails.is_some() && o.fails.is_some() {
-        // Postgres prepares all subcommands before it runs the first one, so the error of a later one may come first.
-        return Some("which of several refused subcommands is named");
-    }
-    if o.error.as_ref().is_some_and(|e| e.contains("cannot change persistence setting twice")) {
-        // It would take a look at the statement as a whole.
-        return Some("SET LOGGED or UNLOGGED twice in one statement");
-    }
-    None
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Predicted,
+    Observed,
+}
+
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Refused because of the rows: classes 22 (a value does not fit) and 23 (a constraint is violated).
+    pub rows: bool,
+    /// Names of the exceptions that explain a difference.
+    pub known: BTreeSet<&'static str>,
+    pub differ: Vec<String>,
 }
 
 pub fn compare(c: &Context<'_>, session: &mut Session) -> Verdict {
+    let mut verdict = Verdict::default();
+    for what in differences(c) {
+        // Which rows there are is nobody's prediction.
+        let of_rows = c.seen.effects.fails.as_ref().is_some_and(|s| s.starts_with("22") || s.starts_with("23"));
+        if what == What::Failure && of_rows && c.judged.effects.fails.is_none() {
+            verdict.rows = true;
+            continue;
+        }
+        match exceptions::LIST.iter().find(|e| (e.explains)(c, &what, session)) {
+            Some(e) => {
+                verdict.known.insert(e.name);
+            }
+            None => verdict.differ.push(words(c, &what)),
+        }
+    }
+    verdict
+}
+
+fn differences(c: &Context<'_>) -> Vec<What> {
     let (p, o) = (&c.judged.effects, &c.seen.effects);
     if p.fails != o.fails {
-        // Triggers that constraints made can only be switched by a superuser; who runs the migration is not known.
-        let of_role = o.fails.as_deref() == Some("42501") && o.error.as_ref().is_some_and(|m| m.contains("is a system trigger"));
-        if of_role && p.fails.is_none() {
-            return Verdict::Rows;
-        }
-        // What an extension made belongs to the superuser: two reasons to refuse, and who asks decides which is said.
-        if o.fails.as_deref() == Some("42501") && p.fails.as_deref() == Some("2BP01") {
-            return Verdict::Same;
-        }
-        let of_rows = o.fails.as_ref().is_some_and(|s| s.starts_with("22") || s.starts_with("23"));
-        if of_rows && p.fails.is_none() {
-            return Verdict::Rows;
-        }
-        if let Some(known) = known(c) {
-            return Verdict::Known(known);
-        }
-        let say = |e: &crate::effects::Effects| match &e.fails {
-            Some(s) => format!("{s} ({})", e.error.as_deref().unwrap_or_default()),
-            None => "no failure".into(),
-        };
-        return Verdict::Differ(vec![format!("predicted {}, observed {}", say(p), say(o))]);
+        return vec![What::Failure];
     }
     if p.fails.is_some() || c.raw {
-        return Verdict::Same;
+        return Vec::new();
     }
     let mut out = Vec::new();
     if p.in_transaction != o.in_transaction {
-        out.push(format!("in a transaction: predicted {}, observed {}", p.in_transaction, o.in_transaction));
+        out.push(What::InTransaction);
     }
-    locks(c, &mut out);
-    sets("rewrite", &p.rewrites, &o.rewrites, &mut out);
-    sets("index build", &p.builds, &o.builds, &mut out);
-    sets("drop", &p.dropped, &o.dropped, &mut out);
-    if o.in_transaction {
-        scans(c, session, &mut out);
-    }
-    if out.is_empty() { Verdict::Same } else { Verdict::Differ(out) }
-}
-
-/// Reads and writes rows: which of the tables behind it are touched depends on the rows.
-fn is_data(judged: &Replayed) -> bool {
-    has(&judged.statement, |k| matches!(k, OpKind::Dml(_) | OpKind::Query(_) | OpKind::Copy { .. }))
-}
-
-/// A join does not read one side when the other is empty.
-fn joins(judged: &Replayed) -> bool {
-    has(&judged.statement, |k| match k {
-        OpKind::CreateTableAs(t) => several(judged, &t.query),
-        OpKind::CreateView(v) => several(judged, &v.query),
-        OpKind::RefreshView { .. } => true,
-        _ => false,
-    })
-}
-
-fn several(judged: &Replayed, q: &crate::op::Query) -> bool {
-    let names = q.relations();
-    names.len() > 1 || names.iter().any(|n| judged.before.relation_by(n).is_some_and(|r| r.kind == RelKind::View))
-}
-
-fn locks(c: &Context<'_>, out: &mut Vec<String>) {
-    let (p, o) = (&c.judged.effects.locks, &c.seen.effects.locks);
-    let names: BTreeSet<&RelName> = p.keys().chain(o.keys()).collect();
+    let names: BTreeSet<&RelName> = p.locks.keys().chain(o.locks.keys()).collect();
     for r in names {
         // What the transaction holds already is not taken again, so it can only be told together with the rest.
         let held = c.seen.held.get(r).copied();
         let strongest = |m: Option<&LockMode>| m.copied().max(held);
-        let (a, b) = (strongest(p.get(r)), strongest(o.get(r)));
-        if a == b {
-            continue;
+        let (a, b) = (strongest(p.locks.get(r)), strongest(o.locks.get(r)));
+        if a != b {
+            out.push(What::Lock(r.clone(), a, b));
         }
-        // Outside a transaction the other session looks on from time to time and may miss a lock. Rows decide to which partitions an
-        // INSERT goes and which keys are looked up.
-        // The old index of REINDEX CONCURRENTLY is dropped at the end, when nobody uses it any more.
-        let old_index = c.judged.statement.command.starts_with("REINDEX") && !c.seen.effects.in_transaction;
-        if old_index && b == Some(LockMode::AccessExclusive) {
-            continue;
-        }
-        let partly = !c.seen.effects.in_transaction || is_data(c.judged);
-        if partly && b < a {
-            continue;
-        }
-        // The bounds of a partition are read once and then remembered; a relation of which the planner knows that it gives no row is
-        // not opened.
-        if a == Some(LockMode::AccessShare) && b.is_none() && (remembers(c.judged, r) || joins(c.judged)) {
-            continue;
-        }
-        let say = |m: Option<LockMode>| m.map_or("no lock".to_string(), |m| m.to_string());
-        out.push(format!("{r}: predicted {}, observed {}", say(a), say(b)));
     }
+    for (what, p, o) in [("rewrite", &p.rewrites, &o.rewrites), ("index build", &p.builds, &o.builds), ("drop", &p.dropped, &o.dropped)] {
+        out.extend(p.difference(o).map(|r| What::Other(what, r.clone(), Side::Predicted)));
+        out.extend(o.difference(p).map(|r| What::Other(what, r.clone(), Side::Observed)));
+    }
+    if o.in_transaction {
+        out.extend(p.scans.difference(&o.scans).map(|r| What::Scan(r.clone(), Side::Predicted)));
+        out.extend(o.scans.difference(&p.scans).map(|r| What::Scan(r.clone(), Side::Observed)));
+    }
+    out
 }
 
-fn remembers(judged: &Replayed, r: &RelName) -> bool {
-    use crate::op::AlterAction;
-    let partitions = has(&judged.statement, |k| match k {
-        OpKind::CreateTable(t) => t.partition_of.is_some(),
-        OpKind::Alter { action, .. } => matches!(action, AlterAction::AttachPartition { .. }),
-        _ => false,
-    });
-    partitions && judged.before.relation_named(&r.schema, &r.name).is_some_and(|r| r.kind == RelKind::PartitionedTable)
-}
-
-fn sets(what: &str, predicted: &BTreeSet<RelName>, observed: &BTreeSet<RelName>, out: &mut Vec<String>) {
-    for r in predicted.difference(observed) {
-        out.push(format!("{r}: predicted {what}, observed none"));
-    }
-    for r in observed.difference(predicted) {
-        out.push(format!("{r}: predicted no {what}, observed one"));
-    }
-}
-
-fn scans(c: &Context<'_>, session: &mut Session, out: &mut Vec<String>) {
-    let (p, o) = (&c.judged.effects.scans, &c.seen.effects.scans);
-    let o_rewrites = &c.seen.effects.rewrites;
-    for r in p.difference(o) {
-        // A read of a table without rows counts nothing.
-        // A rewrite reads the table whatever the counters say.
-        if o_rewrites.contains(r) {
-            continue;
+fn words(c: &Context<'_>, what: &What) -> String {
+    let (p, o) = (&c.judged.effects, &c.seen.effects);
+    let set = |what: &str, r: &RelName, side: &Side| match side {
+        Side::Predicted => format!("{r}: predicted {what}, observed none"),
+        Side::Observed => format!("{r}: predicted no {what}, observed one"),
+    };
+    match what {
+        What::Failure => {
+            let say = |e: &crate::effects::Effects| match &e.fails {
+                Some(s) => format!("{s} ({})", e.error.as_deref().unwrap_or_default()),
+                None => "no failure".into(),
+            };
+            format!("predicted {}, observed {}", say(p), say(o))
         }
-        // Row security that binds the owner too and lets nothing through leaves nothing to read.
-        let hidden = c.judged.before.relation_named(&r.schema, &r.name).is_some_and(|t| t.force_row_security && t.row_security);
-        if hidden || c.seen.empty.contains(r) || is_data(c.judged) || joins(c.judged) || holds_no_row(c, session, r) {
-            continue;
+        What::InTransaction => format!("in a transaction: predicted {}, observed {}", p.in_transaction, o.in_transaction),
+        What::Lock(r, a, b) => {
+            let say = |m: &Option<LockMode>| m.map_or("no lock".to_string(), |m| m.to_string());
+            format!("{r}: predicted {}, observed {}", say(a), say(b))
         }
-        out.push(format!("{r}: predicted scan, observed none"));
+        What::Scan(r, side) => set("scan", r, side),
+        What::Other(what, r, side) => set(what, r, side),
     }
-    for r in o.difference(p) {
-        // The planner reads a small table in full although an index would do.
-        let planned = has(&c.judged.statement, |k| {
-            matches!(k, OpKind::Query(_)) || matches!(k, OpKind::Dml(_)) || matches!(k, OpKind::CreateTableAs(_))
-        });
-        if planned {
-            continue;
-        }
-        out.push(format!("{r}: predicted no scan, observed one"));
-    }
-}
-
-fn holds_no_row(c: &Context<'_>, session: &mut Session, r: &RelName) -> bool {
-    let exists = c.judged.after.relation_named(&r.schema, &r.name).is_some_and(|r| r.kind != RelKind::Index);
-    exists && matches!(session.value(&format!("SELECT 1 FROM {} LIMIT 1", r.sql())), Ok(None))
 }

@@ -31,6 +31,17 @@ impl<'c> Gen<'c> {
                 return Some(format!("{head} ({own} int DEFAULT 3) INHERITS ({})", self.name(parent)));
             }
             3..7 if persistence.is_empty() => return self.create_partition(&head),
+            8 if temp >= 4 => {
+                // Of a composite type, or with the same columns.
+                let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
+                if self.chance(50) {
+                    return Some(format!("{head} OF {}", qualified(&t.schema, &t.name)));
+                }
+                let TypeKind::Composite { relation } = t.kind else { return None };
+                let columns = self.cat.relation(relation)?.columns.iter().filter(|c| c.ty.id.is_none());
+                let list: Vec<String> = columns.map(|c| format!("{} {}", ident(&c.name), c.ty)).collect();
+                return Some(format!("{head} ({})", list.join(", ")));
+            }
             7 => {
                 let q = self.query()?;
                 let data = self.maybe(15, " WITH NO DATA");
@@ -279,6 +290,9 @@ impl<'c> Gen<'c> {
     }
 
     pub fn create_type(&mut self) -> Option<String> {
+        if self.chance(6) {
+            return Some(format!("CREATE SCHEMA {}{}", self.maybe(20, "IF NOT EXISTS "), self.fresh("sch")));
+        }
         let name = self.new_qualified("ty");
         match self.rng.u32(0..6) {
             0..2 => Some(format!("CREATE TYPE {name} AS ENUM ('a', 'b', 'c')")),

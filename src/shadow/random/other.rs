@@ -30,6 +30,10 @@ const KINDS: &[(u32, u32, Draw)] = &[
     (1, 8, |g| g.maintain()),
     (1, 5, |g| g.alter_object()),
     (1, 2, |g| g.lock()),
+    (1, 3, |g| g.session()),
+    (0, 3, |g| g.block()),
+    (1, 2, |g| g.call()),
+    (0, 3, |g| g.missing_part()),
 ];
 
 impl<'c> Gen<'c> {
@@ -46,6 +50,18 @@ impl<'c> Gen<'c> {
                     break;
                 }
                 at -= weight(k);
+            }
+        }
+    }
+
+    /// Mostly where it belongs: LOCK wants a transaction, and some want none.
+    pub fn placed(&mut self, making: bool, inside: bool) -> String {
+        loop {
+            let sql = self.statement(making);
+            let alone = ["VACUUM", "CONCURRENTLY", "REINDEX SCHEMA", "ALTER SYSTEM"].iter().any(|w| sql.contains(w));
+            let misplaced = if inside { alone } else { sql.starts_with("LOCK") };
+            if !misplaced || self.chance(15) {
+                return sql;
             }
         }
     }
@@ -67,7 +83,8 @@ impl<'c> Gen<'c> {
             4..8 => {
                 let t = self.user_type(|k| matches!(k, TypeKind::Domain { .. }))?;
                 let name = self.type_name(t);
-                Some(match self.rng.u32(0..9) {
+                Some(match self.rng.u32(0..10) {
+                    9 => format!("ALTER DOMAIN {name} RENAME CONSTRAINT late TO {}", self.fresh("dc")),
                     0 => format!("ALTER DOMAIN {name} SET NOT NULL"),
                     1 => format!("ALTER DOMAIN {name} DROP NOT NULL"),
                     2 => format!("ALTER DOMAIN {name} ADD CONSTRAINT {} CHECK (VALUE IS NOT NULL)", self.fresh("dc")),
@@ -127,7 +144,8 @@ impl<'c> Gen<'c> {
             10 => {
                 let all: Vec<_> = self.cat.functions.values().collect();
                 let f = all.get(self.rng.usize(0..all.len().max(1)))?;
-                Some(format!("DROP FUNCTION {exists}{}{cascade}", qualified(&f.schema, &f.name)))
+                let word = if f.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+                Some(format!("DROP {word} {exists}{}{cascade}", qualified(&f.schema, &f.name)))
             }
             _ => {
                 let rel = self.relation(|r| !r.triggers.is_empty() || !r.policies.is_empty() || !r.rules.is_empty())?;
@@ -157,6 +175,10 @@ impl<'c> Gen<'c> {
             7 => {
                 let c = self.column_of(rel, |_| true)?;
                 Some(format!("DELETE FROM {name} WHERE {} IS NULL", ident(&c.name)))
+            }
+            8 if self.chance(50) => {
+                let c = self.column_of(rel, |c| c.generated.is_none())?;
+                Some(format!("COPY {name} ({}) FROM STDIN", ident(&c.name)))
             }
             8 => self.query(),
             9 => {
@@ -209,7 +231,8 @@ impl<'c> Gen<'c> {
         let rel = self.about_table()?;
         let name = self.name(rel);
         Some(match self.rng.u32(0..14) {
-            0 => format!("REINDEX TABLE {name}"),
+            0 => "REINDEX SCHEMA app".into(),
+            12 => format!("REINDEX TABLE {name}"),
             1 => format!("REINDEX TABLE CONCURRENTLY {name}"),
             2 | 3 => {
                 let i = self.relation(|r| r.kind.is_index())?;
@@ -217,7 +240,8 @@ impl<'c> Gen<'c> {
             }
             4..7 => {
                 let v = self.of_kind(RelKind::MaterializedView)?;
-                let how = self.maybe(30, "CONCURRENTLY ");
+                let unique = self.cat.indexes_of(v.id).iter().any(|i| i.index.as_ref().is_some_and(|i| i.unique && i.filter.is_none()));
+                let how = self.maybe(if unique { 50 } else { 6 }, "CONCURRENTLY ");
                 let data = if how.is_empty() { self.maybe(20, " WITH NO DATA") } else { "" };
                 format!("REFRESH MATERIALIZED VIEW {how}{}{data}", self.name(v))
             }
@@ -230,7 +254,7 @@ impl<'c> Gen<'c> {
                     None => format!("CLUSTER {name}"),
                 }
             }
-            11 => format!("REFRESH MATERIALIZED VIEW {name}"),
+            11 => format!("ANALYZE {name}"),
             _ => format!("ANALYZE {name}"),
         })
     }
@@ -239,7 +263,7 @@ impl<'c> Gen<'c> {
         let publication = self.cat.objects.values().filter(|o| o.kind == ObjectKind::Publication).map(|o| ident(&o.name)).next();
         let rel = self.table()?;
         let name = self.name(rel);
-        match self.rng.u32(0..9) {
+        match self.rng.u32(0..10) {
             0..3 => {
                 let p = publication?;
                 let how = self.of(&["ADD", "SET", "DROP"]);
@@ -261,14 +285,17 @@ impl<'c> Gen<'c> {
                 }
                 rel.rules.last().map(|r| format!("ALTER RULE {} ON {table} RENAME TO {}", ident(&r.name), self.fresh("rrl")))
             }
-            6 => {
+            6 | 8 => {
                 let all: Vec<_> = self.cat.functions.values().collect();
                 let f = all.get(self.rng.usize(0..all.len().max(1)))?;
                 let f_name = qualified(&f.schema, &f.name);
-                Some(match self.rng.u32(0..3) {
-                    0 => format!("ALTER FUNCTION {f_name} STABLE"),
-                    1 => format!("ALTER FUNCTION {f_name} RENAME TO {}", self.fresh("rfn")),
-                    _ => format!("ALTER FUNCTION {f_name} SET SCHEMA {}", self.of(&["app", "public"])),
+                let word = if f.kind == ObjectKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+                Some(match self.rng.u32(0..4) {
+                    3 => format!("ALTER {word} {f_name} OWNER TO CURRENT_USER"),
+                    0 if word == "FUNCTION" => format!("ALTER FUNCTION {f_name} {}", self.of(&["STABLE", "COST 20", "SECURITY DEFINER"])),
+                    0 => format!("ALTER PROCEDURE {f_name} SECURITY DEFINER"),
+                    1 => format!("ALTER {word} {f_name} RENAME TO {}", self.fresh("rfn")),
+                    _ => format!("ALTER {word} {f_name} SET SCHEMA {}", self.of(&["app", "public"])),
                 })
             }
             7 => {
@@ -281,7 +308,51 @@ impl<'c> Gen<'c> {
             }
             _ => {
                 let has = self.cat.objects.keys().any(|k| k.0 == ObjectKind::Extension && k.2 == "citext");
-                Some(if has { format!("DROP EXTENSION citext{}", self.maybe(50, " CASCADE")) } else { "CREATE EXTENSION citext".into() })
+                Some(match has {
+                    true if self.chance(40) => "ALTER EXTENSION citext UPDATE".into(),
+                    true => format!("DROP EXTENSION citext{}", self.maybe(50, " CASCADE")),
+                    false => "CREATE EXTENSION citext".into(),
+                })
+            }
+        }
+    }
+
+    /// What holds for the session, or until the transaction ends.
+    fn session(&mut self) -> Option<String> {
+        Some(match self.rng.u32(0..8) {
+            0 => "SET lock_timeout = '5s'".into(),
+            1 => "SET LOCAL statement_timeout = '60s'".into(),
+            2 => "RESET lock_timeout".into(),
+            3 => "SET CONSTRAINTS ALL DEFERRED".into(),
+            4 => "SET CONSTRAINTS ALL IMMEDIATE".into(),
+            5 => "RESET ROLE".into(),
+            6 => "SET SESSION AUTHORIZATION DEFAULT".into(),
+            _ => "ALTER SYSTEM SET work_mem = '4MB'".into(),
+        })
+    }
+
+    /// Another statement inside of DO.
+    fn block(&mut self) -> Option<String> {
+        let inner = match self.rng.u32(0..4) {
+            0 => self.dml()?,
+            1 => self.create_index()?,
+            2 => self.drop()?,
+            _ => self.alter_table()?,
+        };
+        // A query without a place for its rows is refused by PL/pgSQL itself, and so are COPY and what needs to be alone.
+        let fits = !inner.starts_with("SELECT") && !inner.starts_with("COPY") && !inner.contains("CONCURRENTLY") && !inner.contains("$$");
+        fits.then(|| format!("DO $$ BEGIN {inner}; END $$"))
+    }
+
+    /// A procedure, made and called.
+    fn call(&mut self) -> Option<String> {
+        let procedure = self.cat.functions.values().find(|f| f.kind == ObjectKind::Procedure).map(|f| qualified(&f.schema, &f.name));
+        match procedure {
+            Some(name) if self.chance(70) => Some(format!("CALL {name}()")),
+            _ => {
+                let rel = self.table()?;
+                let body = format!("DELETE FROM {} WHERE false", qualified(&rel.schema, &rel.name));
+                Some(format!("CREATE PROCEDURE {}() LANGUAGE sql AS '{body}'", self.new_qualified("proc")))
             }
         }
     }
