@@ -23,7 +23,7 @@ mod tests;
 
 use strum::IntoEnumIterator;
 
-use crate::catalog::{Catalog, ColumnType, Relation};
+use crate::catalog::{Catalog, ColumnType, ConKind, Relation};
 use crate::compat::Undo;
 use crate::op::{AlterAction, OpKind};
 use crate::replay::ReplayedScript;
@@ -284,11 +284,19 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         waiting.place(phase, false, &mut catalog, &mut draft);
         let from = draft.len();
         rest.iter().for_each(|t| t.emit(&mut draft, phase));
+        if phase == PhaseKind::Migrate {
+            tables.iter().for_each(|t| t.emit_linked(&mut draft));
+        }
         if phase != PhaseKind::ContractSoft {
             crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
         draft.apply_from(from, &mut catalog);
         waiting.place(phase, true, &mut catalog, &mut draft);
+        if phase >= PhaseKind::ContractSoft {
+            let from = draft.len();
+            not_null_names(script, &changes, phase, &catalog, &mut draft, &bound);
+            draft.apply_from(from, &mut catalog);
+        }
         if phase == PhaseKind::Expand {
             let from = draft.len();
             // A view shows the columns that stand by themselves too.
@@ -307,6 +315,36 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         return Outcome::Asked(asked);
     }
     Outcome::Planned(Box::new(draft.finish(script, answers, options, context)))
+}
+
+/// Since 18 a NOT NULL has a name, which tells of the column that it was set on: it gets the one that the file's own words would make.
+fn not_null_names(script: &ReplayedScript, changes: &Changes, phase: PhaseKind, catalog: &Catalog, draft: &mut Draft, bound: &str) {
+    if catalog.pg.0 < 18 {
+        return;
+    }
+    for t in &changes.tables {
+        let (Some(now), Some(after)) = (catalog.relation(t.before.id), script.after.relation(t.before.id)) else { continue };
+        let on = blocks::table(now);
+        let rename =
+            |a: &str, b: &str| format!("ALTER TABLE {on} RENAME CONSTRAINT {} TO {}", crate::quote::ident(a), crate::quote::ident(b));
+        let (mut statements, mut undo) = (vec![bound.to_string()], vec![bound.to_string()]);
+        for c in &now.constraints {
+            let ConKind::NotNull { column } = &c.kind else { continue };
+            let same = |k: &&crate::catalog::Constraint| matches!(&k.kind, ConKind::NotNull { column: other } if other == column);
+            let Some(want) = after.constraints.iter().find(same) else { continue };
+            if want.name != c.name && now.constraint(&want.name).is_none() {
+                statements.push(rename(&c.name, &want.name));
+                undo.insert(1, rename(&want.name, &c.name));
+            }
+        }
+        if statements.len() > 1 {
+            let id = draft::slug(&["name", "not-null", &now.name]);
+            draft.step(
+                phase,
+                draft::NewStep { id, title: format!("`{}`: the NOT NULL constraints get their names", now.name), statements, undo },
+            );
+        }
+    }
 }
 
 fn refused_by_postgres(script: &ReplayedScript) -> Vec<Refusal> {

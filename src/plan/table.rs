@@ -46,6 +46,8 @@ pub struct TableDraft<'a> {
     pub backfill: Vec<Assignment>,
     /// Between the backfill and release N: indexes and constraints of second columns.
     pub migrate: Vec<Own>,
+    /// Behind the backfills of all tables: foreign keys between second columns.
+    pub linked: Vec<Own>,
     /// Behind the backfill, until the contract.
     pub jobs: Vec<Job>,
     /// Second columns that become NOT NULL before release N.
@@ -89,6 +91,7 @@ impl<'a> TableDraft<'a> {
             functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
+            linked: Vec::new(),
             jobs: Vec::new(),
             required_at_n: Vec::new(),
             required_at_last: Vec::new(),
@@ -215,6 +218,10 @@ impl TableDraft<'_> {
             step.undo_verdict = Undo::LosesData;
         }
         self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);
+    }
+
+    pub fn emit_linked(&self, draft: &mut Draft) {
+        self.own(draft, PhaseKind::Migrate, &self.linked);
     }
 
     fn emit_soft(&self, draft: &mut Draft) {

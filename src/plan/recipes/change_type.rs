@@ -15,7 +15,7 @@ use super::super::exprs;
 use super::super::table::{Job, Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
 use super::create_index::{Copy, copies};
-use super::{collation, column_grants, set_not_null};
+use super::{collation, column_grants, linked, set_not_null};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let (Some(before), Some(after)) = (&change.before, &change.after) else { return Ok(()) };
@@ -99,6 +99,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
             vec![format!("ALTER TABLE {on} ALTER COLUMN {last} DROP DEFAULT")],
         ));
     }
+    linked::sequence(x, change, t, before, after, &parked)?;
+    linked::references(x, change, t, from, &second)?;
     t.swap_verdict = Undo::BlockedByData;
     let (back_up, back_down) = (up.renamed(from, &parked).renamed(&second, to), down.renamed(from, &parked).renamed(&second, to));
     t.parked.push(Pair { old: parked.clone(), new: to.into(), up: back_up, down: back_down });
@@ -149,23 +151,11 @@ fn refuse(x: &Ctx<'_>, change: &ColumnChange, rel: &Relation, before: &Column, a
             "free the name in an earlier migration",
         );
     }
-    if before.identity.is_some() || before.serial.is_some() {
-        return x.refuse(change.span, format!("`{name}` draws its values from a sequence of its own"), by_hand);
-    }
     if before.generated.is_some() || after.generated.is_some() {
         return x.refuse(change.span, format!("`{name}` is a generated column"), by_hand);
     }
     if before.collation != after.collation && before.ty == after.ty {
         return x.refuse(change.span, "a change of collation", by_hand);
-    }
-    let referenced = x
-        .script
-        .before
-        .foreign_keys_to(rel.id)
-        .into_iter()
-        .any(|(_, k)| matches!(&k.kind, ConKind::ForeignKey { ref_columns, .. } if ref_columns.contains(name)));
-    if referenced {
-        return x.refuse(change.span, format!("a foreign key refers to `{name}`"), by_hand);
     }
     Ok(())
 }
@@ -447,13 +437,18 @@ fn constraint(
             let here = idents(columns.iter().map(|n| names.iter().find(|(c, _)| c == n).map_or(n.as_str(), |(_, s)| *s)));
             let action = |a: &FkAction| a.to_string();
             let full = if *match_full { " MATCH FULL" } else { "" };
-            t.migrate.push(Own {
+            // A column that it refers to and that changes too has a second column as well.
+            let others = x.seconds(other);
+            let there = idents(
+                ref_columns.iter().map(|n| others.iter().find(|s| s.retyped && s.from == *n).map_or(n.as_str(), |s| s.second.as_str())),
+            );
+            t.linked.push(Own {
                 id: slug(&["foreign-key", &rel.name, &c.name]),
                 title: format!("`{}`: `{}` for the second column", rel.name, c.name),
                 statements: vec![format!(
                     "ALTER TABLE {on} ADD CONSTRAINT {copy} FOREIGN KEY ({here}) REFERENCES {} ({}){full} ON DELETE {} ON UPDATE {} NOT VALID",
                     table(other),
-                    idents(ref_columns),
+                    there,
                     action(on_delete),
                     action(on_update)
                 )],
@@ -462,7 +457,7 @@ fn constraint(
                 preconditions: Vec::new(),
             });
             if c.validated {
-                validate(&mut t.migrate);
+                validate(&mut t.linked);
             }
             t.hard.push(take_name);
         }

@@ -8,6 +8,7 @@ pub mod create_index;
 mod data;
 mod drop_column;
 mod drop_table;
+mod linked;
 pub mod primary_key;
 mod rename_column;
 pub mod rename_table;
