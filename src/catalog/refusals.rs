@@ -439,6 +439,12 @@ impl Catalog {
                 }
                 Ok(())
             }
+            AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
+                Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {
+                    Err(fails("55000", format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
+                }
+                _ => Ok(()),
+            },
             SetSchema { .. } if rel.kind.is_index() => Err(fails("42809", format!("cannot change schema of index \"{}\"", rel.name))),
             Owner { .. } if rel.kind == RelKind::PartitionedIndex => {
                 Err(fails("42809", format!("cannot change owner of index \"{}\"", rel.name)))

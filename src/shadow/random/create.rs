@@ -34,7 +34,7 @@ impl<'c> Gen<'c> {
             8 if temp >= 4 => {
                 // Of a composite type, or with the same columns.
                 let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
-                if self.chance(50) {
+                if self.chance(35) {
                     return Some(format!("{head} OF {}", qualified(&t.schema, &t.name)));
                 }
                 let TypeKind::Composite { relation } = t.kind else { return None };

@@ -34,6 +34,7 @@ const KINDS: &[(u32, u32, Draw)] = &[
     (0, 3, |g| g.block()),
     (1, 2, |g| g.call()),
     (0, 3, |g| g.missing_part()),
+    (0, 4, |g| g.typed()),
 ];
 
 impl<'c> Gen<'c> {
