@@ -100,11 +100,7 @@ impl Catalog {
             DropNotNull { column } => self.drop_not_null(id, column, target.only, false)?,
             SetType { column, ty, collation, using } => {
                 let collation = collation.as_ref().and_then(super::names::collation);
-                if target.only && !self.children_of(id).is_empty() {
-                    let message = format!("type of inherited column \"{}\" must be changed in child tables too", column.as_str());
-                    return Err(fails("42P16", message));
-                }
-                self.set_type(id, column, ty, collation, using.as_ref())?;
+                self.set_type(id, column, ty, collation, using.as_ref(), target.only)?;
             }
             SetExpression { column, expr } => {
                 let column = self.need_column(id, column)?;

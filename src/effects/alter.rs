@@ -249,6 +249,8 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         A::Inherit { parent } => {
+            // The tree below must not lead back to the parent.
+            s.before.descendants_of(id).into_iter().for_each(|t| s.lock(t, L::AccessShare));
             s.lock(id, L::AccessExclusive);
             lock_named(s, parent, L::ShareUpdateExclusive);
         }

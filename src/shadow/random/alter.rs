@@ -1,6 +1,6 @@
 //! Random subcommands of ALTER TABLE and its relatives.
 
-use crate::catalog::{Column, ConKind, RelKind, Relation, TypeKind};
+use crate::catalog::{Column, ConKind, RelKind, Relation};
 use crate::op::ObjectKind;
 use crate::quote::{ident, qualified};
 
@@ -40,7 +40,7 @@ impl<'c> Gen<'c> {
         Some(match self.rng.u32(0..62) {
             60 if self.chance(90) => return None,
             60 => {
-                let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
+                let t = self.composite()?;
                 format!("OF {}", qualified(&t.schema, &t.name))
             }
             61 if rel.of_type.is_some() || self.chance(3) => "NOT OF".to_string(),
@@ -380,15 +380,13 @@ impl<'c> Gen<'c> {
         {
             return Some(format!("ALTER TABLE {} NOT OF", self.name(rel)));
         }
-        let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
-        let TypeKind::Composite { relation } = t.kind else { return None };
-        let composite = self.cat.relation(relation)?;
+        let composite = self.composite()?;
         let rel = self.relation(|r| {
             let same = r.columns.len() == composite.columns.len()
                 && r.columns.iter().zip(&composite.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
             r.kind == RelKind::Table && r.parents.is_empty() && same
         })?;
-        Some(format!("ALTER TABLE {} OF {}", qualified(&rel.schema, &rel.name), self.type_name(t)))
+        Some(format!("ALTER TABLE {} OF {}", qualified(&rel.schema, &rel.name), self.name(composite)))
     }
 
     /// Makes what an index of a partitioned table lacks on one of its partitions, and then attaches it.

@@ -318,6 +318,9 @@ impl Database {
         }
         verdict.known.into_iter().for_each(|what| *tally.known.entry(what).or_default() += 1);
         self.log.push(format!("{sql};{}", if seen.error.is_some() { " -- refused" } else { "" }));
+        if self.observer.session.is_closed() {
+            return false;
+        }
         // What was built beside the running system and found fault with the rows leaves an invalid index behind.
         if seen.error.is_some() && sql.contains("CONCURRENTLY") && seen.effects.fails.as_ref().is_some_and(|s| s.starts_with("23")) {
             return false;

@@ -98,8 +98,8 @@ impl<'c> Gen<'c> {
                 })
             }
             _ => {
-                let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
-                let name = self.type_name(t);
+                let t = self.composite()?;
+                let name = self.name(t);
                 Some(match self.rng.u32(0..4) {
                     0 => format!("ALTER TYPE {name} ADD ATTRIBUTE {} int", self.fresh("at")),
                     1 => format!("ALTER TYPE {name} DROP ATTRIBUTE y{}", self.maybe(40, " CASCADE")),
