@@ -225,7 +225,6 @@ impl Catalog {
             Owner { to } => {
                 let to = match to.to_ascii_lowercase().as_str() {
                     "current_user" | "current_role" => self.current_role(),
-                    "session_user" => None,
                     _ => Some(to.clone()),
                 };
                 self.edit(id, |r| r.owner = to);
