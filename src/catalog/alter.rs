@@ -100,11 +100,7 @@ impl Catalog {
             DropNotNull { column } => self.drop_not_null(id, column, target.only, false)?,
             SetType { column, ty, collation, using } => {
                 let collation = collation.as_ref().and_then(super::names::collation);
-                if target.only && !self.children_of(id).is_empty() {
-                    let message = format!("type of inherited column \"{}\" must be changed in child tables too", column.as_str());
-                    return Err(fails("42P16", message));
-                }
-                self.set_type(id, column, ty, collation, using.as_ref())?;
+                self.set_type(id, column, ty, collation, using.as_ref(), target.only)?;
             }
             SetExpression { column, expr } => {
                 let column = self.need_column(id, column)?;
@@ -229,7 +225,6 @@ impl Catalog {
             Owner { to } => {
                 let to = match to.to_ascii_lowercase().as_str() {
                     "current_user" | "current_role" => self.current_role(),
-                    "session_user" => None,
                     _ => Some(to.clone()),
                 };
                 self.edit(id, |r| r.owner = to);

@@ -237,7 +237,15 @@ impl Catalog {
         identity("55000")
     }
 
-    pub(super) fn set_type(&mut self, id: Id, column: &Name, ty: &TypeName, collation: Option<String>, using: Option<&Expr>) -> Res<()> {
+    pub(super) fn set_type(
+        &mut self,
+        id: Id,
+        column: &Name,
+        ty: &TypeName,
+        collation: Option<String>,
+        using: Option<&Expr>,
+        only: bool,
+    ) -> Res<()> {
         if is_serial_name(ty) {
             return Err(fails("42704", format!("type \"{}\" does not exist", ty.name)));
         }
@@ -280,6 +288,9 @@ impl Catalog {
                 return Err(fails("42804", format!("column \"{name}\" cannot be cast automatically to type {new}")));
             }
             None => {}
+        }
+        if only && !self.children_of(id).is_empty() {
+            return Err(fails("42P16", format!("type of inherited column \"{name}\" must be changed in child tables too")));
         }
         if let Some(e) = &c.default
             && c.generated.is_none()

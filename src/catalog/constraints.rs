@@ -375,9 +375,6 @@ impl Catalog {
         if rel.kind == RelKind::PartitionedTable {
             return Err(fails("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables"));
         }
-        if primary && rel.primary_key().is_some() {
-            return Err(fails("42P16", format!("multiple primary keys for table \"{}\" are not allowed", rel.name)));
-        }
         if def.table != rel.id {
             return Err(fails("55000", format!("index \"{old}\" does not belong to table \"{}\"", rel.name)));
         }
@@ -403,6 +400,9 @@ impl Catalog {
         let name = c.name.as_ref().map_or_else(|| old.clone(), |n| clip(n.as_str()));
         if name != old && self.name_taken(&rel.schema, &name) {
             return Err(fails("42P07", format!("relation \"{name}\" already exists")));
+        }
+        if primary && rel.primary_key().is_some() {
+            return Err(fails("42P16", format!("multiple primary keys for table \"{}\" are not allowed", rel.name)));
         }
         if rel.constraint(&name).is_some() {
             return Err(fails("42710", format!("constraint \"{name}\" for relation \"{}\" already exists", rel.name)));

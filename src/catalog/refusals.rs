@@ -63,6 +63,7 @@ impl Catalog {
                 _ => Ok(()),
             },
             OpKind::CreateRule { table, .. } => match self.known(table) {
+                Some(r) if r.kind == RelKind::MaterializedView => Err(fails("0A000", "rules on materialized views are not supported")),
                 Some(r) if !r.kind.is_table() && r.kind != RelKind::View => {
                     Err(fails("42809", format!("relation \"{}\" cannot have rules", r.name)))
                 }
@@ -373,9 +374,6 @@ impl Catalog {
                 }
                 _ => Ok(()),
             },
-            SetType { .. } if target.only && !self.children_of(rel.id).is_empty() => {
-                Err(fails("42P16", "type of inherited column must be changed in child tables too"))
-            }
             SetLogged { logged } => self.refuse_persistence(rel, *logged),
             DropExpression { column: c, .. } => {
                 let name = clip(c.as_str());
@@ -439,6 +437,12 @@ impl Catalog {
                 }
                 Ok(())
             }
+            AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
+                Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {
+                    Err(fails("55000", format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
+                }
+                _ => Ok(()),
+            },
             SetSchema { .. } if rel.kind.is_index() => Err(fails("42809", format!("cannot change schema of index \"{}\"", rel.name))),
             Owner { .. } if rel.kind == RelKind::PartitionedIndex => {
                 Err(fails("42809", format!("cannot change owner of index \"{}\"", rel.name)))
@@ -557,13 +561,12 @@ impl Catalog {
 
     /// The columns of a typed table are those of its type, in their order.
     pub(super) fn refuse_of_type(&self, rel: &Relation, ty: Id) -> Res<()> {
-        let Some(TypeKind::Composite { relation }) = self.types.get(&ty).map(|t| &t.kind) else {
+        let Some(composite) = self.relation(ty).filter(|r| r.kind == RelKind::Composite) else {
             return Err(fails("42809", "the type is not a composite type"));
         };
         if !rel.parents.is_empty() {
             return Err(fails("42809", "typed tables cannot inherit"));
         }
-        let Some(composite) = self.relation(*relation).filter(|_| !rel.assumed) else { return Ok(()) };
         let same = composite.columns.len() == rel.columns.len()
             && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
         if same { Ok(()) } else { Err(fails("42804", format!("table \"{}\" does not have the columns of the type", rel.name))) }

@@ -148,10 +148,15 @@ impl Catalog {
         Ok(())
     }
 
+    /// A composite type is a relation of its own kind.
+    pub(super) fn composite(&self, ty: &QName) -> Option<Id> {
+        self.type_id(ty).filter(|id| self.relation(*id).is_some_and(|r| r.kind == RelKind::Composite))
+    }
+
     fn columns_of_composite(&mut self, rel: &mut Relation, ty: &QName) -> Res<()> {
-        let id = match self.type_id(ty).and_then(|id| self.types.get(&id)).map(|t| t.kind.clone()) {
-            Some(super::TypeKind::Composite { relation }) => relation,
-            _ => return Err(fails("42704", format!("type \"{ty}\" does not exist")).unless(self.unknown_extension())),
+        let id = match self.composite(ty) {
+            Some(id) => id,
+            None => return Err(fails("42704", format!("type \"{ty}\" does not exist")).unless(self.unknown_extension())),
         };
         for c in self.relation(id).map(|r| r.columns.clone()).unwrap_or_default() {
             rel.push_column(Column { origin: self.now, comment: None, ..c });

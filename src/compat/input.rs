@@ -227,7 +227,9 @@ fn datetime(text: &str, ty: &str) -> Result<(), &'static str> {
 fn interval(text: &str) -> Result<(), &'static str> {
     let lower = text.trim().to_ascii_lowercase();
     let ok = lower.chars().any(|c| c.is_ascii_digit()) || matches!(lower.as_str(), "infinity" | "-infinity");
-    if ok { Ok(()) } else { Err("22007") }
+    // A day of the calendar is no length of time.
+    let day = lower.split(' ').next().is_some_and(|w| w.len() == 10 && w.bytes().filter(|b| *b == b'-').count() == 2);
+    if ok && !day { Ok(()) } else { Err("22007") }
 }
 
 fn network(text: &str, cidr: bool) -> Result<(), &'static str> {

@@ -123,7 +123,9 @@ fn alter(action: &AlterAction, rel: &Relation, before: &Catalog, cur: &Catalog, 
             Some(c) if old_column(before, rel, c).is_none() && !rel.assumed => FREE,
             Some(c) if c.generated.is_some() => FREE,
             // An empty column may not be NOT NULL: what the rows held is needed to make it again.
-            Some(c) if c.not_null && c.default.is_none() && c.identity.is_none() && c.serial.is_none() => NEVER,
+            Some(c) if (c.not_null || refuses_null(cur, &c.ty)) && c.default.is_none() && c.identity.is_none() && c.serial.is_none() => {
+                NEVER
+            }
             Some(_) => LOSES,
             None => FREE,
         },
@@ -161,6 +163,18 @@ fn alter_unknown(action: &AlterAction) -> (Undo, Undo) {
         AlterAction::DropNotNull { .. } | AlterAction::SetType { .. } | AlterAction::DropConstraint { .. } => BLOCKED_LATER,
         _ => FREE,
     }
+}
+
+/// A domain that takes no NULL.
+fn refuses_null(cat: &Catalog, ty: &ColumnType) -> bool {
+    let Some(crate::catalog::TypeKind::Domain { base, not_null, checks, default }) =
+        ty.id.filter(|_| !ty.is_array()).and_then(|id| cat.types.get(&id)).map(|t| &t.kind)
+    else {
+        return false;
+    };
+    let mut asks = false;
+    checks.iter().for_each(|c| c.expr.walk(&mut |e| asks |= matches!(e.kind, ExprKind::IsNull { negated: true, .. })));
+    default.is_none() && (*not_null || asks) || refuses_null(cat, base)
 }
 
 /// Old values that the new type cannot hold are gone; new values that the old type cannot hold block the way back.

@@ -249,6 +249,8 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         A::Inherit { parent } => {
+            // The tree below must not lead back to the parent.
+            s.before.descendants_of(id).into_iter().for_each(|t| s.lock(t, L::AccessShare));
             s.lock(id, L::AccessExclusive);
             lock_named(s, parent, L::ShareUpdateExclusive);
         }
@@ -318,6 +320,16 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
 /// Foreign keys to the table above: no row may point into the partition, and what guards it there is dropped
 /// (`ATDetachCheckNoForeignKeyRefs`).
 fn referencing(s: &mut Seen<'_>, parent: Id, partition: Id) {
+    // A key that is not enforced guards nothing, and is dropped all the same.
+    let idle: Vec<Id> = s
+        .before
+        .foreign_keys_reaching(parent)
+        .into_iter()
+        .filter(|(_, c)| !c.enforced)
+        .map(|(r, _)| r.id)
+        .filter(|id| *id != partition)
+        .collect();
+    idle.into_iter().for_each(|user| s.lock(user, LockMode::AccessExclusive));
     let users: Vec<Id> = s
         .before
         .foreign_keys_reaching(parent)

@@ -723,7 +723,11 @@ fn keys_and_sequences(s: &mut Seen<'_>, table: Id, d: &Dml) {
     let updated = |c: &str| matches!(d.kind, DmlKind::Merge { .. }) || given.as_ref().is_some_and(|g| !inserts && g.contains(&c));
     for id in tree {
         let Some(rel) = before.relation(id) else { continue };
-        rel.parents.iter().filter(|_| rel.is_partition()).for_each(|p| s.lock(*p, LockMode::AccessShare));
+        let mut above = Some(rel).filter(|r| r.is_partition());
+        while let Some(p) = above.and_then(|r| r.parents.first()) {
+            s.lock(*p, LockMode::AccessShare);
+            above = before.relation(*p).filter(|r| r.is_partition());
+        }
         if inserts {
             for c in rel.columns.iter().filter(|c| given.as_ref().is_none_or(|g| !g.contains(&c.name.as_str()))) {
                 let sequences = c.uses.iter().copied().chain(before.sequence_of_column(id, &c.name).map(|q| q.id));

@@ -1,6 +1,6 @@
 //! Random subcommands of ALTER TABLE and its relatives.
 
-use crate::catalog::{Column, ConKind, RelKind, Relation, TypeKind};
+use crate::catalog::{Column, ConKind, RelKind, Relation};
 use crate::op::ObjectKind;
 use crate::quote::{ident, qualified};
 
@@ -38,21 +38,9 @@ impl<'c> Gen<'c> {
     fn action(&mut self, rel: &'c Relation) -> Option<String> {
         let pg = self.cat.pg.0;
         Some(match self.rng.u32(0..62) {
+            60 if self.chance(90) => return None,
             60 => {
-                // A table of a composite type has its columns and no others.
-                let fits = |t: &crate::catalog::Type| match t.kind {
-                    TypeKind::Composite { relation } => self.cat.relation(relation).is_some_and(|c| {
-                        c.columns.len() == rel.columns.len()
-                            && c.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty)
-                    }),
-                    _ => false,
-                };
-                let all: Vec<_> = self.cat.types.values().filter(|t| fits(t)).collect();
-                let t = match all.first() {
-                    Some(t) => t,
-                    None if self.chance(10) => self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?,
-                    None => return None,
-                };
+                let t = self.composite()?;
                 format!("OF {}", qualified(&t.schema, &t.name))
             }
             61 if rel.of_type.is_some() || self.chance(3) => "NOT OF".to_string(),
@@ -102,13 +90,12 @@ impl<'c> Gen<'c> {
                 format!("ALTER COLUMN {} DROP IDENTITY{}", ident(&c.name), self.maybe(50, " IF EXISTS"))
             }
             26 => format!("ALTER COLUMN {} SET STATISTICS 50", self.column(rel)?),
-            27 => format!("ALTER COLUMN {} SET STORAGE {}", self.column(rel)?, self.of(&["PLAIN", "EXTERNAL", "MAIN", "EXTENDED"])),
-            28 => format!("ALTER COLUMN {} SET (n_distinct = 5)", self.column(rel)?),
-            29 => {
-                let long = |c: &Column| matches!(c.ty.name.as_str(), "text" | "character varying" | "json" | "jsonb" | "bytea");
-                let c = if self.chance(80) { self.column_of(rel, long)? } else { self.column_of(rel, |_| true)? };
-                format!("ALTER COLUMN {} SET COMPRESSION pglz", ident(&c.name))
+            27 => {
+                let how = self.of(&["PLAIN", "EXTERNAL", "MAIN", "EXTENDED"]);
+                format!("ALTER COLUMN {} SET STORAGE {how}", self.long_column(rel)?)
             }
+            28 => format!("ALTER COLUMN {} SET (n_distinct = 5)", self.column(rel)?),
+            29 => format!("ALTER COLUMN {} SET COMPRESSION pglz", self.long_column(rel)?),
             30..37 => self.add_constraint(rel)?,
             37..39 => {
                 let cascade = self.maybe(40, " CASCADE");
@@ -172,9 +159,22 @@ impl<'c> Gen<'c> {
                 0 => {
                     let fits = |p: &Relation| {
                         let checks = p.constraints.iter().any(|c| matches!(c.kind, ConKind::Check { .. }));
-                        let has = |c: &Column| rel.column(&c.name).is_some_and(|o| o.ty == c.ty && o.not_null == c.not_null);
-                        p.kind == RelKind::Table && p.id != rel.id && !p.is_partition() && !checks && p.columns.iter().all(has)
+                        let alike = |o: &Column, c: &Column| {
+                            o.ty == c.ty && o.not_null == c.not_null && o.generated.is_some() == c.generated.is_some()
+                        };
+                        let has = |c: &Column| {
+                            rel.column(&c.name).is_some_and(|o| alike(o, c)) && !self.cat.descendants_of(rel.id).contains(&p.id)
+                        };
+                        p.kind == RelKind::Table
+                            && p.id != rel.id
+                            && !rel.parents.contains(&p.id)
+                            && !p.is_partition()
+                            && !checks
+                            && p.columns.iter().all(has)
                     };
+                    if (rel.kind != RelKind::Table || rel.is_partition()) && self.chance(90) {
+                        return None;
+                    }
                     let parent = if self.chance(90) { self.relation(fits)? } else { self.table()? };
                     format!("INHERIT {}", self.name(parent))
                 }
@@ -206,9 +206,20 @@ impl<'c> Gen<'c> {
         })
     }
 
+    /// One whose values may be long, mostly.
+    fn long_column(&mut self, rel: &'c Relation) -> Option<String> {
+        let long = |c: &Column| matches!(c.ty.name.as_str(), "text" | "character varying" | "json" | "jsonb" | "bytea");
+        let c = if self.chance(80) { self.column_of(rel, long)? } else { self.column_of(rel, |_| true)? };
+        Some(ident(&c.name))
+    }
+
     fn generated(&mut self, rel: &'c Relation) -> Option<String> {
         // One that has its own values, and from nobody else.
-        if self.chance(93) {
+        let alone = rel.parents.is_empty() && self.cat.children_of(rel.id).is_empty();
+        if !alone && self.chance(85) {
+            return None;
+        }
+        if self.chance(99) {
             let since = self.cat.pg.0 >= 18;
             return self
                 .column_of(rel, |c| !c.inherited && c.generated.as_ref().is_some_and(|g| g.stored || !since))
@@ -360,6 +371,22 @@ impl<'c> Gen<'c> {
                 format!("ALTER INDEX {} ATTACH PARTITION {name}", self.name(parent))
             }
         })
+    }
+
+    /// A table of a composite type has its columns and no others.
+    pub fn typed(&mut self) -> Option<String> {
+        if let Some(rel) = self.relation(|r| r.of_type.is_some())
+            && self.chance(50)
+        {
+            return Some(format!("ALTER TABLE {} NOT OF", self.name(rel)));
+        }
+        let composite = self.composite()?;
+        let rel = self.relation(|r| {
+            let same = r.columns.len() == composite.columns.len()
+                && r.columns.iter().zip(&composite.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
+            r.kind == RelKind::Table && r.parents.is_empty() && same
+        })?;
+        Some(format!("ALTER TABLE {} OF {}", qualified(&rel.schema, &rel.name), self.name(composite)))
     }
 
     /// Makes what an index of a partitioned table lacks on one of its partitions, and then attaches it.

@@ -33,12 +33,11 @@ impl<'c> Gen<'c> {
             3..7 if persistence.is_empty() => return self.create_partition(&head),
             8 if temp >= 4 => {
                 // Of a composite type, or with the same columns.
-                let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
-                if self.chance(50) {
+                let t = self.composite()?;
+                if self.chance(35) {
                     return Some(format!("{head} OF {}", qualified(&t.schema, &t.name)));
                 }
-                let TypeKind::Composite { relation } = t.kind else { return None };
-                let columns = self.cat.relation(relation)?.columns.iter().filter(|c| c.ty.id.is_none());
+                let columns = t.columns.iter().filter(|c| c.ty.id.is_none());
                 let list: Vec<String> = columns.map(|c| format!("{} {}", ident(&c.name), c.ty)).collect();
                 return Some(format!("{head} ({})", list.join(", ")));
             }

@@ -215,6 +215,18 @@ pub const OF_RELEASE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        super::release::PRUNED,
+        &[
+            "CREATE TABLE p (id int, a int) PARTITION BY LIST (id)",
+            "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)",
+            "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)",
+            "CREATE PUBLICATION pub FOR TABLE p",
+            "INSERT INTO p VALUES (1, 1)",
+            "ALTER TABLE p1 REPLICA IDENTITY FULL",
+            "ALTER TABLE p1 REPLICA IDENTITY DEFAULT",
+        ],
+    ),
+    (
         super::release::COPY_OF_ANOTHER_ROW,
         &["CREATE TABLE t (a text, b int)", "INSERT INTO t VALUES (NULL, 1)", "ALTER TABLE t ALTER COLUMN a TYPE date USING NULL"],
     ),

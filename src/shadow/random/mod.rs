@@ -86,10 +86,16 @@ fn named_exceptions_still_show_live() {
     let of_release = exceptions::OF_RELEASE.iter().map(|(name, shown_by)| (*name, *shown_by, true));
     for (name, shown_by, watched) in of_statements.chain(of_release) {
         let mut tally = Tally::default();
-        let mut db = Database::new(&shadow, 1);
-        db.watched = watched;
-        for sql in shown_by {
-            assert!(db.one(sql, &mut tally), "{name}: the catalog does not follow {sql}");
+        // What is held for a moment only is not seen every time.
+        for _ in 0..20 {
+            let mut db = Database::new(&shadow, 1);
+            db.watched = watched;
+            for sql in shown_by {
+                assert!(db.one(sql, &mut tally), "{name}: the catalog does not follow {sql}");
+            }
+            if tally.known.contains_key(name) {
+                break;
+            }
         }
         let mut others = tally.differences;
         others.append(&mut tally.broken);
@@ -312,6 +318,9 @@ impl Database {
         }
         verdict.known.into_iter().for_each(|what| *tally.known.entry(what).or_default() += 1);
         self.log.push(format!("{sql};{}", if seen.error.is_some() { " -- refused" } else { "" }));
+        if self.observer.session.is_closed() {
+            return false;
+        }
         // What was built beside the running system and found fault with the rows leaves an invalid index behind.
         if seen.error.is_some() && sql.contains("CONCURRENTLY") && seen.effects.fails.as_ref().is_some_and(|s| s.starts_with("23")) {
             return false;
@@ -356,7 +365,7 @@ fn judge(cat: &Catalog, inside: bool, sql: &str) -> Option<Replayed> {
 #[test]
 fn every_kind_is_drawn_and_mostly_fits() {
     let mut coverage = Coverage::default();
-    for seed in 0..70 {
+    for seed in 0..160 {
         let (mut rng, mut next) = (Rng::with_seed(seed), 0);
         let mut cat = Catalog::new(PgVersion(14 + (seed % 5) as u8));
         for sql in ["CREATE SCHEMA app", "CREATE EXTENSION citext"] {
@@ -374,6 +383,9 @@ fn every_kind_is_drawn_and_mostly_fits() {
                 let sent = Sent { pg: cat.pg, in_transaction: inside };
                 let fits = crate::effects::predict(&s, &cat, sent).fails.is_none() && after.apply_statement(&s).is_empty();
                 coverage.note(&s, fits);
+                if !fits && std::env::var_os("AIRLOCK_RANDOM_TRACE").is_some() {
+                    eprintln!("{} does not fit: {}", cat.pg, source.text());
+                }
                 if fits {
                     cat = after;
                     cat.transaction = None;
@@ -385,7 +397,7 @@ fn every_kind_is_drawn_and_mostly_fits() {
     let expected = |name: &str| !passed.contains(&name) && !coverage::LEFT_OUT.iter().any(|(n, _)| *n == name);
     let thin: Vec<String> = coverage
         .all()
-        .filter(|(name, drawn, fit)| expected(name) && (*drawn == 0 || fit * 2 < *drawn))
+        .filter(|(name, drawn, fit)| expected(name) && (*fit == 0 || *drawn > 12 && fit * 2 < *drawn))
         .map(|(name, drawn, fit)| format!("{name}: {drawn} drawn, {fit} fit"))
         .collect();
     assert!(thin.is_empty(), "{}\n{coverage}", thin.join("\n"));

@@ -34,6 +34,7 @@ const KINDS: &[(u32, u32, Draw)] = &[
     (0, 3, |g| g.block()),
     (1, 2, |g| g.call()),
     (0, 3, |g| g.missing_part()),
+    (0, 4, |g| g.typed()),
 ];
 
 impl<'c> Gen<'c> {
@@ -97,8 +98,8 @@ impl<'c> Gen<'c> {
                 })
             }
             _ => {
-                let t = self.user_type(|k| matches!(k, TypeKind::Composite { .. }))?;
-                let name = self.type_name(t);
+                let t = self.composite()?;
+                let name = self.name(t);
                 Some(match self.rng.u32(0..4) {
                     0 => format!("ALTER TYPE {name} ADD ATTRIBUTE {} int", self.fresh("at")),
                     1 => format!("ALTER TYPE {name} DROP ATTRIBUTE y{}", self.maybe(40, " CASCADE")),

@@ -153,6 +153,10 @@ impl<'c> Gen<'c> {
         (!all.is_empty()).then(|| all[self.rng.usize(0..all.len())].as_ref())
     }
 
+    pub fn composite(&mut self) -> Option<&'c Relation> {
+        self.relation(|r| r.kind == RelKind::Composite)
+    }
+
     pub fn type_name(&mut self, t: &crate::catalog::Type) -> String {
         if self.chance(2) { "missing_type".into() } else { qualified(&t.schema, &t.name) }
     }
