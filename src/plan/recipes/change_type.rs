@@ -276,8 +276,7 @@ fn total(before: &Column, after: &Column) -> bool {
     }
     let (old, new) = (before.ty.name.as_str(), after.ty.name.as_str());
     let bare = after.ty.modifiers.is_empty();
-    (matches!(new, "text" | "character varying") && bare)
-        || (widening(old, new).is_some() && bare)
+    (bare && (matches!(new, "text" | "character varying") || widening(old, new).is_some()))
         || matches!(
             (old, new),
             ("json", "jsonb")
@@ -384,13 +383,16 @@ fn on_column(c: &Constraint, column: &str) -> bool {
     }
 }
 
+/// Columns and what they are called instead.
+type Names<'a> = &'a [(&'a str, &'a str)];
+
 /// A constraint of the old column, for the second one.
 fn constraint(
     x: &Ctx<'_>,
     change: &ColumnChange,
     t: &mut TableDraft<'_>,
     c: &Constraint,
-    (from, names, last): (&str, &[(&str, &str)], &[(&str, &str)]),
+    (from, names, last): (&str, Names<'_>, Names<'_>),
     indexes: &[Copy],
 ) -> Result<(), Stop> {
     let rel = t.rel.clone();

@@ -135,6 +135,20 @@ impl Prover<'_> {
             .collect()
     }
 
+    /// The touched tables, and those that release N's foreign keys refer to: N writes references to rows that are there.
+    fn seeded(&self, touched: &BTreeSet<RelName>) -> BTreeSet<RelName> {
+        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
+        let mut out = touched.clone();
+        for r in touched.iter().filter_map(|t| before.relation_named(&t.schema, &t.name)).filter_map(|r| after.relation(r.id)) {
+            for c in &r.constraints {
+                if let crate::catalog::ConKind::ForeignKey { table, .. } = &c.kind {
+                    out.extend(before.relation(*table).map(|other| other.rel_name()));
+                }
+            }
+        }
+        out
+    }
+
     fn run(&mut self) -> Result<(), ShadowError> {
         let base = self.shadow.database()?;
         let failures = load::load(&base, &self.input.before)?;
@@ -159,7 +173,7 @@ impl Prover<'_> {
             let seeded = self.shadow.copy(&base)?;
             let hints = if profile == Profile::Careful { self.labels() } else { BTreeMap::new() };
             let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, profile, hints };
-            let filled = seed(&mut seeded.connect()?, &touched, &options)?;
+            let filled = seed(&mut seeded.connect()?, &self.seeded(&touched), &options)?;
             let rows: usize = filled.rows.values().sum();
             let end = self.shadow.copy(&seeded)?;
             match Runner::new(&end)?.script(&self.input.direct)?.first() {
