@@ -58,12 +58,32 @@ pub struct InHistory {
     pub overtaken_by: Option<String>,
     /// The file was committed before and its SQL is another now (needs git).
     pub edited: bool,
+    /// It names what no migration makes, and later ones came after it all the same, so something else makes it: the first statement that does, and
+    /// what Postgres would say.
+    pub outside: Option<(usize, String)>,
+    /// Columns that an earlier migration, as new as this one, fills a new column from (needs git).
+    pub expanded: Vec<Expanded>,
+}
+
+/// A new column that takes the place of an old one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expanded {
+    pub table: crate::catalog::Id,
+    pub old: String,
+    pub new: String,
+    /// Name of the migration.
+    pub migration: String,
 }
 
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
 /// known is not all of it.
 pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
     !follow(statements, execution, catalog).iter().any(|(_, _, e)| names_the_unknown(e))
+}
+
+/// The same: the first statement that names something unknown, and what Postgres says of it.
+pub fn unknown_after(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> Option<(usize, String)> {
+    follow(statements, execution, catalog).into_iter().find(|(.., e)| names_the_unknown(e)).map(|(i, _, e)| (i, e.message))
 }
 
 /// The same, with what could not be followed: statement, operation in it, error. What certainly fails is left out and the rest goes on,
@@ -73,8 +93,13 @@ pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Cat
     let mut errors = Vec::new();
     for (n, s) in statements.iter().enumerate() {
         tx.enter(n, s, catalog);
-        let commits = execution.send == Send::Pipeline && !crate::effects::predict(s, catalog, sent(catalog.pg, &tx)).in_transaction;
-        errors.extend(catalog.apply_statement(s).into_iter().map(|(op, e)| (n, op, e)));
+        let (commits, refused) = if execution.send == Send::Pipeline {
+            let (effects, refused) = crate::effects::predict_and_apply(s, catalog, sent(catalog.pg, &tx));
+            (!effects.in_transaction, refused)
+        } else {
+            (false, catalog.apply_statement(s))
+        };
+        errors.extend(refused.into_iter().map(|(op, e)| (n, op, e)));
         tx.leave(s, commits, catalog);
     }
     tx.finish(catalog);
@@ -121,8 +146,7 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         tx.enter(i, &statement, catalog);
         let sent = sent(pg, &tx);
         let here = catalog.clone();
-        let mut effects = crate::effects::predict(&statement, &here, sent);
-        let errors = catalog.apply_statement(&statement);
+        let (mut effects, errors) = crate::effects::predict_and_apply(&statement, catalog, sent);
         // What a publication demands is asked when the statement has been read.
         let late = |e: &ApplyError| e.sqlstate == "55000";
         if effects.fails.is_none() && errors.iter().all(|(_, e)| late(e)) {
@@ -173,7 +197,13 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
 impl ReplayedScript {
     /// Everything that the script names was made by something that is known.
     pub fn is_complete(&self) -> bool {
-        !self.statements.iter().flat_map(|s| &s.errors).any(|(_, e)| names_the_unknown(e))
+        self.unknown().is_none()
+    }
+
+    /// The first statement that names something unknown, and what Postgres says of it.
+    pub fn unknown(&self) -> Option<(usize, String)> {
+        let of = |s: &Replayed| s.errors.iter().map(|(_, e)| e).find(|e| names_the_unknown(e)).map(|e| e.message.clone());
+        self.statements.iter().enumerate().find_map(|(i, s)| Some((i, of(s)?)))
     }
 
     /// Index of the first statement that fails, where the runner stops.

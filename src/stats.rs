@@ -17,6 +17,10 @@ pub struct Stats {
     pub stats_reset: Option<String>,
     /// Seconds in which the counters grew: from the reset until now, or the time between two samples. `null`: no rates.
     pub window_seconds: Option<f64>,
+    /// Seconds for which the oldest transaction of a client was open at that moment. `null`: there was none, or the role may not see those of others
+    /// (it may as a member of `pg_read_all_stats`).
+    #[serde(default)]
+    pub longest_transaction_seconds: Option<f64>,
     /// By schema and name.
     pub relations: Vec<RelationStats>,
 }
@@ -196,6 +200,10 @@ impl Stats {
                 }
             }
         }
+        self.longest_transaction_seconds = match (self.longest_transaction_seconds, earlier.longest_transaction_seconds) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
         // Milliseconds: what the file says is what was meant.
         self.window_seconds = Some((seconds * 1000.0).round() / 1000.0);
         self

@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("workload", &["catalog", "compat", "lower", "source", "sql"]),
     ("facts", &["catalog", "compat", "effects", "history", "replay", "source", "stats", "workload"]),
     ("diagnostic", &["source", "sql"]),
-    ("rules", &["catalog", "facts", "diagnostic", "history", "lower", "replay", "source", "sql", "stats"]),
+    ("rules", &["catalog", "facts", "diagnostic", "history", "lower", "replay", "source", "sql", "stats", "workload"]),
     ("plan", &["catalog", "compat", "effects", "history", "lower", "replay", "source"]),
     ("shadow", &["catalog", "compat", "effects", "history", "lower", "plan", "replay", "source", "stats"]),
     ("report", &["compat", "diagnostic", "effects", "plan", "replay", "shadow", "source"]),

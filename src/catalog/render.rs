@@ -500,6 +500,26 @@ impl Catalog {
         statement(out)
     }
 
+    /// A view, materialized view or index with all that stands on it: indexes, triggers, privileges, comments.
+    pub fn whole_sql(&self, r: &Relation) -> Vec<String> {
+        let mut out = self.relation_sql(r) + ";\n";
+        // A catalog with nothing else in it says the rest.
+        let mut only = self.clone();
+        only.schemas.clear();
+        only.types.clear();
+        only.functions.clear();
+        only.default_acls.clear();
+        let mine = |x: &Relation| x.id == r.id || x.index.as_ref().is_some_and(|i| i.table == r.id);
+        only.relations = self.relations.iter().filter(|(_, x)| mine(x)).map(|(id, x)| (*id, x.clone())).collect();
+        for i in self.indexes_of(r.id) {
+            self.write_index(&mut out, i);
+        }
+        self.write_extras(&mut out, r);
+        only.write_privileges(&mut out);
+        only.write_comments(&mut out);
+        crate::lower::lower_text(&out).iter().map(|s| out[s.span.range()].to_string()).collect()
+    }
+
     pub fn function_sql(&self, f: &Function) -> String {
         let mut out = String::new();
         write_function(&mut out, f);

@@ -34,6 +34,12 @@ pub struct AnswerArgs {
     /// Knowledge about a column: `--map 'orders.total: up="…", down="…"'`, `--map 'orders.method: value="…"'`.
     #[arg(long = "map", value_name = "ANSWER")]
     maps: Vec<String>,
+    /// Whether DROP and ADD are a rename: `--rename orders.note=remark`, `--rename orders.note=` when the data may go.
+    #[arg(long = "rename", value_name = "OLD=NEW")]
+    renames: Vec<String>,
+    /// A feature flag of release N, for the checklist.
+    #[arg(long, value_name = "NAME")]
+    flag: Option<String>,
     /// Rows that a batch of a backfill writes.
     #[arg(long, value_name = "ROWS")]
     batch_size: Option<u32>,
@@ -141,8 +147,10 @@ pub fn make(project: &Project, script: &ReplayedScript, name: &str, args: &Answe
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| CliError::Usage(format!("--map {e}")))?
         .concat();
+    let renames = args.renames.iter().map(|r| plan::parse_rename(r)).collect::<Result<Vec<_>, _>>();
+    let answers = [answers, renames.map_err(|e| CliError::Usage(format!("--rename {e}")))?].concat();
     let section = &project.config.plan;
-    let mut options = PlanOptions::default();
+    let mut options = PlanOptions { flag: args.flag.clone(), ..PlanOptions::default() };
     for (value, into) in [
         (args.batch_size.or(section.batch_size), &mut options.batch_size),
         (args.pause.or(section.pause_ms), &mut options.pause_ms),
@@ -168,7 +176,7 @@ pub fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
+pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     let usage = |e: String| CliError::Usage(format!("{}: {e}", folder.display()));
     // An older plan in the same place goes, but never anything that Airlock did not write.
     if folder.exists() {

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::op::PgVersion;
 use crate::report::{Style, plural};
-use crate::rules::{self, ABOUT_SUPPRESSIONS, Example, Rule, RuleSet, page};
-use crate::shadow::{Database, Shadow, ShadowOptions, SqlError};
+use crate::rules::{self, ABOUT_THE_TEXT, Example, Rule, RuleSet, page};
+use crate::shadow::{Database, Session, Shadow, ShadowOptions, SqlError};
 use crate::source::SourceFile;
 
 use super::project::Project;
@@ -26,7 +26,7 @@ pub struct ExplainArgs {
 pub fn explain(args: &ExplainArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
     let set = known(&args.source)?;
     let name = args.rule.as_str();
-    let about = ABOUT_SUPPRESSIONS.iter().find(|(n, _)| *n == name);
+    let about = ABOUT_THE_TEXT.iter().find(|(n, _)| *n == name);
     let text = match (set.get(name), about) {
         (Some(rule), _) => page(rule),
         (None, Some((name, words))) => format!("# {name}\n\n{words}.\n"),
@@ -137,6 +137,9 @@ pub fn live(rule: &Rule, db: &Database) -> Result<Vec<String>, CliError> {
         let Some(sql) = e.flagged.as_ref().or(e.clean.as_ref()) else { continue };
         let run = if e.admin { as_admin(db, e, sql)? } else { as_owner(db, e, sql)? };
         let state = run.as_ref().err().map(|e| e.sqlstate.clone());
+        if let Ok(Some(other)) = &run {
+            wrong.push(format!("{sql}: {other}"));
+        }
         if state != e.fails {
             let said = run.err().map_or_else(|| "Postgres takes it".to_string(), |e| e.to_string());
             let expected = e.fails.as_ref().map_or_else(|| "it should run".to_string(), |f| format!("it should fail with {f}"));
@@ -146,13 +149,23 @@ pub fn live(rule: &Rule, db: &Database) -> Result<Vec<String>, CliError> {
     Ok(wrong)
 }
 
-fn as_owner(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError>, CliError> {
+/// `Some`: what else is wrong.
+type Ran = Result<Option<String>, SqlError>;
+
+fn as_owner(db: &Database, e: &Example, sql: &str) -> Result<Ran, CliError> {
     let mut session = db.connect()?;
     let mut run = || {
         for clear in ["DROP OWNED BY CURRENT_USER CASCADE", "CREATE SCHEMA IF NOT EXISTS public"] {
             session.run(clear)?;
         }
         session.simple(&e.setup)?;
+        if let Some(sql) = &e.earlier {
+            session.simple(sql)?;
+        }
+        let queries = match prepare(&mut session, e)? {
+            Ok(queries) => queries,
+            Err(refused) => return Ok(Some(refused)),
+        };
         if e.transaction {
             session.run("BEGIN")?;
         }
@@ -166,18 +179,77 @@ fn as_owner(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError
             }
             session.simple(later)?;
         }
-        Ok(())
+        if queries.is_empty() {
+            return Ok(None);
+        }
+        let got = outcomes(&mut session, &queries)?;
+        let wanted = e.breaks.as_ref().map_or_else(Vec::new, |b| vec![b.clone()]);
+        Ok((got != wanted).then(|| format!("release N-1 gets {}, not {}", said(&got), said(&wanted))))
     };
     Ok(run())
 }
 
+/// A statement of release N-1. COPY cannot be prepared; it sends the rows that the table holds before the change.
+struct Old {
+    sql: String,
+    rows: Option<String>,
+}
+
+fn said(states: &[String]) -> String {
+    if states.is_empty() { "no error".to_string() } else { states.join(", ") }
+}
+
+/// Runs and prepares each statement of the workload. `Err`: one that does not run as it is.
+fn prepare(session: &mut Session, e: &Example) -> Result<Result<Vec<Old>, String>, SqlError> {
+    let source = SourceFile::new("workload.sql", e.workload.clone().unwrap_or_default());
+    let mut out = Vec::new();
+    for piece in crate::sql::split::split(&source, &[source.full_span()]) {
+        let sql = source.slice(piece.span()).to_string();
+        let mut rows = None;
+        let copy = sql.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("copy"));
+        let ran = if copy {
+            session.copy_out(&sql.replace("FROM STDIN", "TO STDOUT")).map(|r| rows = Some(r))
+        } else {
+            session.simple(&sql).map(|_| ())
+        };
+        if let Err(e) = ran {
+            return Ok(Err(format!("before the change `{sql}` fails: {e}")));
+        }
+        if !copy {
+            session.run(&format!("PREPARE old_{} AS {sql}", out.len()))?;
+            session.run(&format!("EXECUTE old_{}", out.len()))?;
+        }
+        out.push(Old { sql, rows });
+    }
+    Ok(Ok(out))
+}
+
+/// The SQLSTATEs that they get now, fresh and prepared, each once. Nothing of it stays, and the transaction of the example ends.
+fn outcomes(session: &mut Session, queries: &[Old]) -> Result<Vec<String>, SqlError> {
+    session.run("COMMIT")?;
+    let mut states = std::collections::BTreeSet::new();
+    for (i, old) in queries.iter().enumerate() {
+        for prepared in [false, true] {
+            session.run("BEGIN")?;
+            let outcome = match &old.rows {
+                Some(rows) => session.copy_in(&old.sql, rows).map(|_| ()),
+                None if prepared => session.simple(&format!("EXECUTE old_{i}")).map(|_| ()),
+                None => session.simple(&old.sql).map(|_| ()),
+            };
+            states.extend(outcome.err().map(|e| e.sqlstate));
+            session.run("ROLLBACK")?;
+        }
+    }
+    Ok(states.into_iter().collect())
+}
+
 /// Roles belong to the whole cluster, so nothing of it is committed.
-fn as_admin(db: &Database, e: &Example, sql: &str) -> Result<Result<(), SqlError>, CliError> {
+fn as_admin(db: &Database, e: &Example, sql: &str) -> Result<Ran, CliError> {
     let mut session = db.helper()?;
     let mut run = || {
         session.run("BEGIN")?;
         session.simple(&e.setup)?;
-        session.simple(sql).map(|_| ())
+        session.simple(sql).map(|_| None)
     };
     Ok(run())
 }

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{Catalog, RelName};
 use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 
+pub use input::{accept, boundary_values};
 use judge::Judge;
 pub use predict::touched_shapes;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};

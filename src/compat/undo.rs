@@ -186,7 +186,8 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
     let (co, cn) = (types::category(cat, &o), types::category(cat, &n));
     let blocked = input::complaint(cat, &n, cat, &o).is_some();
     // What was computed from the old value does not say what it was.
-    let computed = using.is_some_and(|e| !casts_the_column(e, column));
+    let zones = o.name.starts_with("timestamp") && n.name.starts_with("timestamp");
+    let computed = using.is_some_and(|e| !casts_the_column(e, column) && !(zones && in_utc(e, column)));
     if computed || loses(cat, &o, &n, co, cn) {
         return if blocked { (Undo::LosesData, Undo::BlockedByData) } else { LOSES };
     }
@@ -194,6 +195,12 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
         return BLOCKED_LATER;
     }
     if loses(cat, &n, &o, cn, co) { LOSES_LATER } else { FREE }
+}
+
+/// `column AT TIME ZONE 'UTC'`: each time is one moment there, and each moment one time.
+fn in_utc(e: &Expr, column: &str) -> bool {
+    let ExprKind::Binary { op, left, right } = &e.kind else { return false };
+    op == "AT TIME ZONE" && casts_the_column(left, column) && matches!(&right.kind, ExprKind::String(z) if z.eq_ignore_ascii_case("utc"))
 }
 
 /// USING does no more than cast the column itself.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::catalog::{Catalog, Function, Relation};
+use crate::catalog::{Catalog, ConKind, Function, Relation};
 use crate::op::{AlterAction, CreateFunction, CreateTrigger, DmlKind, ExprKind, ObjectKind, OpKind, QName};
 
 use super::here::Here;
@@ -71,12 +71,42 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
                 });
                 if let Some(name) = copied {
                     f.flag("synced", kept_by_trigger(&h.script.after, rel.id, &name));
+                    let required = set
+                        .iter()
+                        .find(|a| a.columns.first().is_some_and(|c| c.as_str() == name))
+                        .and_then(|a| required(h, rel.id, &a.value));
+                    if let Some(old) = required {
+                        f.text("copied.required", old);
+                    }
                     f.text("copied", name);
                 }
             }
         }
         _ => {}
     }
+}
+
+/// The column of before that the value plainly is, which an insert must still give when the file has run.
+fn required(h: &Here<'_>, table: crate::catalog::Id, value: &crate::op::Expr) -> Option<String> {
+    let (old, end) = (h.script.before.relation(table)?, h.script.after.relation(table)?);
+    let path = match &value.kind {
+        ExprKind::Column(p) => p,
+        ExprKind::Cast { expr, .. } => match &expr.kind {
+            ExprKind::Column(p) => p,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let c = end.column(path.last()?.as_str()).filter(|c| old.columns.iter().any(|o| o.attnum == c.attnum))?;
+    let comes_by_itself =
+        c.default.is_some() || c.identity.is_some() || c.generated.is_some() || kept_by_trigger(&h.script.after, table, &c.name);
+    (c.not_null && !comes_by_itself && !is_key(end, &c.name)).then(|| c.name.clone())
+}
+
+/// What other rows or the primary key hang on is no column that a new one takes the place of.
+fn is_key(rel: &Relation, column: &str) -> bool {
+    let keys = rel.constraints.iter().filter(|c| matches!(c.kind, ConKind::PrimaryKey { .. } | ConKind::ForeignKey { .. }));
+    keys.into_iter().any(|c| c.kind.columns().iter().any(|n| n == column))
 }
 
 /// A trigger of the table assigns to the column.
@@ -154,12 +184,17 @@ fn trigger(f: &mut Facts, h: &Here<'_>, t: &CreateTrigger) {
     let old_columns: Vec<String> = changed.iter().filter(|c| was.is_some_and(|r| r.column(c).is_some())).cloned().collect();
     f.set("trigger.assigns", Value::List(old_columns));
     let lower = body.to_lowercase();
-    f.flag("trigger.raises", lower.contains("raise exception"));
+    f.flag("trigger.raises", raises(&lower));
     f.flag("trigger.swallows", function.def.language == "plpgsql" && returns_null(&lower) && t.timing == "BEFORE" && t.for_each_row);
     if let Some((to, from)) = one_way(&sets, rel, was) {
         f.text("copied", to);
         f.text("copied.from", from);
     }
+}
+
+/// An exception about TG_OP is for a trigger that was attached to the wrong event, and meets no row.
+fn raises(body: &str) -> bool {
+    body.split("raise exception").skip(1).any(|rest| !rest.split(';').next().unwrap_or_default().contains("tg_op"))
 }
 
 fn returns_null(body: &str) -> bool {

@@ -1,7 +1,5 @@
 //! From a replayed script to facts.
 
-use std::collections::BTreeMap;
-
 use crate::catalog::{ConKind, Relation};
 use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
@@ -114,7 +112,7 @@ impl Place<'_> {
     }
 
     pub fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, ..Facts::default() };
+        let mut f = Facts { span, statement: self.r.statement.span, ..Facts::default() };
         f.text("op", op);
         f.text("command", self.r.statement.command);
         f.set("pg", Value::Number(self.r.before.pg.0.into()));
@@ -128,6 +126,11 @@ impl Place<'_> {
         if let Some(state) = &self.r.effects.fails {
             f.text("fails", state.as_str());
             f.text("error", self.r.effects.error.clone().unwrap_or_default());
+        }
+        if let Some((at, message)) = &self.script.history.outside
+            && *at == self.at
+        {
+            f.text("unknown", message.as_str());
         }
         let opaque = self.r.statement.ops.iter().find_map(|o| match &o.kind {
             OpKind::Opaque { reason } => Some((o, reason)),
@@ -203,6 +206,7 @@ impl Place<'_> {
         for f in &mut out {
             f.op = Some(i);
             self.known.sizes(f);
+            self.known.transactions(f);
         }
         out
     }
@@ -214,8 +218,17 @@ impl Place<'_> {
         f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
         if let Some(r) = rel {
             f.flag("table.partitioned", r.partition_by.is_some());
+            self.what_becomes(f, r);
             f.tables.push(old_name(self.script, r));
         }
+    }
+
+    /// Of the table, or of the one that an index belongs to.
+    fn what_becomes(&self, f: &mut Facts, rel: &Relation) {
+        let table = rel.index.as_ref().and_then(|i| self.r.before.relation(i.table)).map_or(rel, |t| t);
+        let end = self.script.after.relation(table.id);
+        f.flag("table.gone", end.is_none());
+        f.flag("table.renamed", end.is_none_or(|e| e.rel_name() != old_name(self.script, table)));
     }
 
     pub fn object(&self, f: &mut Facts, o: &ObjectRef) {
@@ -251,6 +264,7 @@ impl Place<'_> {
                     f.text("table", t.name.as_str());
                     f.flag("table.existed", is_old(self.script, t));
                     f.flag("table.partitioned", t.partition_by.is_some());
+                    self.what_becomes(f, t);
                     f.tables.push(old_name(self.script, t));
                 }
             }
@@ -313,9 +327,15 @@ impl Place<'_> {
                     A::AddColumn { column, if_not_exists } => {
                         self.column(f, column);
                         f.flag("if_exists", *if_not_exists);
+                        if let Some(rel) = rel {
+                            self.known.positional(f, self.r, rel);
+                        }
                     }
                     A::DropColumn { column, cascade, .. } => {
                         f.text("column", column.as_str());
+                        if let Some(rel) = rel {
+                            self.known.positional(f, self.r, rel);
+                        }
                         f.flag("cascade", *cascade);
                     }
                     A::SetDefault { column, expr } => {

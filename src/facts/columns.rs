@@ -1,11 +1,11 @@
 //! What a change of a column or constraint takes along, and whether it really changes anything.
 
-use crate::catalog::{Catalog, ConKind, Relation, TypeKind};
+use crate::catalog::{Catalog, ConKind, Index, Relation, TypeKind};
 use crate::compat::{Undo, casts_the_column, type_change_undo};
 use crate::op::{AlterAction, ConstraintKind, Expr, ExprKind, FkAction, OpKind, QName, TableConstraint};
 
 use super::here::Here;
-use super::{Facts, Value};
+use super::{Facts, Value, words};
 
 pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
     match &h.op.kind {
@@ -62,16 +62,18 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
         }
         A::DropColumn { column, .. } => {
             f.set("takes.constraints", Value::List(constraints_with(rel, column.as_str())));
-            f.set("takes.indexes", Value::List(indexes_with(&h.r.before, rel, column.as_str())));
+            f.set("takes.indexes", Value::List(indexes_with(h, rel, column.as_str())));
         }
         A::SetDefault { column, expr } => {
-            let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
-            f.flag("default.changed", old.is_none_or(|o| squeeze(&o.text) != squeeze(&expr.text)));
+            // A change of the type may have taken the default away in between.
+            let old = default_before(h, rel, column.as_str());
+            f.flag("default.changed", old.is_none_or(|o| words::plain(&o.text) != words::plain(&expr.text)));
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
         A::DropDefault { column } => {
             let old = h.r.before.relation(rel.id).and_then(|r| r.column(column.as_str())).and_then(|c| c.default.as_ref());
-            f.flag("default.changed", old.is_some() || rel.assumed);
+            let back = h.commit().relation(rel.id).and_then(|r| r.column(column.as_str())).is_some_and(|c| c.default.is_some());
+            f.flag("default.changed", (old.is_some() || rel.assumed) && !back);
             f.text("default.old", old.map_or_else(|| "none".to_string(), |o| o.text.clone()));
         }
         A::AddIdentity { identity, .. } => {
@@ -108,6 +110,13 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction) {
     }
 }
 
+/// The default that release N-1 knows.
+fn default_before<'a>(h: &Here<'a>, rel: &Relation, column: &str) -> Option<&'a Expr> {
+    let here = h.r.before.relation(rel.id)?.column(column)?;
+    let first = h.script.before.relation(rel.id).and_then(|r| r.columns.iter().find(|c| c.attnum == here.attnum));
+    first.unwrap_or(here).default.as_ref()
+}
+
 /// The column of before that the action is about.
 fn of_column(action: &AlterAction) -> Option<&str> {
     use AlterAction as A;
@@ -128,20 +137,27 @@ fn of_column(action: &AlterAction) -> Option<&str> {
     }
 }
 
-fn squeeze(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
-}
-
 /// Constraints over the column and others: what nobody names goes with the column.
 fn constraints_with(rel: &Relation, column: &str) -> Vec<String> {
     let with = rel.constraints.iter().filter(|c| !matches!(c.kind, ConKind::NotNull { .. }));
     with.filter(|c| c.kind.columns().len() > 1 && c.kind.columns().iter().any(|n| n == column)).map(|c| c.name.clone()).collect()
 }
 
-fn indexes_with(cat: &Catalog, rel: &Relation, column: &str) -> Vec<String> {
-    let indexes = cat.indexes_of(rel.id).into_iter();
-    let with = indexes.filter(|r| {
-        r.index.as_ref().is_some_and(|i| !i.constraint && i.depends.iter().any(|d| d == column) && i.depends.iter().any(|d| d != column))
+/// Indexes that go with the column though they also serve others. A query on what stands behind a leading column was never served, and one whose
+/// leading columns another index of the finished file begins with still is.
+fn indexes_with(h: &Here<'_>, rel: &Relation, column: &str) -> Vec<String> {
+    let gone = |i: &Index| i.depends.iter().any(|d| d == column);
+    let served = |i: &Index| -> Vec<Option<String>> {
+        i.columns.iter().take_while(|c| c.as_deref().is_some_and(|c| c != column)).cloned().collect()
+    };
+    let still = |kept: &[Option<String>]| {
+        let end = h.script.after.indexes_of(rel.id).into_iter().filter_map(|r| r.index.as_ref());
+        end.into_iter().any(|i| !gone(i) && i.columns.starts_with(kept))
+    };
+    let with = h.r.before.indexes_of(rel.id).into_iter().filter(|r| {
+        let Some(i) = r.index.as_ref().filter(|i| !i.constraint && gone(i)) else { return false };
+        let kept = served(i);
+        !kept.is_empty() && !still(&kept)
     });
     with.map(|r| r.name.clone()).collect()
 }
@@ -150,7 +166,10 @@ fn indexes_with(cat: &Catalog, rel: &Relation, column: &str) -> Vec<String> {
 fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &TableConstraint) {
     let columns = constrained(&c.kind);
     f.flag("constraint.not_enforced", c.not_enforced);
-    f.flag("columns.existed", columns.iter().any(|n| h.column_existed(table, n)) || (columns.is_empty() && !rel.assumed));
+    // Release N-1 does not write to a column by a name that it does not know.
+    let known =
+        |n: &String| h.column_existed(table, n) && h.script.before.relation(rel.id).is_none_or(|o| o.assumed || o.column(n).is_some());
+    f.flag("columns.existed", columns.iter().any(known) || (columns.is_empty() && !rel.assumed));
     let Some(old) = h.script.before.relation(rel.id) else { return };
     let same_columns = |k: &ConKind| {
         let (mut a, mut b) = (k.columns().to_vec(), columns.clone());
@@ -184,7 +203,9 @@ fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &Ta
             was.is_some()
         }
         ConstraintKind::Check { expr } => old.constraints.iter().any(|o| match &o.kind {
-            ConKind::Check { expr: was, .. } => same_columns(&o.kind) && (squeeze(&was.text) == squeeze(&expr.text) || widens(was, expr)),
+            ConKind::Check { expr: was, .. } => {
+                same_columns(&o.kind) && (words::plain(&was.text) == words::plain(&expr.text) || widens(was, expr))
+            }
             _ => false,
         }),
         ConstraintKind::Exclude { .. } => false,

@@ -34,6 +34,11 @@ fn dml(f: &mut Facts, h: &Here<'_>, d: &Dml) {
             DmlKind::Insert { .. } => false,
         },
     );
+    f.flag("overwrites.again", h.look.first_write.get(&d.table.to_string()).is_some_and(|first| *first < h.at));
+    let back = h.script.history.down.iter().flat_map(|down| &down.statements).flat_map(|s| s.statement.ops.iter().map(move |o| (s, o)));
+    let same = |s: &Replayed, t: &crate::op::QName| rel.is_some() && s.before.relation_by(t).map(|r| r.id) == rel.map(|r| r.id);
+    let mut back = back.filter(|(s, o)| matches!(&o.kind, OpKind::Dml(b) if same(s, &b.table)));
+    f.flag("overwrites.down", back.next().is_some());
     f.flag("mixed", h.r.sent.in_transaction && h.look.schema_changes.contains(&h.r.transaction));
     f.set("assigned_twice", Value::List(twice(&d.kind)));
     if let DmlKind::Insert { columns, source, .. } = &d.kind {

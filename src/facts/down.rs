@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Dump, DumpColumn, DumpTable};
-use crate::op::{AlterAction, ConstraintKind, DmlKind, OpKind, Understood};
+use crate::catalog::{Catalog, Dump, DumpColumn, DumpTable, Id};
+use crate::op::{AlterAction, ConstraintKind, DmlKind, OpKind, Statement, Understood};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
 
 use super::collect::is_old;
-use super::{Facts, Value};
+use super::{Facts, Value, words};
 
 /// What the history says about the file as a whole.
 pub(super) fn about_file(f: &mut Facts, script: &ReplayedScript) {
@@ -37,6 +37,8 @@ fn changes(kind: &OpKind) -> bool {
             | OpKind::Begin { .. }
             | OpKind::Commit { .. }
             | OpKind::SetRole { .. }
+            // No way leads back from it.
+            | OpKind::AddEnumValue { .. }
     )
 }
 
@@ -44,7 +46,7 @@ fn changes(kind: &OpKind) -> bool {
 pub fn collect_down(script: &ReplayedScript) -> Vec<Facts> {
     let Some(down) = script.history.down.as_deref().filter(|d| !d.statements.is_empty()) else { return Vec::new() };
     let base = |op: &str, span: Span| {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: span, ..Facts::default() };
+        let mut f = Facts { span, statement: span, ..Facts::default() };
         f.text("op", op);
         f.text("version", script.history.version.clone());
         f
@@ -53,9 +55,10 @@ pub fn collect_down(script: &ReplayedScript) -> Vec<Facts> {
     let first = down.statements[0].statement.span;
     let mut f = base("down", first);
     let read = |s: &ReplayedScript| {
-        s.statements.iter().all(|s| matches!(s.statement.understood, Understood::Full | Understood::NoEffect) && s.errors.is_empty())
+        let whole = |s: &Statement| matches!(s.understood, Understood::Full | Understood::NoEffect) && !s.ops.iter().any(|o| o.conditional);
+        s.statements.iter().all(|s| whole(&s.statement) && s.errors.is_empty())
     };
-    // What was not read may do the rest.
+    // What was not read, or runs only under a condition, may do the rest.
     if read(script) && read(down) {
         f.set("down.differences", Value::List(differences(&script.before, &down.after)));
         f.set("down.empty", Value::List(comes_back_empty(&script.before, down)));
@@ -106,7 +109,9 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
     };
     match op {
         OpKind::Drop { objects, .. } => objects.iter().find_map(|o| old(&o.name)).map(|t| format!("table `{}`", t.name)),
-        OpKind::Truncate { tables, .. } => tables.iter().find_map(|(t, _)| old(t)).map(|t| format!("all rows of `{}`", t.name)),
+        OpKind::Truncate { tables, .. } => {
+            tables.iter().filter_map(|(t, _)| old(t)).find(|t| !emptied(script, t.id)).map(|t| format!("all rows of `{}`", t.name))
+        }
         OpKind::Alter { target, action: AlterAction::DropColumn { column, .. } } => {
             let rel = old(&target.name)?;
             let c = rel.column(column.as_str())?;
@@ -114,10 +119,23 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
             was.then(|| format!("column `{}` of `{}`", c.name, rel.name))
         }
         OpKind::Dml(d) if matches!(d.kind, DmlKind::Delete) && d.filter.is_none() => {
-            old(&d.table).map(|t| format!("all rows of `{}`", t.name))
+            old(&d.table).filter(|t| !emptied(script, t.id)).map(|t| format!("all rows of `{}`", t.name))
         }
         _ => None,
     }
+}
+
+/// The way forward removes all rows itself: those that the way back meets are new.
+fn emptied(script: &ReplayedScript, table: Id) -> bool {
+    let all = |s: &crate::replay::Replayed, o: &OpKind| {
+        let is = |t: &crate::op::QName| s.before.relation_by(t).is_some_and(|r| r.id == table);
+        match o {
+            OpKind::Truncate { tables, .. } => tables.iter().any(|(t, _)| is(t)),
+            OpKind::Dml(d) => matches!(d.kind, DmlKind::Delete) && d.filter.is_none() && is(&d.table),
+            _ => false,
+        }
+    };
+    script.statements.iter().any(|s| s.statement.ops.iter().any(|o| !o.conditional && all(s, &o.kind)))
 }
 
 /// A condition that rows of release N may not meet.
@@ -239,7 +257,7 @@ fn things(d: &Dump) -> BTreeMap<String, String> {
         parts(&mut out, &table, t);
     }
     for v in &d.views {
-        out.insert(format!("view `{}`", name(&v.schema, &v.name)), v.definition.as_deref().map(squeeze).unwrap_or_default());
+        out.insert(format!("view `{}`", name(&v.schema, &v.name)), view(v));
     }
     for s in &d.sequences {
         out.insert(format!("sequence `{}`", name(&s.schema, &s.name)), String::new());
@@ -256,7 +274,7 @@ fn parts(out: &mut BTreeMap<String, String>, table: &str, t: &DumpTable) {
     }
     for c in t.constraints.iter().filter(|c| !c.inherited && c.kind != "not-null" && c.kind != "not_null") {
         let valid = if c.validated { "" } else { " not valid" };
-        out.insert(format!("constraint `{}` of {table}", c.name), format!("{}{valid}", squeeze(&c.definition)));
+        out.insert(format!("constraint `{}` of {table}", c.name), format!("{}{valid}", words::plain(&c.definition)));
     }
     for i in t.indexes.iter().filter(|i| !i.constraint) {
         let columns: Vec<&str> = i.columns.iter().map(|c| c.as_deref().unwrap_or("an expression")).collect();
@@ -279,13 +297,19 @@ fn column(c: &DumpColumn) -> String {
         words.push("not null".into());
     }
     if let Some(d) = &c.default {
-        words.push(format!("default {}", squeeze(d)));
+        words.push(format!("default {}", words::plain(d)));
     }
     words.extend(c.identity.as_ref().map(|i| format!("identity {i}")));
-    words.extend(c.generated.as_ref().map(|g| format!("generated {}", squeeze(g))));
+    words.extend(c.generated.as_ref().map(|g| format!("generated {}", words::plain(g))));
     words.join(" ")
 }
 
-fn squeeze(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+/// What tells one view from another: a server writes a query in other words than people do, but it keeps columns and constants.
+fn view(v: &DumpTable) -> String {
+    let columns: Vec<&str> = v.columns.iter().map(|c| c.name.as_str()).collect();
+    let mut constants: Vec<&str> = v.definition.as_deref().map(|d| d.split('\'').skip(1).step_by(2).collect()).unwrap_or_default();
+    constants.sort_unstable();
+    constants.dedup();
+    let about = if constants.is_empty() { String::new() } else { format!(" with '{}'", constants.join("', '")) };
+    format!("{}{about}", columns.join(", "))
 }

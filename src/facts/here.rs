@@ -1,6 +1,6 @@
 //! Where an operation stands in its script: what was there before the script, what comes after the operation.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::catalog::{Catalog, Relation};
 use crate::op::{AlterAction, DmlKind, Op, OpKind, QName};
@@ -21,6 +21,8 @@ pub(super) struct Look {
     /// Rows are copied from one table to another.
     pub copies: bool,
     pub updates: bool,
+    /// By the table's name as written: the first statement that updates, deletes or merges.
+    pub first_write: HashMap<String, usize>,
     /// Something of before was granted, or given to an owner.
     pub grants: bool,
 }
@@ -29,7 +31,7 @@ impl Look {
     pub fn at(script: &ReplayedScript) -> Look {
         let mut look = Look { commit: vec![0; script.statements.len()], ..Look::default() };
         let mut last = script.statements.len().saturating_sub(1);
-        look.grants = script.before.relations.values().any(|r| !r.grants.is_empty() || r.owner.is_some());
+        look.grants = script.before.granted;
         for (i, s) in script.statements.iter().enumerate().rev() {
             if script.statements[last].transaction != s.transaction {
                 last = i;
@@ -47,6 +49,10 @@ impl Look {
                     OpKind::Dml(d) => {
                         look.copies |= matches!(&d.kind, DmlKind::Insert { .. }) && !d.reads().is_empty();
                         look.updates |= matches!(&d.kind, DmlKind::Update { .. });
+                        if !matches!(&d.kind, DmlKind::Insert { .. }) {
+                            // From the last to the first.
+                            look.first_write.insert(d.table.to_string(), i);
+                        }
                     }
                     _ => {}
                 }

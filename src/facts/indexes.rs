@@ -22,8 +22,12 @@ pub fn about(place: &Place<'_>, f: &mut Facts, op: &Op) {
                 );
             }
             let Some(table) = place.r.before.relation_by(&c.table) else { return };
+            place.known.unused_indexes(f, place.r, table);
             f.set("table.indexes", Value::Number(place.r.after.indexes_of(table.id).len() as i64));
-            let new = place.r.after.indexes_of(table.id).into_iter().find(|r| !place.r.before.relations.contains_key(&r.id));
+            // A code block may make several.
+            let this = |name: &str| c.name.as_ref().is_none_or(|n| n.as_str() == name);
+            let mut made = place.r.after.indexes_of(table.id).into_iter().filter(|r| !place.r.before.relations.contains_key(&r.id));
+            let new = made.find(|r| this(&r.name));
             let Some(new) = new else {
                 // IF NOT EXISTS, and there is one.
                 f.flag("index.existed", c.if_not_exists);

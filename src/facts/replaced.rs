@@ -1,8 +1,9 @@
 //! What takes the place of something that a script drops or renames, and what it drops again of its own.
 
-use crate::catalog::{Catalog, ConKind, RelKind, Relation};
+use crate::catalog::{Catalog, ConKind, Id, RelKind, Relation};
 use crate::compat::{Broken, Shape};
 use crate::op::{AlterAction, ObjectKind, ObjectRef, Op, OpKind, QName};
+use crate::replay::{Replayed, ReplayedScript};
 
 use super::here::Here;
 use super::{Facts, Value};
@@ -62,11 +63,19 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction, end: 
             }
             if let Some(new) = successor_column(h, rel, column.as_str()) {
                 f.text("expanded_here", new);
+            } else if let Some(e) = h.script.history.expanded.iter().find(|e| e.table == rel.id && e.old == column.as_str()) {
+                f.text("expanded_here", e.new.as_str());
+                f.text("expanded_in", e.migration.as_str());
             }
         }
         AlterAction::DropConstraint { name, .. } => {
             let Some(old) = rel.constraint(name.as_str()) else { return };
             f.flag("constraint.existed", h.script.before.relation(rel.id).is_none_or(|r| r.constraint(&old.name).is_some()));
+            let left = |n: &String| {
+                let attnum = rel.column(n).map(|c| c.attnum);
+                end.relation(rel.id).is_some_and(|r| r.columns.iter().any(|c| Some(c.attnum) == attnum))
+            };
+            f.flag("columns.gone", !old.kind.columns().iter().all(left));
             let same = |c: &&crate::catalog::Constraint| c.origin != old.origin && about_the_same(&c.kind, &old.kind);
             if end.relation(rel.id).is_some_and(|r| r.constraints.iter().any(|c| same(&c))) {
                 f.text("replaced", "constraint");
@@ -239,19 +248,32 @@ fn reads(op: &Op, name: &str) -> bool {
 
 /// A column that the script added to the same table and filled from the one that it now drops.
 fn successor_column(h: &Here<'_>, rel: &Relation, dropped: &str) -> Option<String> {
+    if !h.look.updates {
+        return None;
+    }
+    h.earlier().find_map(|(s, o)| fills(h.script, s, o).into_iter().find(|(t, old, _)| *t == rel.id && old == dropped).map(|(.., new)| new))
+}
+
+/// Every new column that the script fills from an old one of the same table: table, old, new.
+pub fn expansions(script: &ReplayedScript) -> Vec<(Id, String, String)> {
+    script.statements.iter().flat_map(|s| s.statement.ops.iter().flat_map(|o| fills(script, s, o))).collect()
+}
+
+fn fills(script: &ReplayedScript, s: &Replayed, op: &Op) -> Vec<(Id, String, String)> {
     use crate::op::{DmlKind, ExprKind};
-    let old = h.script.before.relation(rel.id).filter(|_| h.look.updates)?;
-    h.earlier().find_map(|(s, o)| {
-        let OpKind::Dml(d) = &o.kind else { return None };
-        if s.before.relation_by(&d.table).map(|r| r.id) != Some(rel.id) {
-            return None;
-        }
-        let DmlKind::Update { set } = &d.kind else { return None };
-        let from_it = set.iter().find(|a| {
-            let mut found = false;
-            a.value.walk(&mut |e| found |= matches!(&e.kind, ExprKind::Column(p) if p.last().is_some_and(|n| n.as_str() == dropped)));
-            found && a.columns.first().is_some_and(|c| old.column(c.as_str()).is_none())
-        })?;
-        from_it.columns.first().map(|c| c.as_str().to_string())
-    })
+    let OpKind::Dml(d) = &op.kind else { return Vec::new() };
+    let (DmlKind::Update { set }, Some(rel)) = (&d.kind, s.before.relation_by(&d.table)) else { return Vec::new() };
+    let Some(old) = script.before.relation(rel.id) else { return Vec::new() };
+    let mut out = Vec::new();
+    for a in set {
+        let Some(new) = a.columns.first().filter(|c| old.column(c.as_str()).is_none()) else { continue };
+        a.value.walk(&mut |e| {
+            if let ExprKind::Column(p) = &e.kind
+                && let Some(c) = p.last().filter(|n| old.column(n.as_str()).is_some())
+            {
+                out.push((rel.id, c.as_str().to_string(), new.as_str().to_string()));
+            }
+        });
+    }
+    out
 }

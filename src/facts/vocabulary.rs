@@ -1,5 +1,8 @@
 //! Every fact that a rule may ask for, with its meaning.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 pub const VOCABULARY: &[(&str, &str)] = &[
     (
         "op",
@@ -14,6 +17,9 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("object.existed", "the object was there before this file"),
     ("table", "name of the table"),
     ("table.existed", "the table was there before this file"),
+    ("table.renamed", "it has another name, or is gone, when the file ends"),
+    ("columns.gone", "a column of the constraint is not there any more when the file ends"),
+    ("table.gone", "it is not there any more when the file ends"),
     ("table.partitioned", "it is a partitioned table"),
     ("table.rows", "estimated rows of it and its partitions; needs statistics"),
     ("table.bytes", "bytes of it with indexes and TOAST; needs statistics"),
@@ -59,6 +65,15 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("breaks.prepared_only", "only statements prepared before the change fail"),
     ("breaks.query", "the first known query of release N-1 that fails afterwards, with its SQLSTATE; needs a workload"),
     ("breaks.queries", "all of them; needs a workload"),
+    ("queries.ambiguous", "known queries of release N-1 in which a name comes to mean two columns (42702); needs a workload"),
+    ("queries.positional", "known inserts of release N-1 into the table that name no columns; needs a workload"),
+    ("queries.copy_positional", "known COPYs of the table that name no columns; needs a workload"),
+    (
+        "table.unused_indexes",
+        "indexes of the table, not unique, that no query has used for as long as the server has counted; needs statistics",
+    ),
+    ("statistics.days", "full days for which the server has counted; needs statistics"),
+    ("transactions.longest", "seconds for which the oldest transaction was open when the statistics were taken"),
     ("workload.complete", "the workload is said to be all that release N-1 runs"),
     ("undo", "`lossless`, `loses-data`, `blocked-by-data`, `impossible`"),
     ("fails", "SQLSTATE with which Postgres refuses the statement"),
@@ -83,7 +98,8 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("dropped_later", "the script drops again what it made, and never read it"),
     ("default.dropped_later", "the new column's default is dropped later in the file"),
     ("default.old", "the default before"),
-    ("default.changed", "the default is another than before"),
+    ("default.changed", "the default is another than before, or gone and not back at the commit"),
+    ("expanded_in", "the migration, also new, that fills a new column from the one that is dropped here (needs git)"),
     ("expanded_here", "new column that this file fills from the one that it drops"),
     ("table.replaces", "the new table takes the name of one that was there"),
     ("table.unlogged", "UNLOGGED"),
@@ -91,7 +107,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("parent", "the partitioned table that it belongs to"),
     ("column.existed", "the column was there before this file"),
     ("column.was", "a column of that name was there before this file and was `dropped` or `renamed` by it"),
-    ("columns.existed", "the constraint speaks of a column that was there before this file"),
+    ("columns.existed", "the constraint speaks of a column that was there before this file, under this name"),
     ("constraint.existed", "the constraint was there before this file"),
     ("constraint.not_enforced", "NOT ENFORCED was said"),
     ("constraint.held", "one that is at least as strict was there before"),
@@ -123,6 +139,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("trigger.swallows", "a BEFORE trigger whose function may return NULL: the write silently does nothing"),
     ("copied", "new column that is kept as a copy of an old one"),
     ("copied.from", "the old one"),
+    ("copied.required", "the old column that the new one is filled from, where it still is NOT NULL without a default when the file ends"),
     ("synced", "a trigger keeps the copy in step"),
     ("view.materialized", "MATERIALIZED"),
     ("view.security_invoker", "security_invoker is on"),
@@ -151,6 +168,8 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("extension.schema", "schema that the extension goes to"),
     ("extension.pinned", "a version is given"),
     ("by_key", "the rows are picked by a unique key, or by a sub-select with LIMIT"),
+    ("overwrites.again", "an earlier statement of the file did so in the same table"),
+    ("overwrites.down", "the way back writes to the same table"),
     ("overwrites", "values or rows of before this file are overwritten or deleted"),
     ("saved", "the file puts the table's rows aside before"),
     ("mixed", "a statement of the same transaction changes tables that were there"),
@@ -164,13 +183,17 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("block.writes", "tables of before that it writes to in a loop or branch"),
     ("down.missing", "no down half, or one that does nothing"),
     ("down.expected", "most migrations of the history have a down half"),
-    ("changes_schema", "the file does more than read"),
+    ("changes_schema", "the file does more than read, and something else than adding labels to an enum"),
     ("down.differences", "what differs from before after running the file forward and backward"),
     ("down.empty", "what the down half makes anew without its rows"),
     ("down.loses", "data of before the migration that the down half removes"),
     ("down.blocked", "what rows of release N must be like for the down half to run"),
     ("sqlstate", "SQLSTATE that follows otherwise"),
     ("version", "the migration's version"),
+    (
+        "unknown",
+        "the first thing that the file names and no migration makes, in Postgres's words, where later migrations came after it all the same",
+    ),
     ("version.duplicate", "another migration with the same version"),
     ("version.overtaken", "a later migration that was there first"),
     ("edited", "the file was committed before and has changed"),
@@ -277,5 +300,21 @@ pub const VOCABULARY: &[(&str, &str)] = &[
 ];
 
 pub fn is_known(name: &str) -> bool {
-    VOCABULARY.iter().any(|(n, _)| *n == name)
+    id(name).is_some()
+}
+
+/// A fact by its place in the vocabulary: rules ask for facts hundreds of times for each operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FactId(u16);
+
+impl FactId {
+    pub fn name(self) -> &'static str {
+        VOCABULARY.get(usize::from(self.0)).map_or("", |(n, _)| n)
+    }
+}
+
+pub fn id(name: &str) -> Option<FactId> {
+    static IDS: LazyLock<HashMap<&'static str, FactId>> =
+        LazyLock::new(|| VOCABULARY.iter().enumerate().map(|(i, (n, _))| (*n, FactId(i as u16))).collect());
+    IDS.get(name).copied()
 }

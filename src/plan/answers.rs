@@ -24,6 +24,16 @@ pub fn parse_map(text: &str) -> Result<Vec<Answer>, String> {
         .collect()
 }
 
+/// One `--rename`: `table.old=new`, `old=new` of tables; nothing behind the `=` says that it is none.
+pub fn parse_rename(text: &str) -> Result<Answer, String> {
+    let (subject, value) = text.split_once('=').ok_or_else(|| format!("`{text}`: expected `table.old=new`, `old=new` or `table.old=`"))?;
+    let (subject, value) = (subject.trim(), value.trim());
+    if subject.is_empty() {
+        return Err(format!("`{text}`: the part before `=` must name a column as `table.column`, or a table"));
+    }
+    Ok(Answer { subject: subject.into(), key: "rename".into(), value: value.into(), from: "told".into() })
+}
+
 /// The answer about a column, whether or not its schema was named.
 pub fn find<'a>(answers: &'a [Answer], schema: &str, table: &str, column: &str, key: &str) -> Option<&'a str> {
     let names = [format!("{table}.{column}"), format!("{schema}.{table}.{column}")];
@@ -33,6 +43,14 @@ pub fn find<'a>(answers: &'a [Answer], schema: &str, table: &str, column: &str, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn renames_are_meant_or_not() {
+        let a = parse_rename("orders.note = remark").expect("reads");
+        assert_eq!((a.subject.as_str(), a.value.as_str()), ("orders.note", "remark"));
+        assert_eq!(parse_rename("orders.note=").expect("reads").value, "");
+        assert!(parse_rename("orders").is_err() && parse_rename("=b").is_err());
+    }
 
     #[test]
     fn answers_name_a_column_and_an_expression() {

@@ -26,7 +26,7 @@ pub fn type_sql(catalog: &Catalog, ty: &ColumnType) -> String {
 }
 
 /// `SET search_path = …` for a function that evaluates the migration's own expressions: names mean there what they mean in the file.
-fn search_path(catalog: &Catalog) -> String {
+pub fn search_path(catalog: &Catalog) -> String {
     let names: Vec<String> = catalog.search_path.iter().filter(|s| *s != "$user").map(|s| ident(s)).collect();
     format!("SET search_path = {}", if names.is_empty() { "''".to_string() } else { names.join(", ") })
 }
@@ -40,6 +40,12 @@ pub enum Value {
     Cast { column: String, ty: String },
     /// The same where the value lies within the bounds, else NULL.
     Clamp { column: String, ty: String, low: &'static str, high: &'static str },
+    /// Another column of the row by its text: what is assigned to reads it. No type is named, so types may be renamed meanwhile.
+    Text(String),
+    /// Another column of the row, through a function of the plan's own (see `guard`).
+    Guarded { column: String, function: String },
+    /// Nothing: the trigger says what stands there.
+    Null,
     /// An expression of the user's, which speaks of columns by the names of one release: name → column of the table.
     Told { sql: String, table: String, names: Vec<(String, String)> },
 }
@@ -54,6 +60,9 @@ impl Value {
                 let c = format!("{row}.{}", ident(column));
                 format!("CASE WHEN {c} BETWEEN {low} AND {high} THEN {c}::{ty} END")
             }
+            Value::Text(c) => format!("{row}.{}::text", ident(c)),
+            Value::Guarded { column, function } => format!("{function}({row}.{})", ident(column)),
+            Value::Null => "NULL".into(),
             Value::Told { sql, table, names } => {
                 let columns: Vec<String> = names.iter().map(|(n, c)| format!("{row}.{} AS {}", ident(c), ident(n))).collect();
                 format!("(SELECT {sql} FROM (SELECT {}) AS {})", columns.join(", "), ident(table))
@@ -68,11 +77,24 @@ impl Value {
             Value::Copy(c) => Value::Copy(swap(c)),
             Value::Cast { column, ty } => Value::Cast { column: swap(column), ty: ty.clone() },
             Value::Clamp { column, ty, low, high } => Value::Clamp { column: swap(column), ty: ty.clone(), low, high },
+            Value::Text(c) => Value::Text(swap(c)),
+            Value::Guarded { column, function } => Value::Guarded { column: swap(column), function: function.clone() },
+            Value::Null => Value::Null,
             Value::Told { sql, table, names } => {
                 Value::Told { sql: sql.clone(), table: table.clone(), names: names.iter().map(|(n, c)| (n.clone(), swap(c))).collect() }
             }
         }
     }
+}
+
+/// A function that casts a value as an assignment does, and gives NULL for a value that the new type does not take: a write of N-1 is
+/// never refused because of it, and the contract finds the rows that are not filled. The result's type is bound when it is made.
+pub fn guard(name: &str, old: &str, new: &str, second: &str, expr: &str) -> String {
+    // The second column's type, by the column: the type may get another name.
+    let body = format!(
+        "\nDECLARE\n  airlock_new {second}%TYPE;\nBEGIN\n  airlock_new := {expr};\n  RETURN airlock_new;\nEXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n  RETURN NULL;\nEND\n"
+    );
+    format!("CREATE FUNCTION {name}(airlock_value {old}) RETURNS {new} LANGUAGE plpgsql AS {}", crate::quote::dollar(&body))
 }
 
 /// Two columns of one row that say the same, one for each release.
@@ -84,6 +106,25 @@ pub struct Pair {
     pub down: Value,
 }
 
+/// A column that gets a value where none was given.
+#[derive(Debug, Clone)]
+pub struct Filled {
+    pub column: String,
+    pub value: Value,
+    /// It becomes NOT NULL: no write leaves it empty. Otherwise a NULL that replaces a value stays.
+    pub required: bool,
+    /// Columns that N-1 alone writes: when one of them changes, the value is made anew.
+    pub watch: Vec<String>,
+}
+
+/// A column of N-1 that takes its value from columns of N.
+#[derive(Debug, Clone)]
+pub struct Back {
+    pub column: String,
+    pub value: Value,
+    pub watch: Vec<String>,
+}
+
 /// A trigger that keeps columns of a row in step, whoever writes: one for each table.
 ///
 /// It compares values and nothing else: neither session state nor the caller's search path tells who writes. Whichever side *changed*
@@ -93,8 +134,10 @@ pub struct Sync<'a> {
     pub catalog: &'a Catalog,
     pub table: &'a Relation,
     pub pairs: Vec<Pair>,
-    /// Columns that get a value when none was given.
-    pub fills: Vec<(String, Value)>,
+    pub fills: Vec<Filled>,
+    pub backs: Vec<Back>,
+    /// Release N-1 is gone: only the way back is kept open, and nothing that N writes is refused for it.
+    pub parked: bool,
 }
 
 impl Sync<'_> {
@@ -103,7 +146,7 @@ impl Sync<'_> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty() && self.fills.is_empty()
+        self.pairs.is_empty() && self.fills.is_empty() && self.backs.is_empty()
     }
 
     pub fn create(&self) -> Vec<String> {
@@ -116,6 +159,18 @@ impl Sync<'_> {
         for p in &self.pairs {
             let (old, new) = (ident(&p.old), ident(&p.new));
             let (up, down) = (p.up.of("NEW"), p.down.of("NEW"));
+            if self.parked {
+                let back = match &p.down {
+                    Value::Copy(_) | Value::Clamp { .. } => format!("    NEW.{old} := {down};\n"),
+                    _ => format!(
+                        "    BEGIN\n      NEW.{old} := {down};\n    EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN\n      NEW.{old} := NULL;\n    END;\n"
+                    ),
+                };
+                body.push_str(&format!(
+                    "  IF TG_OP = 'INSERT' OR NEW.{new}::text IS DISTINCT FROM OLD.{new}::text THEN\n{back}  END IF;\n"
+                ));
+                continue;
+            }
             // A backfill writes what the old column says: a way back that loses something must not follow it.
             let back = match &p.up {
                 Value::Told { .. } => {
@@ -129,8 +184,32 @@ impl Sync<'_> {
                  ELSIF NEW.{old}::text IS DISTINCT FROM OLD.{old}::text OR NEW.{new} IS NULL THEN\n    NEW.{new} := {up};\n  END IF;\n"
             ));
         }
-        for (c, v) in &self.fills {
-            body.push_str(&format!("  IF NEW.{0} IS NULL THEN\n    NEW.{0} := {1};\n  END IF;\n", ident(c), v.of("NEW")));
+        let changed = |columns: &[String]| {
+            let each = columns.iter().map(|c| format!("NEW.{0}::text IS DISTINCT FROM OLD.{0}::text", ident(c)));
+            each.collect::<Vec<_>>().join(" OR ")
+        };
+        for b in &self.backs {
+            let given = b.watch.iter().map(|c| format!("NEW.{} IS NOT NULL", ident(c))).collect::<Vec<_>>().join(" OR ");
+            body.push_str(&format!(
+                "  IF (TG_OP = 'INSERT' AND ({given})) OR (TG_OP = 'UPDATE' AND ({})) THEN\n    NEW.{} := {};\n  END IF;\n",
+                changed(&b.watch),
+                ident(&b.column),
+                b.value.of("NEW")
+            ));
+        }
+        for f in &self.fills {
+            let (c, v) = (ident(&f.column), f.value.of("NEW"));
+            let mut when = match f.required {
+                true => format!("NEW.{c} IS NULL"),
+                false => format!("NEW.{c} IS NULL AND (TG_OP = 'INSERT' OR OLD.{c} IS NULL)"),
+            };
+            if !f.watch.is_empty() {
+                when = format!(
+                    "({when}) OR (TG_OP = 'UPDATE' AND NEW.{c}::text IS NOT DISTINCT FROM OLD.{c}::text AND ({}))",
+                    changed(&f.watch)
+                );
+            }
+            body.push_str(&format!("  IF {when} THEN\n    NEW.{c} := {v};\n  END IF;\n"));
         }
         body.push_str("  RETURN NEW;\nEND\n");
         vec![
@@ -187,6 +266,12 @@ pub fn backfill(catalog: &Catalog, rel: &Relation, assignments: &[Assignment], o
         [one] => one.todo.clone(),
         several => format!("({})", several.iter().map(|a| format!("({})", a.todo)).collect::<Vec<_>>().join(" OR ")),
     };
+    paged(catalog, rel, "airlock_t", options, &|page| format!("UPDATE {t} AS airlock_t SET {set} WHERE {page} AND {todo}"))
+}
+
+/// Runs a statement for one page of a table's rows after the other. `row` is how the statement calls a row of the table.
+pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions, statement: &dyn Fn(&str) -> String) -> String {
+    let t = table(rel);
     let pause = format!("    PERFORM pg_sleep({});\n", f64::from(options.pause_ms) / 1000.0);
     let body = match key(catalog, rel) {
         Some(key) => {
@@ -197,26 +282,28 @@ pub fn backfill(catalog: &Catalog, rel: &Relation, assignments: &[Assignment], o
                 .zip(last.iter().zip(&next))
                 .map(|(k, (l, n))| format!("  {l} {t}.{0}%TYPE;\n  {n} {t}.{0}%TYPE;\n", ident(k)))
                 .collect();
-            let columns = key.iter().map(|k| format!("airlock_t.{}", ident(k))).collect::<Vec<_>>().join(", ");
+            let columns = key.iter().map(|k| format!("{row}.{}", ident(k))).collect::<Vec<_>>().join(", ");
             let order = idents(&key);
             let back = key.iter().map(|k| format!("{} DESC", ident(k))).collect::<Vec<_>>().join(", ");
             let after = format!("({} IS NULL OR ({columns}) > ({}))", last[0], last.join(", "));
             let advance: String = last.iter().zip(&next).map(|(l, n)| format!("    {l} := {n};\n")).collect();
             format!(
-                "\nDECLARE\n{declare}BEGIN\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS airlock_t WHERE {after} ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
-                 EXIT WHEN {} IS NULL;\n    UPDATE {t} AS airlock_t SET {set} WHERE {after} AND ({columns}) <= ({}) AND {todo};\n    COMMIT;\n{advance}{pause}  END LOOP;\nEND\n",
+                "\nDECLARE\n{declare}BEGIN\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
+                 EXIT WHEN {} IS NULL;\n    {};\n    COMMIT;\n{advance}{pause}  END LOOP;\nEND\n",
                 next.join(", "),
                 options.batch_size,
                 next[0],
-                next.join(", "),
+                statement(&format!("{after} AND ({columns}) <= ({})", next.join(", "))),
             )
         }
         // Without a key: by blocks of the file. A row that moved has moved to a later block.
         None => format!(
             "\nDECLARE\n  airlock_block bigint := 0;\nBEGIN\n  WHILE airlock_block <= pg_relation_size({0}::regclass) / current_setting('block_size')::bigint LOOP\n    \
-             UPDATE {t} AS airlock_t SET {set} WHERE ctid >= format('(%s,0)', airlock_block)::tid AND ctid < format('(%s,0)', airlock_block + 32)::tid AND {todo};\n    \
-             COMMIT;\n    airlock_block := airlock_block + 32;\n{pause}  END LOOP;\nEND\n",
-            literal(&t)
+             {1};\n    COMMIT;\n    airlock_block := airlock_block + 32;\n{pause}  END LOOP;\nEND\n",
+            literal(&t),
+            statement(&format!(
+                "{row}.ctid >= format('(%s,0)', airlock_block)::tid AND {row}.ctid < format('(%s,0)', airlock_block + 32)::tid"
+            )),
         ),
     };
     format!("DO {}", crate::quote::dollar(&body))

@@ -4,6 +4,7 @@ use crate::compat::Undo;
 use crate::effects::{Sent, predict};
 use crate::replay::ReplayedScript;
 
+use super::crossing::Crossing;
 use super::{
     Actor, Answer, Boundary, BoundaryCell, Context, Deviation, Invariant, PLAN_SCHEMA_VERSION, Phase, PhaseKind, Plan, PlanOptions,
     Precondition, Release, Step, Works,
@@ -14,6 +15,10 @@ pub struct Draft {
     pub invariants: Vec<Invariant>,
     pub checklist: Vec<String>,
     pub deviations: Vec<Deviation>,
+    /// Statement shapes of release N that fail before the contract (`upsert-constraint on public.t`).
+    pub except: Vec<String>,
+    /// Triggers between tables.
+    pub crossings: Vec<Crossing>,
     /// Reads of release N are incomplete until the backfill ends.
     pub fills: bool,
 }
@@ -28,16 +33,28 @@ pub struct NewStep {
 
 impl Draft {
     pub fn new() -> Self {
-        Draft { steps: Vec::new(), invariants: Vec::new(), checklist: Vec::new(), deviations: Vec::new(), fills: false }
+        Draft {
+            steps: Vec::new(),
+            invariants: Vec::new(),
+            checklist: Vec::new(),
+            deviations: Vec::new(),
+            except: Vec::new(),
+            crossings: Vec::new(),
+            fills: false,
+        }
     }
 
     pub fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// The statements of the steps that came after the first `n`.
-    pub fn statements_from(&self, n: usize) -> Vec<String> {
-        self.steps.iter().skip(n).flat_map(|(_, s)| s.statements.iter().cloned()).collect()
+    /// Plays the statements of the steps that came after the first `n`.
+    pub fn apply_from(&self, n: usize, catalog: &mut crate::catalog::Catalog) {
+        for text in self.steps.iter().skip(n).flat_map(|(_, s)| &s.statements) {
+            for s in crate::lower::lower_text(text) {
+                catalog.apply_statement(&s);
+            }
+        }
     }
 
     /// A step of the migration runner, in one transaction. What is returned may still be changed.
@@ -111,6 +128,17 @@ impl Draft {
             cell(Boundary::B4, old, contracted, ""),
             cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
         ];
+        let mut checklist = self.checklist;
+        if let Some(flag) = &options.flag {
+            checklist.insert(
+                0,
+                format!("What is new in release N stands behind the flag `{flag}`: it is switched on at B2, and off before a rollback."),
+            );
+        }
+        let mut boundaries = boundaries;
+        for cell in boundaries.iter_mut().filter(|c| c.release == new && matches!(c.boundary, Boundary::B1 | Boundary::B2)) {
+            cell.except.clone_from(&self.except);
+        }
         Plan {
             schema_version: PLAN_SCHEMA_VERSION,
             migration: context.migration.clone(),
@@ -123,7 +151,7 @@ impl Draft {
             phases,
             boundaries,
             invariants: self.invariants,
-            checklist: self.checklist,
+            checklist,
             deviations: self.deviations,
         }
     }

@@ -8,9 +8,12 @@
 mod answers;
 mod blocks;
 mod change;
+mod crossing;
 mod draft;
+mod exprs;
 mod model;
 mod recipes;
+mod renames;
 mod render;
 mod reverse;
 mod standing;
@@ -26,7 +29,7 @@ use crate::op::{AlterAction, OpKind};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
 
-pub use answers::{find as find_answer, parse_map};
+pub use answers::{find as find_answer, parse_map, parse_rename};
 #[cfg(test)]
 pub(crate) use blocks::type_sql;
 pub use model::*;
@@ -80,6 +83,16 @@ pub struct Refusal {
 pub(crate) enum Stop {
     Ask(Question),
     Refuse(Refusal),
+}
+
+/// A column and its second one.
+pub(crate) struct Second {
+    pub from: String,
+    /// What the second column is called until the swap.
+    pub second: String,
+    /// What release N calls it.
+    pub to: String,
+    pub retyped: bool,
 }
 
 /// What recipes may ask.
@@ -136,6 +149,26 @@ impl Ctx<'_> {
         Value::Told { sql, table: rel.name.clone(), names }
     }
 
+    /// The same, where the row has a name of its own.
+    pub fn told_as(&self, rel: &Relation, alias: Option<&str>, sql: String) -> Value {
+        match (self.told(rel, sql), alias) {
+            (Value::Told { sql, names, .. }, Some(a)) => Value::Told { sql, table: a.to_string(), names },
+            (v, _) => v,
+        }
+    }
+
+    /// The constraint of that name was written behind the column, or with it.
+    pub fn inline(&self, column: &str, rel: &Relation, constraint: &str) -> bool {
+        self.script.statements.iter().any(|r| {
+            let adds = |op: &crate::op::Op| {
+                matches!(&op.kind, OpKind::Alter { target, action: AlterAction::AddColumn { column: c, .. } }
+                    if c.name.as_str() == column && !c.constraints.is_empty() && r.before.relation_by(&target.name).is_some_and(|t| t.id == rel.id))
+            };
+            let has = |c: &Catalog| c.relation(rel.id).is_some_and(|t| t.constraint(constraint).is_some());
+            r.statement.ops.iter().any(adds) && !has(&r.before) && has(&r.after)
+        })
+    }
+
     /// An expression that speaks of the columns as N knows them.
     pub fn told_new(&self, rel: &Relation, sql: String) -> Value {
         let Some(t) = self.table(rel) else { return self.told(rel, sql) };
@@ -147,6 +180,20 @@ impl Ctx<'_> {
             (c.name.clone(), physical)
         });
         Value::Told { sql, table: rel.name.clone(), names: names.collect() }
+    }
+
+    /// The columns of a table that have a second one, in the order of the table.
+    pub fn seconds(&self, rel: &Relation) -> Vec<Second> {
+        let columns = self.table(rel).into_iter().flat_map(|t| &t.columns);
+        columns
+            .filter_map(|c| match (&c.before, &c.after, c.kind) {
+                (Some(b), Some(a), ColumnKind::Pair { renamed, retyped }) => {
+                    let second = if renamed { a.name.clone() } else { crate::quote::generated_name("airlock_new_", &[&b.name]) };
+                    Some(Second { from: b.name.clone(), second, to: a.name.clone(), retyped })
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     fn table(&self, rel: &Relation) -> Option<&TableChange> {
@@ -180,9 +227,17 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let changes = Changes::of(script);
     let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
-    let mut tables = Vec::new();
+    for stop in renames::disguised(script, &changes, answers) {
+        match stop {
+            Stop::Ask(q) => asked.push(q),
+            Stop::Refuse(x) => refused.push(x),
+        }
+    }
+    let (mut tables, mut shims) = (Vec::new(), Vec::new());
     for t in &changes.tables {
         let mut table = TableDraft::new(t.before.clone(), &script.before, options);
+        table.follows = t.columns.iter().any(|c| c.filled_by.as_ref().is_some_and(|f| f.cross.is_some()));
+        table.last_name = t.renamed.map(|_| crate::quote::qualified(&t.after.schema, &t.after.name));
         for c in &t.columns {
             match recipes::column(&ctx, c, &mut table, &mut draft) {
                 Ok(()) => {}
@@ -190,22 +245,56 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
                 Err(Stop::Refuse(x)) => refused.push(x),
             }
         }
+        if let Some(Err(stop)) = t.key.as_ref().map(|k| recipes::primary_key::plan(&ctx, k, &mut table)) {
+            match stop {
+                Stop::Ask(q) => asked.push(q),
+                Stop::Refuse(x) => refused.push(x),
+            }
+        }
+        match recipes::rename_table::plan(&ctx, t, &mut table, &mut draft) {
+            Ok(shim) => shims.extend(shim),
+            Err(Stop::Ask(q)) => asked.push(q),
+            Err(Stop::Refuse(x)) => refused.push(x),
+        }
         tables.push(table);
     }
+    for m in &changes.moves {
+        let Some(op) = script.statements.get(m.at.0).and_then(|r| r.statement.ops.get(m.at.1)) else { continue };
+        if let Err(stop) = crossing::rows(&ctx, op, m, options, &mut draft) {
+            match stop {
+                Stop::Ask(q) => asked.push(q),
+                Stop::Refuse(x) => refused.push(x),
+            }
+        }
+    }
+    let crossings = std::mem::take(&mut draft.crossings);
+    let bound = blocks::lock_timeout(options);
     let mut waiting = Waiting::new(script, &changes, options);
     let mut catalog = script.before.clone();
     for phase in PhaseKind::iter() {
-        waiting.place(phase, false, &mut catalog, &mut draft);
-        for t in &tables {
-            let from = draft.len();
-            t.emit(&mut draft, phase);
-            for text in draft.statements_from(from) {
-                for s in crate::lower::lower_text(&text) {
-                    catalog.apply_statement(&s);
-                }
-            }
+        // A table that follows another one stops before that one, or its columns, are parked.
+        let soft = phase == PhaseKind::ContractSoft;
+        let (first, rest): (Vec<_>, Vec<_>) = tables.iter().partition(|t| soft && t.follows);
+        let from = draft.len();
+        if soft {
+            crossings.iter().rev().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
+        first.iter().for_each(|t| t.emit(&mut draft, phase));
+        draft.apply_from(from, &mut catalog);
+        waiting.place(phase, false, &mut catalog, &mut draft);
+        let from = draft.len();
+        rest.iter().for_each(|t| t.emit(&mut draft, phase));
+        if phase != PhaseKind::ContractSoft {
+            crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
+        }
+        draft.apply_from(from, &mut catalog);
         waiting.place(phase, true, &mut catalog, &mut draft);
+        if phase == PhaseKind::Expand {
+            let from = draft.len();
+            // A view shows the columns that stand by themselves too.
+            shims.iter().for_each(|s: &recipes::rename_table::Shim| s.emit(&mut draft, &bound));
+            draft.apply_from(from, &mut catalog);
+        }
     }
     // Where a question is open, what waits may wait for its answer.
     if asked.is_empty() {

@@ -90,7 +90,7 @@ pub fn page(plan: &Plan) -> String {
             n += 1;
             self::step(&mut out, n, step);
         }
-        out.push_str(&format!("{after}\n\n"));
+        out.push_str(&format!("\n{after}\n\n"));
     }
     out.push_str("## Which release works where\n\n| boundary | release N-1 | release N |\n|---|---|---|\n");
     for b in [Boundary::B0, Boundary::B1, Boundary::B2, Boundary::B3, Boundary::B4] {

@@ -105,7 +105,7 @@ pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
             Reverse::new(format!("Rename `{from}` of `{name}` to `{to}`"), vec![sql])
         }
         OpKind::Rename { object, to } => rename(object, to.as_str(), after),
-        OpKind::Comment { object, .. } => Reverse::new(format!("Comment on `{}`", object.name), nothing()),
+        OpKind::Comment { object, .. } => Reverse::new(format!("Comment on `{}`", object.name), comment(object, before)?),
         OpKind::Drop { objects, .. } => dropped(objects, before),
         OpKind::Alter { target, action } => altered(target, action, before, after),
         _ => None,
@@ -140,6 +140,52 @@ fn rename(object: &ObjectRef, to: &str, after: &Catalog) -> Option<Reverse> {
     }
 }
 
+/// The comment as it was.
+fn comment(object: &ObjectRef, before: &Catalog) -> Option<Vec<String>> {
+    use ObjectKind as K;
+    let name = object.name.as_str();
+    let on = object.on.as_ref().and_then(|t| before.relation_by(t));
+    let on_sql = || object.on.as_ref().map(|t| on.map_or_else(|| name_sql(t), |r| qualified(&r.schema, &r.name)));
+    let kind = object.kind.to_string().replace('-', " ");
+    let (what, old) = match object.kind {
+        K::Column => (format!("COLUMN {}.{}", on_sql()?, ident(name)), on.and_then(|r| r.column(name)?.comment.clone())),
+        K::Constraint => (format!("CONSTRAINT {} ON {}", ident(name), on_sql()?), on.and_then(|r| r.constraint(name)?.comment.clone())),
+        K::Trigger => {
+            let old = on.and_then(|r| r.triggers.iter().find(|t| t.name == name)?.comment.clone());
+            (format!("TRIGGER {} ON {}", ident(name), on_sql()?), old)
+        }
+        K::Policy => {
+            let old = on.and_then(|r| r.policies.iter().find(|t| t.name == name)?.comment.clone());
+            (format!("POLICY {} ON {}", ident(name), on_sql()?), old)
+        }
+        K::Table | K::Index | K::View | K::MaterializedView | K::Sequence | K::ForeignTable => {
+            let r = before.relation_by(&object.name);
+            (
+                format!("{kind} {}", r.map_or_else(|| name_sql(&object.name), |r| qualified(&r.schema, &r.name))),
+                r.and_then(|r| r.comment.clone()),
+            )
+        }
+        K::Type | K::Domain => (format!("{kind} {}", name_sql(&object.name)), before.type_by(&object.name).and_then(|t| t.comment.clone())),
+        K::Schema => (format!("SCHEMA {}", ident(name)), before.schemas.get(name).and_then(|s| s.comment.clone())),
+        K::Function | K::Procedure => {
+            let here =
+                |f: &&std::sync::Arc<crate::catalog::Function>| f.name == name && object.name.schema_str().is_none_or(|s| s == f.schema);
+            let mut all = before.functions.values().filter(here);
+            let f = all.next().filter(|_| all.next().is_none())?;
+            (format!("{kind} {}({})", qualified(&f.schema, &f.name), f.arg_types.join(", ")), f.comment.clone())
+        }
+        _ => return None,
+    };
+    Some(vec![format!("COMMENT ON {what} IS {}", old.map_or_else(|| "NULL".into(), |t| literal(&t)))])
+}
+
+fn name_sql(n: &QName) -> String {
+    match n.schema_str() {
+        Some(s) => qualified(s, n.as_str()),
+        None => ident(n.as_str()),
+    }
+}
+
 /// What was dropped comes back by its definition; what held rows does not.
 fn dropped(objects: &[ObjectRef], before: &Catalog) -> Option<Reverse> {
     let mut undo = Vec::new();
@@ -147,7 +193,7 @@ fn dropped(objects: &[ObjectRef], before: &Catalog) -> Option<Reverse> {
         match o.kind {
             ObjectKind::Index | ObjectKind::View | ObjectKind::MaterializedView => {
                 if let Some(r) = before.relation_by(&o.name) {
-                    undo.insert(0, before.relation_sql(r));
+                    undo.splice(0..0, before.whole_sql(r));
                 }
             }
             ObjectKind::Trigger | ObjectKind::Policy => {

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, RelName};
 use crate::compat::{Compat, Undo};
 use crate::effects::{Effects, Sent, predict};
-use crate::op::{AlterAction, Op, OpKind, QName, Statement};
+use crate::op::{AlterAction, Name, Op, OpKind, QName, Statement};
 use crate::quote::qualified;
 use crate::replay::ReplayedScript;
 use crate::source::SourceFile;
 
 use super::blocks::lock_timeout;
-use super::change::{Changes, OpAt};
+use super::change::{Changes, ColumnKind, OpAt};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes;
 use super::reverse::reverse;
@@ -40,6 +40,8 @@ pub struct Standing<'a> {
     pub before: &'a Catalog,
     pub after: &'a Catalog,
     pub verdict: Verdict,
+    /// Rows of a batch.
+    pub batch_size: u32,
 }
 
 impl Standing<'_> {
@@ -93,6 +95,10 @@ struct Item {
     at: OpAt,
     /// It speaks of a column whose change comes before it in the file: only after the swap do the names mean what they mean there.
     after_swap: bool,
+    /// It speaks of a column that the tables' own steps of expand make.
+    after_expand: bool,
+    /// A trigger of a table that the plan fills: the backfill must not fire it, for the file's own UPDATE does not.
+    after_migrate: bool,
     why: String,
 }
 
@@ -101,22 +107,43 @@ impl<'a> Waiting<'a> {
         let mut rest = Vec::new();
         // Names of columns that have changed so far in the file.
         let mut changed: BTreeSet<&str> = BTreeSet::new();
+        let fresh: BTreeSet<&str> = changes
+            .tables
+            .iter()
+            .flat_map(|t| &t.columns)
+            .filter(|c| c.before.is_none())
+            .filter_map(|c| c.after.as_ref())
+            .map(|c| c.name.as_str())
+            .collect();
+        // Until the swap a view has a table's new name; subcommands of ALTER are sent to the table itself.
+        let new_names: Vec<&str> = changes.tables.iter().filter(|t| t.renamed.is_some()).map(|t| t.after.name.as_str()).collect();
         for (s, r) in script.statements.iter().enumerate() {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
-                    let table = changes.tables.iter().find(|t| t.before.id == table);
-                    changed.extend(
-                        table.iter().flat_map(|t| &t.columns).flat_map(|c| c.before.iter().chain(&c.after)).map(|c| c.name.as_str()),
-                    );
+                    // A new column has its name from the start.
+                    let columns =
+                        changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(|c| c.before.is_some());
+                    for c in columns {
+                        changed.extend(c.before.iter().chain(&c.after).map(|c| c.name.as_str()));
+                        if matches!(c.kind, ColumnKind::Pair { retyped: true, .. }) {
+                            let types = c.before.iter().chain(&c.after).filter(|c| c.ty.id.is_some());
+                            changed.extend(types.map(|c| c.ty.name.rsplit('.').next().unwrap_or_default()));
+                        }
+                    }
                     continue;
                 }
                 if is_session(op) {
                     continue;
                 }
                 let words = script.source.slice(op.span);
-                let after_swap = names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
-                    && !changed.is_empty();
-                rest.push(Item { at: (s, o), after_swap, why: "no boundary takes it".into() });
+                let on_view = !matches!(op.kind, OpKind::Alter { .. }) && names_in(words).any(|w| new_names.contains(&w.as_str()));
+                let after_swap = on_view
+                    || names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
+                        && !changed.is_empty();
+                let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
+                let after_migrate = matches!(&op.kind, OpKind::CreateTrigger(t)
+                    if r.before.relation_by(&t.table).is_some_and(|t| changes.tables.iter().any(|c| c.before.id == t.id)));
+                rest.push(Item { at: (s, o), after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
             }
         }
         Waiting { script, options, rest, later: Vec::new() }
@@ -142,11 +169,14 @@ impl<'a> Waiting<'a> {
                 other.is_some_and(|o| subjects(o).intersection(&subject).next().is_some())
             });
             let early = item.after_swap && (phase < PhaseKind::ContractSoft || !swapped);
+            let early = early
+                || (item.after_expand && phase == PhaseKind::Expand && !swapped)
+                || (item.after_migrate && (phase == PhaseKind::Expand || phase == PhaseKind::Migrate && !swapped));
             if waits || early {
                 kept.push(item);
                 continue;
             }
-            match self.try_here(op, &r.statement, phase, catalog) {
+            match self.try_here(item.at, op, &r.statement, phase, catalog) {
                 Ok(steps) => {
                     for step in steps {
                         match step.phase {
@@ -161,7 +191,21 @@ impl<'a> Waiting<'a> {
         self.rest = kept;
     }
 
-    fn try_here(&self, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
+    /// The operation with its target under the name that the relation has now.
+    fn aimed(&self, (s, _): OpAt, op: &Op, catalog: &Catalog) -> Op {
+        let mut op = op.clone();
+        if let OpKind::Alter { target, .. } = &mut op.kind {
+            let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(&target.name)).map(|r| r.id);
+            if let Some(now) = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != target.name.as_str()) {
+                target.name =
+                    QName { schema: Some(Name::new(&now.schema, target.name.span())), name: Name::new(&now.name, target.name.span()) };
+            }
+        }
+        op
+    }
+
+    fn try_here(&self, at: OpAt, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
+        let op = &self.aimed(at, op, catalog);
         let words = words(self.script, statement, op, catalog);
         let mut after = catalog.clone();
         let alone = statement.only(op);
@@ -170,7 +214,16 @@ impl<'a> Waiting<'a> {
         }
         let compat = crate::compat::predict(&[op], catalog, &after, catalog.pg);
         let verdict = self.verdict(op, catalog, &compat);
-        let standing = Standing { op, script: self.script, source: &self.script.source, words, before: catalog, after: &after, verdict };
+        let standing = Standing {
+            op,
+            script: self.script,
+            source: &self.script.source,
+            words,
+            before: catalog,
+            after: &after,
+            verdict,
+            batch_size: self.options.batch_size,
+        };
         if let Some(steps) = recipes::standing(&standing) {
             let steps = steps?;
             let first = steps.iter().filter_map(|s| s.phase).min().unwrap_or(PhaseKind::Expand);
@@ -308,6 +361,11 @@ fn subjects(op: &Op) -> BTreeSet<String> {
         OpKind::CreateTrigger(t) => BTreeSet::from([t.name.as_str().to_string()]),
         OpKind::CreateEnum { name, .. } | OpKind::AddEnumValue { name, .. } | OpKind::RenameEnumValue { name, .. } => one(name),
         OpKind::CreateIndex(i) => i.name.iter().map(|n| n.as_str().to_string()).collect(),
+        OpKind::Dml(d) => {
+            let mut s = one(&d.table);
+            s.extend(d.reads().into_iter().map(|t| t.as_str().to_string()));
+            s
+        }
         OpKind::Rename { object, to } => BTreeSet::from([object.name.as_str().to_string(), to.as_str().to_string()]),
         OpKind::Drop { objects, .. } => objects.iter().map(|o| o.name.as_str().to_string()).collect(),
         _ => BTreeSet::new(),

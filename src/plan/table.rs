@@ -6,10 +6,10 @@ use crate::catalog::{Catalog, Relation};
 use crate::compat::Undo;
 use crate::quote::ident;
 
-use super::blocks::{Assignment, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
+use super::blocks::{Assignment, Back, Filled, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
-use super::{Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
+use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
 
 /// A step of its own between the fused ones.
 pub struct Own {
@@ -19,6 +19,13 @@ pub struct Own {
     pub undo: Vec<String>,
     pub transaction: bool,
     pub preconditions: Vec<Precondition>,
+}
+
+/// What the application does by itself; the statements are what the proof plays for it.
+pub struct Job {
+    pub id: String,
+    pub title: String,
+    pub statements: Vec<String>,
 }
 
 /// What recipes put together; each list keeps the order in which it was added.
@@ -32,10 +39,15 @@ pub struct TableDraft<'a> {
     /// After it, before the backfill.
     pub expanded: Vec<Own>,
     pub pairs: Vec<Pair>,
-    pub fills: Vec<(String, Value)>,
+    pub fills: Vec<Filled>,
+    pub backs: Vec<Back>,
+    /// Functions of the trigger's: how they are made, and their signatures.
+    pub functions: Vec<(String, String)>,
     pub backfill: Vec<Assignment>,
     /// Between the backfill and release N: indexes and constraints of second columns.
     pub migrate: Vec<Own>,
+    /// Behind the backfill, until the contract.
+    pub jobs: Vec<Job>,
     /// Second columns that become NOT NULL before release N.
     pub required_at_n: Vec<String>,
     /// Columns that become NOT NULL when N-1 is gone.
@@ -43,6 +55,8 @@ pub struct TableDraft<'a> {
     pub required_if: Vec<Precondition>,
     /// In one transaction, after the trigger is gone: statement and undo.
     pub swap: Vec<(String, Vec<String>)>,
+    /// At the end of that transaction.
+    pub swap_last: Vec<(String, Vec<String>)>,
     pub swap_if: Vec<Precondition>,
     pub swap_verdict: Undo,
     /// Kept in step until the hard contract, under the names after the swap.
@@ -52,6 +66,10 @@ pub struct TableDraft<'a> {
     pub hard: Vec<String>,
     /// Why the hard contract is one way; empty: nothing is lost.
     pub lost: Vec<String>,
+    /// What the table is called after the soft contract, where that is another name.
+    pub last_name: Option<String>,
+    /// Its trigger looks into another table.
+    pub follows: bool,
     /// What the steps are about, for titles.
     pub words: Vec<String>,
 }
@@ -67,28 +85,45 @@ impl<'a> TableDraft<'a> {
             expanded: Vec::new(),
             pairs: Vec::new(),
             fills: Vec::new(),
+            backs: Vec::new(),
+            functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
+            jobs: Vec::new(),
             required_at_n: Vec::new(),
             required_at_last: Vec::new(),
             required_if: Vec::new(),
             swap: Vec::new(),
+            swap_last: Vec::new(),
             swap_if: Vec::new(),
             swap_verdict: Undo::Lossless,
             parked: Vec::new(),
             after_swap: Vec::new(),
             hard: Vec::new(),
             lost: Vec::new(),
+            follows: false,
+            last_name: None,
             words: Vec::new(),
         }
     }
 
     fn sync(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.pairs.clone(), fills: self.fills.clone() }
+        Sync {
+            catalog: self.catalog,
+            table: &self.rel,
+            pairs: self.pairs.clone(),
+            fills: self.fills.clone(),
+            backs: self.backs.clone(),
+            parked: false,
+        }
     }
 
     fn parked(&self) -> Sync<'_> {
-        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new() }
+        Sync { catalog: self.catalog, table: &self.rel, pairs: self.parked.clone(), fills: Vec::new(), backs: Vec::new(), parked: true }
+    }
+
+    fn drop_functions(&self) -> impl Iterator<Item = String> + '_ {
+        self.functions.iter().rev().map(|(_, signature)| format!("DROP FUNCTION {signature}"))
     }
 
     fn bounded(&self, statements: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -114,12 +149,18 @@ impl TableDraft<'_> {
 
     fn emit_expand(&self, draft: &mut Draft) {
         let sync = self.sync();
-        let statements: Vec<String> = self.expand.iter().map(|(s, _)| s.clone()).chain(sync.create()).collect();
+        let made = self.functions.iter().map(|(f, _)| f.clone());
+        let statements: Vec<String> = self.expand.iter().map(|(s, _)| s.clone()).chain(made).chain(sync.create()).collect();
         if statements.is_empty() {
             return;
         }
-        let undo: Vec<String> = sync.drop().into_iter().chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
-        let words = if sync.is_empty() { "make room for release N" } else { "add the second columns, and keep them in step" };
+        let undo: Vec<String> =
+            sync.drop().into_iter().chain(self.drop_functions()).chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
+        let words = match (sync.pairs.is_empty(), sync.is_empty()) {
+            (false, _) => "add the second column, and keep the two in step",
+            (true, false) => "fill what N-1 leaves out",
+            (true, true) => "make room for release N",
+        };
         let step = draft.step(
             PhaseKind::Expand,
             NewStep {
@@ -167,22 +208,33 @@ impl TableDraft<'_> {
             }
         }
         self.own(draft, PhaseKind::Migrate, &self.migrate);
+        for job in &self.jobs {
+            let (statements, undo) = (job.statements.clone(), vec!["SELECT 1".into()]);
+            let step = draft.step(PhaseKind::Migrate, NewStep { id: job.id.clone(), title: job.title.clone(), statements, undo });
+            step.actor = Actor::Application;
+            step.undo_verdict = Undo::LosesData;
+        }
         self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);
     }
 
     fn emit_soft(&self, draft: &mut Draft) {
         self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
         let (sync, parked) = (self.sync(), self.parked());
-        let statements: Vec<String> =
-            sync.drop().into_iter().chain(self.swap.iter().map(|(s, _)| s.clone())).chain(parked.create()).collect();
+        let swap = sync.drop().into_iter().chain(self.drop_functions()).chain(self.swap.iter().map(|(s, _)| s.clone()));
+        let statements: Vec<String> = swap.chain(parked.create()).chain(self.swap_last.iter().map(|(s, _)| s.clone())).collect();
         if !statements.is_empty() {
-            let undo: Vec<String> =
-                parked.drop().into_iter().chain(self.swap.iter().rev().flat_map(|(_, u)| u.clone())).chain(sync.create()).collect();
+            let undone = |v: &[(String, Vec<String>)]| v.iter().rev().flat_map(|(_, u)| u.clone()).collect::<Vec<_>>();
+            let back = undone(&self.swap_last).into_iter().chain(parked.drop()).chain(undone(&self.swap));
+            let undo: Vec<String> = back.chain(self.functions.iter().map(|(f, _)| f.clone())).chain(sync.create()).collect();
             let step = draft.step(
                 PhaseKind::ContractSoft,
                 NewStep {
                     id: slug(&["contract", &self.rel.name]),
-                    title: self.title("release N-1 is gone: the names change hands"),
+                    title: self.title(match (self.pairs.is_empty(), self.hard.is_empty()) {
+                        (false, _) => "release N-1 is gone: the names change hands",
+                        (true, false) => "release N-1 is gone: its part is parked",
+                        (true, true) => "release N-1 is gone: what it needed goes",
+                    }),
                     statements: self.bounded(statements),
                     undo: self.bounded(undo),
                 },
@@ -190,11 +242,13 @@ impl TableDraft<'_> {
             step.undo_verdict = self.swap_verdict;
             step.preconditions = self.swap_if.clone();
         }
-        self.own(draft, PhaseKind::ContractSoft, &self.after_swap);
+        let after: Vec<Own> = self.after_swap.iter().map(|o| self.own_under_last_name(o)).collect();
+        self.own(draft, PhaseKind::ContractSoft, &after);
     }
 
     fn emit_hard(&self, draft: &mut Draft) {
-        let statements: Vec<String> = self.parked().drop().into_iter().chain(self.hard.iter().cloned()).collect();
+        let statements =
+            self.parked().drop().into_iter().chain(self.hard.iter().cloned()).map(|s| self.under_last_name(s)).collect::<Vec<_>>();
         if statements.is_empty() {
             return;
         }
@@ -209,6 +263,30 @@ impl TableDraft<'_> {
         );
         step.one_way = Some(self.lost.join("; "));
         step.undo_verdict = Undo::Impossible;
+    }
+
+    /// The statement on the table as it is called behind the soft contract.
+    fn under_last_name(&self, statement: String) -> String {
+        let (Some(last), on) = (&self.last_name, table(&self.rel)) else { return statement };
+        if let Some(rest) = statement.strip_prefix(&format!("ALTER TABLE {on} ")) {
+            return format!("ALTER TABLE {last} {rest}");
+        }
+        match statement.strip_suffix(&format!(" ON {on}")) {
+            Some(start) => format!("{start} ON {last}"),
+            None => statement,
+        }
+    }
+
+    fn own_under_last_name(&self, own: &Own) -> Own {
+        let all = |v: &[String]| v.iter().map(|s| self.under_last_name(s.clone())).collect();
+        Own {
+            id: own.id.clone(),
+            title: own.title.clone(),
+            statements: all(&own.statements),
+            undo: all(&own.undo),
+            transaction: own.transaction,
+            preconditions: own.preconditions.clone(),
+        }
     }
 
     fn own(&self, draft: &mut Draft, phase: PhaseKind, steps: &[Own]) {

@@ -9,16 +9,22 @@ use crate::source::SourceFile;
 use super::*;
 
 const BASE: &str = "CREATE TABLE orders (id int PRIMARY KEY, total int NOT NULL DEFAULT 0, note text, \"Odd \"\"name\" text); CREATE INDEX orders_total ON orders (total); \
-                    CREATE TABLE payments (id bigint PRIMARY KEY); CREATE TABLE customers (id bigint PRIMARY KEY, name text); CREATE VIEW customer_names AS SELECT name FROM customers;";
+                    CREATE TABLE payments (id bigint PRIMARY KEY); CREATE TABLE customers (id bigint PRIMARY KEY, name text); CREATE VIEW customer_names AS SELECT name FROM customers; \
+                    CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE owners (id int PRIMARY KEY, name text); \
+                    CREATE TABLE pets (id int PRIMARY KEY, name text NOT NULL, owner int NOT NULL REFERENCES owners (id), chip text, feeling mood); \
+                    CREATE INDEX pets_loud ON pets (upper(name)) WHERE name <> '';";
 
 fn outcome(sql: &str, answers: &[&str]) -> Outcome {
+    outcome_with(sql, answers.iter().flat_map(|a| parse_map(a).expect("an answer")).collect())
+}
+
+fn outcome_with(sql: &str, answers: Vec<Answer>) -> Outcome {
     let execution = Execution::new(true, Send::Statement);
     let mut catalog = Catalog::new(PgVersion(15));
     replay::apply(&crate::lower::lower_text(BASE), &execution, &mut catalog);
     let source = SourceFile::new("m/2_x.sql", sql);
     let statements = crate::lower::lower(&source, &[source.full_span()]);
     let script = replay::judge(&source, statements, &execution, &mut catalog);
-    let answers: Vec<Answer> = answers.iter().flat_map(|a| parse_map(a).expect("an answer")).collect();
     let context = Context { migration: "2_x".into(), source: "m/2_x.sql".into(), source_sha256: "0".into(), framework: "plain".into() };
     plan(&script, &answers, &PlanOptions::default(), &context)
 }
@@ -63,6 +69,64 @@ fn the_four_changes() {
 fn other_recipes() {
     let sql = "CREATE INDEX ON orders (note); ALTER TABLE orders ADD CONSTRAINT positive CHECK (total >= 0); ALTER TABLE orders ADD UNIQUE (note); DROP TABLE payments; ALTER TABLE orders ADD COLUMN a int;";
     insta::assert_snapshot!("several", page(&planned(sql, &[])));
+}
+
+/// One page a row of the catalogue: read them as whoever is on call would.
+#[test]
+fn the_catalogue() {
+    let enum_labels = "CREATE TYPE mood_new AS ENUM ('sad'); ALTER TABLE pets ALTER COLUMN feeling TYPE mood_new USING feeling::text::mood_new; \
+                       ALTER TYPE mood RENAME TO mood_old; ALTER TYPE mood_new RENAME TO mood; DROP TYPE mood_old;";
+    for (name, sql, answers) in [
+        ("rename_table", "ALTER TABLE pets RENAME TO animals;", &[][..]),
+        ("narrow_type", "ALTER TABLE pets ALTER COLUMN name TYPE varchar(5);", &["pets.name: down=\"name\""][..]),
+        ("enum_label_goes", enum_labels, &["pets.feeling: up=\"'sad'\""][..]),
+        (
+            "split_column",
+            "ALTER TABLE pets ADD COLUMN first text; UPDATE pets SET first = split_part(name, ' ', 1); ALTER TABLE pets DROP COLUMN name;",
+            &["pets.name: down=\"first\""][..],
+        ),
+        (
+            "move_columns",
+            "CREATE TABLE chips (pet int PRIMARY KEY, chip text); INSERT INTO chips SELECT id, chip FROM pets WHERE chip IS NOT NULL; ALTER TABLE pets DROP COLUMN chip;",
+            &[][..],
+        ),
+        (
+            "fill_from_another_table",
+            "ALTER TABLE pets ADD COLUMN owner_name text; UPDATE pets SET owner_name = o.name FROM owners o WHERE o.id = pets.owner; ALTER TABLE owners DROP COLUMN name;",
+            &[][..],
+        ),
+        ("primary_key", "ALTER TABLE pets DROP CONSTRAINT pets_pkey; ALTER TABLE pets ADD PRIMARY KEY (owner, name);", &[][..]),
+        ("add_volatile_default", "ALTER TABLE pets ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid();", &[][..]),
+        ("add_with_constraints", "ALTER TABLE pets ADD COLUMN vet int REFERENCES owners (id) CHECK (vet > 0) UNIQUE;", &[][..]),
+        ("drop_table", "DROP TABLE pets;", &[][..]),
+        ("set_not_null", "ALTER TABLE pets ALTER COLUMN chip SET NOT NULL;", &[][..]),
+        ("add_foreign_key", "ALTER TABLE pets ADD CONSTRAINT pets_vet FOREIGN KEY (id) REFERENCES owners (id);", &[][..]),
+        ("data", "DELETE FROM pets WHERE chip = 'lost'; UPDATE pets SET chip = upper(chip);", &[][..]),
+    ] {
+        insta::assert_snapshot!(format!("catalogue_{name}"), page(&planned(sql, answers)));
+    }
+    for safe in
+        ["ALTER TABLE pets ALTER COLUMN id TYPE int;", "CREATE TYPE t AS ENUM ('a');", "ALTER TABLE pets ADD COLUMN a int DEFAULT 5;"]
+    {
+        assert!(matches!(outcome(safe, &[]), Outcome::Safe), "{safe}");
+    }
+}
+
+#[test]
+fn renames_in_disguise_are_asked_about() {
+    let column = "ALTER TABLE orders DROP COLUMN note; ALTER TABLE orders ADD COLUMN remark text;";
+    assert!(matches!(outcome(column, &[]), Outcome::Asked(q) if q[0].answer.contains("--rename 'orders.note=remark'")));
+    let with = |rename: &str| outcome_with(column, vec![parse_rename(rename).expect("an answer")]);
+    assert!(matches!(with("orders.note="), Outcome::Planned(_)));
+    assert!(matches!(with("orders.note=remark"), Outcome::Refused(r) if r[0].next_step.contains("RENAME COLUMN")));
+    let table = "DROP TABLE pets; CREATE TABLE animals (id int, name text, owner int, chip text);";
+    assert!(matches!(outcome(table, &[]), Outcome::Asked(q) if q[0].answer.contains("--rename 'pets=animals'")));
+}
+
+#[test]
+fn a_name_with_two_meanings_is_refused() {
+    let sql = "ALTER TABLE orders RENAME COLUMN note TO remark; ALTER TABLE orders ADD COLUMN note int;";
+    assert!(matches!(outcome(sql, &[]), Outcome::Refused(r) if r.iter().any(|r| r.reason.contains("another column"))));
 }
 
 #[test]

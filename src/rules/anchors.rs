@@ -13,6 +13,9 @@ pub const ANCHORS: &[(&str, &str)] = &[
     ("if-exists", "the words IF EXISTS or IF NOT EXISTS"),
     ("cascade", "the word CASCADE"),
     ("concurrently", "the word CONCURRENTLY"),
+    ("unlogged", "the word UNLOGGED"),
+    ("local", "the word LOCAL of a SET"),
+    ("value", "the value of a SET"),
     ("type", "the type of the column"),
     ("not-null", "the words NOT NULL of the column"),
     ("constraint", "the definition of the constraint"),
@@ -48,6 +51,9 @@ impl<'a> Place<'a> {
             "if-exists" => self.if_exists(),
             "cascade" => self.words(self.op.span, &["CASCADE"]),
             "concurrently" => self.words(self.statement.span, &["CONCURRENTLY"]),
+            "unlogged" => self.words(self.statement.span, &["UNLOGGED"]),
+            "local" => self.words(self.op.span, &["LOCAL"]),
+            "value" => self.value(),
             "type" => match &self.op.kind {
                 OpKind::Alter { action: AlterAction::SetType { ty, .. }, .. } => Some(ty.span),
                 _ => self.column().map(|c| c.ty.span),
@@ -120,6 +126,16 @@ impl<'a> Place<'a> {
         let last = word.rsplit('-').next()?;
         let t = self.tokens.iter().skip(1).find(|t| self.word(t).eq_ignore_ascii_case(last))?;
         Some(t.span)
+    }
+
+    /// What stands behind `=` or TO of a SET.
+    fn value(&self) -> Option<Span> {
+        if !matches!(self.op.kind, OpKind::SetVar { .. }) {
+            return None;
+        }
+        let sign = self.tokens.iter().position(|t| self.word(t).eq_ignore_ascii_case("TO") || self.source.slice(t.span) == "=")?;
+        let rest = self.tokens.get(sign + 1..)?;
+        Some(rest.first()?.span.to(rest.last()?.span))
     }
 
     fn if_exists(&self) -> Option<Span> {

@@ -1,6 +1,7 @@
 //! One rule file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -46,6 +47,8 @@ pub struct Example {
     /// Made by earlier migrations.
     #[serde(default)]
     pub setup: String,
+    /// A migration between the setup and this one, as new as this one.
+    pub earlier: Option<String>,
     pub flagged: Option<String>,
     pub clean: Option<String>,
     /// What a later migration does, where the rule looks at those too.
@@ -68,6 +71,25 @@ pub struct Example {
     /// What the history around the file says.
     #[serde(default)]
     pub history: ExampleHistory,
+    /// What release N-1 runs, one statement after the other. On a server each must run before the change.
+    pub workload: Option<String>,
+    /// With it: the SQLSTATE that one of these statements gets afterwards, fresh or prepared before the change; none of them fails without.
+    pub breaks: Option<String>,
+    pub statistics: Option<ExampleStatistics>,
+}
+
+/// What `airlock stats` would have read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExampleStatistics {
+    /// For how long the server has counted.
+    pub days: u32,
+    /// Rows of tables in `public`.
+    pub rows: BTreeMap<String, u64>,
+    /// By table: indexes that nobody has used.
+    pub unused: BTreeMap<String, Vec<String>>,
+    /// Seconds.
+    pub longest_transaction: Option<f64>,
 }
 
 /// What only the other files of a history, or git, can tell.
@@ -79,6 +101,8 @@ pub struct ExampleHistory {
     pub duplicate: Option<String>,
     pub overtaken_by: Option<String>,
     pub edited: bool,
+    /// Later migrations came after it, so what it names and no migration makes comes from elsewhere.
+    pub outside: bool,
 }
 
 fn yes() -> bool {

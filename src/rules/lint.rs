@@ -89,7 +89,11 @@ impl Lint<'_> {
             for key in WORDS {
                 self.template(when.get(*key));
             }
-            let rest: Table = when.iter().filter(|(k, _)| !WORDS.contains(&k.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+            let rest: Table = when
+                .iter()
+                .filter(|(k, _)| !WORDS.contains(&k.as_str()) && *k != "severity")
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect();
             self.when("", &rest);
         }
         for fix in tables(table.get("fix")) {

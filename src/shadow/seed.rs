@@ -27,11 +27,13 @@ pub struct SeedOptions {
     pub rows: usize,
     pub seed: u64,
     pub profile: Profile,
+    /// Values that a column is likely to be allowed, beside those that its constraints tell.
+    pub hints: BTreeMap<(RelName, String), Vec<String>>,
 }
 
 impl Default for SeedOptions {
     fn default() -> Self {
-        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges }
+        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, hints: BTreeMap::new() }
     }
 }
 
@@ -84,7 +86,14 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
         visit(session, t, &mut known, &mut order, &mut Vec::new())?;
     }
     for name in order {
-        let Some(Some(table)) = known.get(&name) else { continue };
+        let Some(Some(table)) = known.get_mut(&name) else { continue };
+        for c in &mut table.columns {
+            // They are what the column may hold: nothing else is tried.
+            if let Some(hints) = options.hints.get(&(name.clone(), c.name.clone())) {
+                c.hints.clone_from(hints);
+            }
+        }
+        let table = &*table;
         let asked = tables.contains(&name);
         let rows = if asked { options.rows } else { options.rows.min(20) };
         match fill(session, table, rows, options) {
@@ -380,7 +389,10 @@ pub fn row(
         let null = !c.not_null && profile != Profile::Careful && (null_row || (want == ordinary && rng.u8(..6) == 0));
         let value = if null {
             "NULL".to_string()
-        } else if !c.hints.is_empty() && want == ordinary && rng.u8(..4) > (if c.unique { 2 } else { 0 }) {
+        } else if !c.hints.is_empty()
+            && want == ordinary
+            && (profile == Profile::Careful && !c.unique || rng.u8(..4) > (if c.unique { 2 } else { 0 }))
+        {
             c.ty.cast(&c.hints[rng.usize(..c.hints.len())])
         } else {
             // A retry looks further away, so that narrow types and unique keys find free values.

@@ -92,6 +92,7 @@ fn look(session: &mut Session) -> Result<(Stats, f64), ShadowError> {
         taken_at: text(head.get(1)),
         stats_reset: head.get(2).cloned().flatten(),
         window_seconds: seconds(3).map(f64::round),
+        longest_transaction_seconds: seconds(5).map(|s| (s * 1000.0).round() / 1000.0),
         relations,
     };
     Ok((stats, seconds(4).unwrap_or(0.0)))
@@ -99,7 +100,9 @@ fn look(session: &mut Session) -> Result<(Stats, f64), ShadowError> {
 
 const HEAD: &str = "SELECT current_setting('server_version'), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), \
     to_char(stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), extract(epoch FROM now() - stats_reset)::float8, \
-    extract(epoch FROM clock_timestamp())::float8 FROM pg_stat_database WHERE datname = current_database()";
+    extract(epoch FROM clock_timestamp())::float8, \
+    (SELECT extract(epoch FROM max(clock_timestamp() - a.xact_start))::float8 FROM pg_stat_activity a \
+      WHERE a.pid <> pg_backend_pid() AND a.datname = current_database() AND a.backend_type = 'client backend') FROM pg_stat_database WHERE datname = current_database()";
 
 /// An empty file holds no rows, whether or not anybody counted them.
 const TABLES: &str = "SELECT n.nspname, c.relname, \
@@ -143,9 +146,15 @@ mod tests {
         let mut config = db.config();
         config.options(SETTINGS);
         let source = Source { config };
+        // A transaction that somebody forgot.
+        s.simple("BEGIN; SELECT 1").expect("a transaction");
+        std::thread::sleep(Duration::from_millis(20));
         let stats = source.read(Some(Duration::from_millis(50))).expect("statistics");
         assert_eq!(stats.postgres.split('.').next(), Some(pg.to_string().as_str()));
         assert!(stats.window_seconds.is_some_and(|w| w > 0.04 && w < 30.0), "{:?}", stats.window_seconds);
+        assert!(stats.longest_transaction_seconds.is_some_and(|s| s > 0.05 && s < 60.0), "{:?}", stats.longest_transaction_seconds);
+        s.simple("COMMIT").expect("ends");
+        assert_eq!(source.read(None).expect("statistics").longest_transaction_seconds, None);
         let a = stats.size("public", "a").expect("a");
         assert!(a.rows == Some(500) && a.bytes >= 16_384 && a.writes_per_second.is_some(), "{a:?}");
         assert_eq!(stats.size("public", "p").and_then(|p| p.rows), Some(0));

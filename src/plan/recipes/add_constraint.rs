@@ -6,7 +6,7 @@ use crate::quote::{ident, idents, qualified};
 use super::super::PhaseKind;
 use super::super::blocks::table;
 use super::super::draft::{precondition, slug};
-use super::super::standing::{Standing, StandingStep};
+use super::super::standing::{Standing, StandingStep, Verdict};
 
 pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Vec<StandingStep>, String> {
     let rel = s.before.relation_by(target).ok_or_else(|| format!("no earlier migration makes `{target}`"))?;
@@ -23,7 +23,9 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
         None => words,
     };
     let drop = format!("ALTER TABLE {t} DROP CONSTRAINT {name}");
-    let soft = Some(PhaseKind::ContractSoft);
+    // What binds a table of N-1 waits until N-1 is gone; a new table holds its rules from the start, unless N-1 is hurt elsewhere.
+    let old = s.is_old(target);
+    let soft = (old || s.verdict == Verdict::Tightening).then_some(PhaseKind::ContractSoft);
     if let ConstraintKind::Unique { columns, .. } = &c.kind {
         let columns = idents(columns.iter().map(|c| c.as_str()));
         let index = qualified(&rel.schema, &made.name);
@@ -58,7 +60,7 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
         title: format!("`{}` binds new rows from now on", made.name),
         statements: vec![not_valid.clone()],
         undo: vec![drop.clone()],
-        checklist: vec![format!("Release N writes no row of `{}` that breaks `{}`.", rel.name, made.name)],
+        checklist: if old { vec![format!("Release N writes no row of `{}` that breaks `{}`.", rel.name, made.name)] } else { Vec::new() },
         ..StandingStep::default()
     }];
     if !c.not_valid {

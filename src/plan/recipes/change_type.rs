@@ -2,18 +2,19 @@
 //! batches; then the two swap names. The old column stays parked, and in step, until the hard contract. A rename on top of it is the
 //! same with the second column under its last name from the start.
 
-use crate::catalog::{Column, ColumnType, ConKind, Constraint, Relation};
+use crate::catalog::{Column, ColumnType, ConKind, Constraint, Relation, TypeKind};
 use crate::compat::Undo;
 use crate::effects::{Sent, predict};
-use crate::op::FkAction;
-use crate::quote::{generated_name, ident, idents};
+use crate::op::{Expr, FkAction};
+use crate::quote::{generated_name, ident, idents, literal, qualified};
 
-use super::super::blocks::{Assignment, Pair, Value, table, type_sql};
+use super::super::blocks::{Assignment, Pair, Value, guard, table, type_sql};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition, slug};
-use super::super::table::{Own, TableDraft};
+use super::super::exprs;
+use super::super::table::{Job, Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
-use super::create_index::{Copy, copies, unusual_index};
+use super::create_index::{Copy, copies};
 use super::{collation, column_grants, set_not_null};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
@@ -26,8 +27,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let second = if renamed { to.to_string() } else { generated_name("airlock_new_", &[from]) };
     let on = table(&rel);
     let (old_type, new_type) = (type_sql(&x.script.before, &before.ty), x.new_type(change.span, &after.ty)?);
-    let (up, down) = directions(x, change, &rel, before, after, &second, (&old_type, &new_type))?;
-    let words = if renamed { format!("`{from}` becomes `{to}` of type {new_type}") } else { format!("`{from}` becomes {new_type}") };
+    let Ways { up, down, partial, touch } = directions(x, change, t, before, after, &second, (&old_type, &new_type))?;
+    let words = if renamed { format!("`{from}` becomes `{to}` of type {}", after.ty) } else { format!("`{from}` becomes {}", after.ty) };
     t.words.push(words);
 
     let pair = Pair { old: from.into(), new: second.clone(), up: up.clone(), down: down.clone() };
@@ -37,23 +38,40 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         vec![format!("ALTER TABLE {on} DROP COLUMN {new}")],
     ));
     t.expand.extend(column_grants(before, &on, &second).into_iter().map(|g| (g, Vec::new())));
+    t.expand.extend(settings(before, &on, &second).into_iter().map(|c| (c, Vec::new())));
     let value = up.of("airlock_t");
     // What release N wrote is never overwritten: only rows that nobody filled are.
-    let todo = format!("airlock_t.{new} IS NULL AND ({value}) IS NOT NULL");
-    t.backfill.push(Assignment { column: second.clone(), value: up.clone(), todo, overwrites: false });
+    let todo = match touch {
+        true => format!("airlock_t.{new} IS NULL AND airlock_t.{cur} IS NOT NULL"),
+        false => format!("airlock_t.{new} IS NULL AND ({value}) IS NOT NULL"),
+    };
+    let filled = if touch { Value::Null } else { up.clone() };
+    t.backfill.push(Assignment { column: second.clone(), value: filled, todo: todo.clone(), overwrites: false });
     if renamed {
         draft.fills = true;
     }
 
-    let indexes = copies(&x.script.before, &rel, from, &second);
+    let seconds = x.seconds(&rel);
+    let names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.retyped).map(|s| (s.from.as_str(), s.second.as_str())).collect();
+    let Some(indexes) = copies(&x.script.before, &rel, from, &names, "new") else {
+        return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
+    };
     t.index(&indexes);
     // It takes the old constraints along, whose names the new ones get.
     t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));
     for c in rel.constraints.iter().filter(|c| on_column(c, from)) {
-        constraint(x, change, t, c, (from, &second, to), &indexes)?;
+        // One over several such columns is taken along by the first of them.
+        if names.iter().find(|(n, _)| c.kind.columns().iter().any(|k| k == n)).is_none_or(|(n, _)| *n != from) {
+            continue;
+        }
+        let last: Vec<(&str, &str)> = seconds.iter().map(|s| (s.from.as_str(), s.to.as_str())).collect();
+        constraint(x, change, t, c, (from, &names, &last), &indexes)?;
     }
-    if before.not_null && after.not_null {
+    if before.not_null && after.not_null && !partial {
         t.required_at_n.push(second.clone());
+    } else if before.not_null && after.not_null {
+        // A row that the new type does not take must not stop N-1: it stops the contract.
+        t.required_at_last.push(second.clone());
     } else if after.not_null {
         set_not_null::tighten(x, change, &second, t, draft);
     }
@@ -84,14 +102,30 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     t.swap_verdict = Undo::BlockedByData;
     let (back_up, back_down) = (up.renamed(from, &parked).renamed(&second, to), down.renamed(from, &parked).renamed(&second, to));
     t.parked.push(Pair { old: parked.clone(), new: to.into(), up: back_up, down: back_down });
-    t.swap_if.push(precondition(
-        format!("every row of `{}` is filled", rel.name),
-        format!("SELECT * FROM {on} AS airlock_t WHERE {new} IS NULL AND ({value}) IS NOT NULL LIMIT 5"),
-    ));
+    let filled = precondition(
+        format!("every row of `{}` has its value in the new type", rel.name),
+        format!("SELECT * FROM {on} AS airlock_t WHERE {todo} LIMIT 5"),
+    );
+    // Whichever of the two steps comes first.
+    if partial {
+        t.required_if.insert(0, filled.clone());
+        draft.checklist.push(format!(
+            "N-1 may still write values into `{}.{from}` that {} does not take: when it is gone, a job corrects such rows. The contract waits for it.",
+            rel.name, after.ty
+        ));
+        t.jobs.push(Job {
+            id: slug(&["application", "corrects", &rel.name, from]),
+            title: format!("A job of the application sees to the rows of `{}` whose `{from}` has no value in the new type", rel.name),
+            statements: vec![format!("DELETE FROM {on} AS airlock_t WHERE {todo}")],
+        });
+    }
+    t.swap_if.push(filled);
     for i in indexes.iter().filter(|i| !i.constraint) {
         t.hard.push(i.rename.clone());
+        t.hard.extend(i.comment.clone());
     }
-    t.lost.push(format!("the column of type {old_type} is gone"));
+    triggers(x, change, t, from, to)?;
+    t.lost.push(format!("the column of type {} is gone", before.ty));
     draft.invariants.push(t.invariant(&pair, format!("both columns of `{}.{from}` say the same", rel.name)));
     t.pairs.push(pair);
     draft.deviations.push(Deviation {
@@ -99,7 +133,9 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         kind: "column-order".into(),
         reason: "the new column stands last in the table: `select *` and inserts without a column list see another order".into(),
     });
-    draft.checklist.push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {old_type} takes.", rel.name));
+    draft
+        .checklist
+        .push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {} takes.", rel.name, before.ty));
     Ok(())
 }
 
@@ -131,49 +167,179 @@ fn refuse(x: &Ctx<'_>, change: &ColumnChange, rel: &Relation, before: &Column, a
     if referenced {
         return x.refuse(change.span, format!("a foreign key refers to `{name}`"), by_hand);
     }
-    if unusual_index(&x.script.before, rel, name) {
-        return x.refuse(change.span, format!("an index over an expression or with a condition uses `{name}`"), by_hand);
-    }
     Ok(())
 }
 
-/// How values go up and down: told, written in the file, or known of the types.
+/// How values go up and down.
+struct Ways {
+    up: Value,
+    down: Value,
+    /// Some values of the old type may have none in the new one.
+    partial: bool,
+    /// The backfill leaves the value to the trigger.
+    touch: bool,
+}
+
+/// Told, written in the file, or known of the types.
 fn directions(
     x: &Ctx<'_>,
     change: &ColumnChange,
-    rel: &Relation,
+    t: &mut TableDraft<'_>,
     before: &Column,
     after: &Column,
     second: &str,
     (old_type, new_type): (&str, &str),
-) -> Result<(Value, Value), Stop> {
+) -> Result<Ways, Stop> {
+    let rel = t.rel.clone();
     let (from, to) = (before.name.as_str(), after.name.as_str());
-    let told = |key: &str| x.answer(rel, to, key).or_else(|| x.answer(rel, from, key)).map(str::to_string);
-    let up = match told("up").or_else(|| change.using.clone()) {
-        Some(sql) => x.told(rel, sql),
-        None => Value::Cast { column: from.into(), ty: new_type.into() },
+    let told = |key: &str| x.answer(&rel, to, key).or_else(|| x.answer(&rel, from, key)).map(str::to_string);
+    let enums = is_enum(x, &before.ty) && is_enum(x, &after.ty);
+    let plain_cast = match &change.using {
+        None => true,
+        Some(u) => exprs::parse(u).is_some_and(|e| exprs::cast_of(&e).is_some_and(|c| c == from)),
+    };
+    let gone = if enums { labels_gone(x, before, after) } else { Vec::new() };
+    if told("up").is_none() && plain_cast && !gone.is_empty() {
+        let some = gone.iter().map(|l| literal(l)).collect::<Vec<_>>().join(", ");
+        return x.ask(
+            change.span,
+            format!("what becomes of the rows of `{}` in which `{from}` is {some}? The new type has no such label", rel.name),
+            format!(
+                "--map '{}.{from}: up=\"CASE {}::text WHEN {} THEN … ELSE {}::text END\"'",
+                rel.name,
+                ident(from).replace('"', "\\\""),
+                literal(&gone[0]).replace('\'', "'\\''"),
+                ident(from).replace('"', "\\\"")
+            ),
+        );
+    }
+    let mut partial = false;
+    let (up, touch) = match told("up").or_else(|| change.using.clone().filter(|_| !plain_cast)) {
+        Some(sql) => (x.told(&rel, sql), after.ty.id.is_some()),
+        None if total(before, after) && !enums => match &change.using {
+            Some(u) => (x.told(&rel, u.clone()), false),
+            None => (Value::Cast { column: from.into(), ty: new_type.into() }, false),
+        },
+        None => {
+            partial = !enums;
+            let function = qualified(&rel.schema, &generated_name("airlock_up_", &[&rel.name, from]));
+            // The file's own casts, or the one that an assignment makes; labels go by their text.
+            let value = match change.using.as_deref().and_then(exprs::parse).filter(|_| after.ty.id.is_none()) {
+                Some(e) => exprs::renamed(&unqualified(&e), from, "airlock_value").map_or_else(|| "airlock_value".into(), |e| e.text),
+                None if after.ty.id.is_some() => "airlock_value::text".into(),
+                None => "airlock_value".into(),
+            };
+            t.functions.push((
+                guard(&function, old_type, new_type, &format!("{}.{}", table(&rel), ident(second)), &value),
+                format!("{function}({old_type})"),
+            ));
+            (Value::Guarded { column: from.into(), function }, true)
+        }
     };
     let down = match (told("down"), widening(&before.ty.name, &after.ty.name)) {
-        (Some(sql), _) => x.told_new(rel, sql),
+        (Some(sql), _) => x.told_new(&rel, sql),
         (None, Some((low, high))) => Value::Clamp { column: second.into(), ty: old_type.into(), low, high },
-        (None, None) if goes_back(x, rel, before, after) => Value::Cast { column: second.into(), ty: old_type.into() },
-        (None, None) if is_enum(x, &before.ty) && is_enum(x, &after.ty) => {
-            Value::Cast { column: second.into(), ty: format!("text::{old_type}") }
-        }
+        (None, None) if enums => Value::Text(second.into()),
+        (None, None) if goes_back(x, &rel, before, after) => Value::Cast { column: second.into(), ty: old_type.into() },
         (None, None) => {
+            let name = |n: &str| ident(n).replace('"', "\\\"");
             return x.ask(
                 change.span,
-                format!("how does a value of `{}.{to}` go back from {new_type} to {old_type}?", rel.name),
-                format!("--map '{}.{to}: up=\"{}::{new_type}\", down=\"{}::{old_type}\"'", rel.name, ident(from).trim_matches('"'), to),
+                format!("how does a value of `{}.{to}` go back from {} to {}?", rel.name, after.ty, before.ty),
+                format!(
+                    "--map '{}.{to}: down=\"{}::{}\"', with an expression of the new column `{to}`",
+                    rel.name,
+                    name(to),
+                    old_type.replace('"', "\\\"")
+                ),
             );
         }
     };
-    // An enum goes to another one by its label.
-    let up = match up {
-        Value::Cast { column, ty } if is_enum(x, &before.ty) && is_enum(x, &after.ty) => Value::Cast { column, ty: format!("text::{ty}") },
-        other => other,
+    Ok(Ways { up, down, partial, touch })
+}
+
+/// The expression without the table's name before its column.
+fn unqualified(e: &Expr) -> Expr {
+    let name = exprs::cast_of(e).map(str::to_string);
+    name.and_then(|n| exprs::unqualified(e, &n)).unwrap_or_else(|| e.clone())
+}
+
+/// Labels of the old enum that the new one lacks.
+fn labels_gone(x: &Ctx<'_>, before: &Column, after: &Column) -> Vec<String> {
+    let labels = |ty: &ColumnType| -> Vec<String> {
+        let found = ty.id.and_then(|id| {
+            x.script.before.types.get(&id).or_else(|| x.script.statements.iter().find_map(|r| r.after.types.get(&id))).cloned()
+        });
+        match found.as_deref().map(|t| &t.kind) {
+            Some(TypeKind::Enum { labels }) => labels.iter().map(|l| l.value.clone()).collect(),
+            _ => Vec::new(),
+        }
     };
-    Ok((up, down))
+    let new = labels(&after.ty);
+    labels(&before.ty).into_iter().filter(|l| !new.contains(l)).collect()
+}
+
+/// Every value of the old type has one of the new type.
+fn total(before: &Column, after: &Column) -> bool {
+    if before.ty.is_array() || after.ty.is_array() || after.ty.id.is_some() {
+        return false;
+    }
+    let (old, new) = (before.ty.name.as_str(), after.ty.name.as_str());
+    let bare = after.ty.modifiers.is_empty();
+    (matches!(new, "text" | "character varying") && bare)
+        || (widening(old, new).is_some() && bare)
+        || matches!(
+            (old, new),
+            ("json", "jsonb")
+                | ("jsonb", "json")
+                | ("real", "double precision")
+                | ("date", "timestamp without time zone")
+                | ("date", "timestamp with time zone")
+                | ("timestamp without time zone", "timestamp with time zone")
+                | ("timestamp with time zone", "timestamp without time zone")
+        )
+}
+
+/// What the second column has of the first one: comment, statistics target, storage, compression.
+fn settings(c: &Column, on: &str, second: &str) -> Vec<String> {
+    let column = format!("ALTER TABLE {on} ALTER COLUMN {}", ident(second));
+    let mut out = Vec::new();
+    if let Some(text) = &c.comment {
+        out.push(format!("COMMENT ON COLUMN {on}.{} IS {}", ident(second), literal(text)));
+    }
+    if let Some(n) = c.statistics.as_ref().and_then(|s| s.trim().parse::<i32>().ok()) {
+        out.push(format!("{column} SET STATISTICS {n}"));
+    }
+    let word = |w: &&String| w.chars().all(|c| c.is_alphanumeric() || c == '_');
+    out.extend(c.storage.iter().filter(word).map(|s| format!("{column} SET STORAGE {s}")));
+    out.extend(c.compression.iter().filter(word).map(|s| format!("{column} SET COMPRESSION {s}")));
+    out
+}
+
+/// Triggers that fire for the old column fire for the one that takes its name.
+fn triggers(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, from: &str, to: &str) -> Result<(), Stop> {
+    let (rel, on) = (t.rel.clone(), table(&t.rel));
+    for g in rel.triggers.iter().filter(|g| g.update_of.iter().any(|c| c == from)) {
+        if x.script.after.relation(rel.id).is_none_or(|r| !r.triggers.iter().any(|o| o.name == g.name)) {
+            continue;
+        }
+        if from != to {
+            return x.refuse(
+                change.span,
+                format!("the trigger `{}` fires for `{from}`", g.name),
+                "rename in another migration than the change of type",
+            );
+        }
+        let drop = format!("DROP TRIGGER {} ON {on}", ident(&g.name));
+        t.swap.push((drop.clone(), Vec::new()));
+        for sql in x.script.before.attachment_sql(&rel, &g.name) {
+            t.swap.push((sql, Vec::new()));
+        }
+        // Undone behind the names, which the undo gives back first.
+        let again = std::iter::once(drop).chain(x.script.before.attachment_sql(&rel, &g.name)).collect();
+        t.swap.insert(0, ("SELECT 1".into(), again));
+    }
+    Ok(())
 }
 
 fn is_enum(x: &Ctx<'_>, ty: &ColumnType) -> bool {
@@ -234,7 +400,7 @@ fn constraint(
     change: &ColumnChange,
     t: &mut TableDraft<'_>,
     c: &Constraint,
-    (from, second, to): (&str, &str, &str),
+    (from, names, last): (&str, &[(&str, &str)], &[(&str, &str)]),
     indexes: &[Copy],
 ) -> Result<(), Stop> {
     let rel = t.rel.clone();
@@ -259,14 +425,10 @@ fn constraint(
     };
     match &c.kind {
         ConKind::Check { expr, .. } => {
-            if from != to {
-                return x.refuse(
-                    change.span,
-                    format!("the check `{}` says `{from}`", c.name),
-                    "rename in another migration than the change of type",
-                );
-            }
-            // Its words name the column, so it can only be added when the second column has the name.
+            let Some(expr) = exprs::all_renamed(expr, last) else {
+                return x.refuse(change.span, format!("the check `{}` cannot be put into other words", c.name), "plan this change by hand");
+            };
+            // Its words name columns as N knows them, so it can only be added when they have their names.
             t.after_swap.push(Own {
                 id: slug(&["check", &rel.name, &c.name]),
                 title: format!("`{}`: `{}` binds the second column too", rel.name, c.name),
@@ -282,7 +444,7 @@ fn constraint(
         }
         ConKind::ForeignKey { columns, table: to_table, ref_columns, on_delete, on_update, match_full } => {
             let Some(other) = x.script.before.relation(*to_table) else { return Ok(()) };
-            let here = idents(columns.iter().map(|n| if n == from { second } else { n.as_str() }));
+            let here = idents(columns.iter().map(|n| names.iter().find(|(c, _)| c == n).map_or(n.as_str(), |(_, s)| *s)));
             let action = |a: &FkAction| a.to_string();
             let full = if *match_full { " MATCH FULL" } else { "" };
             t.migrate.push(Own {
@@ -310,14 +472,20 @@ fn constraint(
             };
             let what = if matches!(c.kind, ConKind::PrimaryKey { .. }) { "PRIMARY KEY" } else { "UNIQUE" };
             let columns = idents(c.kind.columns());
-            t.swap.push((
-                format!("ALTER TABLE {on} DROP CONSTRAINT {name}"),
-                vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} ({columns})")],
-            ));
-            t.swap.push((
-                format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} USING INDEX {}", ident(&copied.name)),
-                vec![format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), copied.create.replacen("INDEX CONCURRENTLY", "INDEX", 1)],
-            ));
+            // First in the swap, so that the undo comes last: when the columns have their names again.
+            t.swap.splice(
+                0..0,
+                [
+                    (
+                        format!("ALTER TABLE {on} DROP CONSTRAINT {name}"),
+                        vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} ({columns})")],
+                    ),
+                    (
+                        format!("ALTER TABLE {on} ADD CONSTRAINT {name} {what} USING INDEX {}", ident(&copied.name)),
+                        vec![format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), copied.create.replacen("INDEX CONCURRENTLY", "INDEX", 1)],
+                    ),
+                ],
+            );
         }
         ConKind::Exclude { .. } => {
             return x.refuse(change.span, format!("the exclusion constraint `{}` is on `{from}`", c.name), "plan this change by hand");

@@ -1,10 +1,10 @@
 //! CREATE INDEX on a table that holds rows: concurrently. And copies of indexes, for recipes that add a second column.
 
-use crate::catalog::{Catalog, Id, Index, Relation};
+use crate::catalog::{Catalog, Id, Relation};
 use crate::op::CreateIndex;
-use crate::quote::{generated_name, ident, qualified};
+use crate::quote::{generated_name, ident, literal, qualified};
 
-use super::super::blocks::table;
+use super::super::exprs::all_renamed;
 use super::super::standing::{Standing, StandingStep};
 
 /// The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
@@ -44,79 +44,45 @@ pub struct Copy {
     pub constraint: bool,
     /// Release N may name it in ON CONFLICT from its first write on.
     pub unique: bool,
+    /// The original's comment, said of the copy once it has the name.
+    pub comment: Option<String>,
 }
 
-/// Copies of every plain index that uses the column, on the other column.
-pub fn copies(catalog: &Catalog, rel: &Relation, column: &str, other: &str) -> Vec<Copy> {
-    catalog
-        .indexes_of(rel.id)
-        .into_iter()
-        .filter_map(|i| {
-            let x = i.index.as_ref().filter(|x| is_plain(x) && x.depends.iter().any(|d| d == column))?;
-            let name = generated_name("airlock_", &[&i.name, "new"]);
-            let swap = |n: &str| ident(if n == column { other } else { n });
-            let elements: Vec<String> = x
-                .elements
-                .iter()
-                .zip(&x.columns)
-                .filter_map(|(e, c)| {
-                    let mut sql = swap(c.as_ref()?);
-                    if let Some(c) = &e.collation {
-                        sql.push_str(&format!(" COLLATE {}", name_sql(c)));
-                    }
-                    if let Some(o) = &e.opclass {
-                        sql.push_str(&format!(" {}", name_sql(o)));
-                    }
-                    if e.descending {
-                        sql.push_str(" DESC");
-                    }
-                    match e.nulls_first {
-                        Some(true) => sql.push_str(" NULLS FIRST"),
-                        Some(false) => sql.push_str(" NULLS LAST"),
-                        None => {}
-                    }
-                    Some(sql)
-                })
-                .collect();
-            let include = if x.include.is_empty() {
-                String::new()
-            } else {
-                format!(" INCLUDE ({})", x.include.iter().map(|c| swap(c)).collect::<Vec<_>>().join(", "))
-            };
-            let unique = if x.unique { "UNIQUE " } else { "" };
-            let nulls = if x.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
-            let create = format!(
-                "CREATE {unique}INDEX CONCURRENTLY {} ON {} USING {} ({}){include}{nulls}",
-                ident(&name),
-                table(rel),
-                ident(&x.method),
-                elements.join(", ")
-            );
-            Some(Copy {
-                drop: format!("DROP INDEX CONCURRENTLY {}", qualified(&rel.schema, &name)),
-                rename: format!("ALTER INDEX {} RENAME TO {}", qualified(&rel.schema, &name), ident(&i.name)),
-                create,
-                name,
-                of: i.id,
-                constraint: x.constraint,
-                unique: x.unique,
-            })
-        })
-        .collect()
-}
-
-fn name_sql(n: &crate::op::QName) -> String {
-    match n.schema_str() {
-        Some(s) => qualified(s, n.as_str()),
-        None => ident(n.as_str()),
+/// Copies of every index that uses one of the columns, on their second columns: by their definition, with those columns exchanged.
+/// `of` is the column that asks: an index over several is copied for the first of them. `None`: an index cannot be put into other words.
+pub fn copies(catalog: &Catalog, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
+    let mut out = Vec::new();
+    for i in catalog.indexes_of(rel.id) {
+        let asks =
+            |x: &crate::catalog::Index| seconds.iter().find(|(c, _)| x.depends.iter().any(|d| d == c)).is_some_and(|(c, _)| *c == of);
+        let Some(x) = i.index.as_ref().filter(|x| x.valid && !x.exclusion && asks(x)) else { continue };
+        let name = generated_name("airlock_", &[&i.name, suffix]);
+        let swap = |n: &String| seconds.iter().find(|(c, _)| c == n).map_or_else(|| n.clone(), |(_, s)| (*s).to_string());
+        let mut copy = i.clone();
+        copy.name.clone_from(&name);
+        let mut index = x.clone();
+        for e in &mut index.elements {
+            e.expr = all_renamed(&e.expr, seconds)?;
+        }
+        index.filter = match &x.filter {
+            Some(f) => Some(all_renamed(f, seconds)?),
+            None => None,
+        };
+        index.columns = x.columns.iter().map(|c| c.as_ref().map(swap)).collect();
+        index.include = x.include.iter().map(swap).collect();
+        index.constraint = false;
+        copy.index = Some(index);
+        let create = catalog.relation_sql(&copy).replacen("INDEX ", "INDEX CONCURRENTLY ", 1);
+        out.push(Copy {
+            drop: format!("DROP INDEX CONCURRENTLY {}", qualified(&rel.schema, &name)),
+            rename: format!("ALTER INDEX {} RENAME TO {}", qualified(&rel.schema, &name), ident(&i.name)),
+            create,
+            name,
+            of: i.id,
+            constraint: x.constraint,
+            unique: x.unique,
+            comment: i.comment.as_ref().map(|c| format!("COMMENT ON INDEX {} IS {}", qualified(&rel.schema, &i.name), literal(c))),
+        });
     }
-}
-
-fn is_plain(i: &Index) -> bool {
-    i.valid && i.filter.is_none() && !i.exclusion && i.columns.iter().all(Option::is_some)
-}
-
-/// An index on the column that cannot be copied word by word.
-pub fn unusual_index(catalog: &Catalog, rel: &Relation, column: &str) -> bool {
-    catalog.indexes_of(rel.id).into_iter().filter_map(|i| i.index.as_ref()).any(|i| i.depends.iter().any(|d| d == column) && !is_plain(i))
+    Some(out)
 }

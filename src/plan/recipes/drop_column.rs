@@ -12,8 +12,21 @@ use super::super::{Ctx, Stop};
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let Some(old) = &change.before else { return Ok(()) };
     let (rel, column) = (t.rel.clone(), old.name.as_str());
-    if rel.primary_key().is_some_and(|k| k.kind.columns().iter().any(|n| n == column)) {
-        return x.refuse(change.span, format!("`{column}` identifies the rows of `{}`", rel.name), "plan a new key first");
+    let in_key = |r: &crate::catalog::Relation, n: &str| r.primary_key().is_some_and(|k| k.kind.columns().iter().any(|c| c == n));
+    let keyed = in_key(&rel, column);
+    if keyed && x.script.after.relation(rel.id).is_none_or(|r| r.primary_key().is_none()) {
+        return x.refuse(
+            change.span,
+            format!("`{column}` identifies the rows of `{}`, and no other key does", rel.name),
+            "plan a new key first",
+        );
+    }
+    if keyed && old.default.is_none() && old.identity.is_none() {
+        return x.refuse(
+            change.span,
+            format!("release N cannot leave out `{column}` while it is the primary key of `{}`", rel.name),
+            "give it a default in an earlier migration",
+        );
     }
     // What CASCADE takes along, the file does not name; what it names it drops before.
     let views = x.script.before.views_on(rel.id, Some(column));

@@ -1,12 +1,16 @@
 //! One file per recipe, and the list that finds it.
 
 mod add_constraint;
+mod add_filled;
 mod add_required_column;
 mod change_type;
 pub mod create_index;
+mod data;
 mod drop_column;
 mod drop_table;
+pub mod primary_key;
 mod rename_column;
+pub mod rename_table;
 mod set_not_null;
 
 use crate::catalog::Column;
@@ -27,8 +31,25 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
     if partitioned && matches!(change.kind, ColumnKind::Pair { .. }) {
         return x.refuse(change.span, format!("`{}` is partitioned or inherits", rel.name), by_hand);
     }
+    if let Some(new) = change.after.as_ref().filter(|c| change.before.is_none() && rel.column(&c.name).is_some()) {
+        return x.refuse(
+            change.span,
+            format!("`{}` is another column of `{}` for release N than for N-1: both cannot run on one schema", new.name, rel.name),
+            "give the new column a name of its own, or free the name in an earlier migration and release",
+        );
+    }
     match change.kind {
-        ColumnKind::AddRequired => add_required_column::plan(x, change, t, draft),
+        ColumnKind::Add => add_filled::plain(x, change, t),
+        ColumnKind::AddFilled => add_filled::plan(x, change, t, draft),
+        ColumnKind::AddRequired => {
+            let told = change.after.as_ref().is_some_and(|c| x.answer(&rel, &c.name, "value").is_some());
+            let out_of_rows = change.filled_by.as_ref().is_some_and(|f| !f.reads.is_empty() || f.cross.is_some());
+            if out_of_rows && !told {
+                return add_filled::plan(x, change, t, draft);
+            }
+            add_required_column::plan(x, change, t, draft)?;
+            add_filled::inline(x, change, t)
+        }
         ColumnKind::Drop => drop_column::plan(x, change, t, draft),
         ColumnKind::Pair { retyped: false, .. } => {
             if change.before.as_ref().is_some_and(|c| c.generated.is_some()) {
@@ -52,14 +73,16 @@ pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
         }
         OpKind::Alter { target, action: AlterAction::AddConstraint(c) }
             if target.kind == ObjectKind::Table
-                && s.is_old(&target.name)
-                && matches!(
-                    c.kind,
-                    ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) | ConstraintKind::Unique { using_index: None, .. }
-                ) =>
+                && match c.kind {
+                    ConstraintKind::Check { .. } | ConstraintKind::Unique { using_index: None, .. } => s.is_old(&target.name),
+                    ConstraintKind::ForeignKey(_) => true,
+                    _ => false,
+                } =>
         {
             Some(add_constraint::steps(s, &target.name, c))
         }
+        OpKind::Dml(d) => Some(data::steps(s, d)),
+        OpKind::Truncate { tables, .. } if tables.iter().any(|(t, _)| s.is_old(t)) => Some(data::truncate(s)),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use super::super::change::ColumnChange;
 use super::super::draft::Draft;
 use super::super::table::TableDraft;
 use super::super::{Ctx, Stop};
-use super::create_index::{copies, unusual_index};
+use super::create_index::copies;
 use super::{collation, column_grants, set_not_null};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
@@ -33,13 +33,15 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     draft.invariants.push(t.invariant(&pair, format!("`{}.{from}` and `{to}` hold the same", rel.name)));
     t.pairs.push(pair);
     draft.fills = true;
-    let indexes = copies(&x.script.before, &rel, from, to);
+    // For release N, which goes on to use a column of the same name until the swap, whatever its type.
+    let seconds = x.seconds(&rel);
+    let only: Vec<&str> = seconds.iter().filter(|s| !s.retyped).map(|s| s.from.as_str()).collect();
+    let mut names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.from != s.to).map(|s| (s.from.as_str(), s.second.as_str())).collect();
+    names.sort_by_key(|(c, _)| !only.contains(c));
+    let Some(indexes) = copies(&x.script.before, &rel, from, &names, "second") else {
+        return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
+    };
     t.index(&indexes);
-    if unusual_index(&x.script.before, &rel, from) {
-        draft.checklist.push(format!(
-            "An index over an expression or a condition on `{from}` is not copied: queries of release N on `{to}` miss it until the contract."
-        ));
-    }
     if after.not_null && !before.not_null {
         set_not_null::tighten(x, change, from, t, draft);
     }

@@ -3,11 +3,12 @@
 
 use crate::quote::ident;
 
-use super::super::blocks::{Assignment, table};
+use super::super::blocks::{Assignment, Filled, table};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition};
 use super::super::table::TableDraft;
 use super::super::{Ctx, Stop};
+use super::add_required_column;
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let (Some(old), Some(new)) = (&change.before, &change.after) else { return Ok(()) };
@@ -36,13 +37,20 @@ pub fn tighten(x: &Ctx<'_>, change: &ColumnChange, column: &str, t: &mut TableDr
     let value = told.or_else(|| change.filled_by.as_ref().map(|f| f.value.clone()));
     if let Some(value) = value {
         let value = x.told(&rel, value);
-        t.fills.push((column.into(), value.clone()));
+        t.fills.push(Filled { column: column.into(), value: value.clone(), required: true, watch: Vec::new() });
         t.backfill.push(Assignment {
             column: column.into(),
             value,
             todo: format!("airlock_t.{} IS NULL", ident(column)),
             overwrites: true,
         });
+    } else {
+        let sample = change.after.as_ref().and_then(|c| add_required_column::sample(x, &c.ty));
+        add_required_column::job(x, t, column, sample.as_deref());
+        draft.checklist.push(format!(
+            "N-1 may still write NULL into `{}.{column}`: when it is gone, a job fills such rows or deletes them. The contract waits for it.",
+            rel.name
+        ));
     }
     t.required_at_last.push(column.into());
     t.required_if.push(precondition(

@@ -14,6 +14,8 @@ pub struct Player {
     shapes: Vec<(ShapeSql, Catalog)>,
     /// Fail on the release's own schema: they say nothing about the plan.
     hopeless: BTreeSet<usize>,
+    /// Columns of unique indexes of either schema, partial ones too: two rows may not say the same.
+    unique: BTreeSet<(RelName, String)>,
     count: u64,
     last: String,
 }
@@ -27,14 +29,22 @@ impl Player {
             .filter_map(|t| own.relation_named(&t.schema, &t.name).or_else(|| other.relation_named(&t.schema, &t.name)))
             .map(|r| r.id)
             .collect();
-        let shapes = ids
+        let mut unique = BTreeSet::new();
+        for r in ids.iter().filter_map(|id| own.relation(*id)) {
+            for i in [own, other].iter().flat_map(|c| c.indexes_of(r.id)).filter_map(|i| i.index.as_ref()).filter(|i| i.unique) {
+                unique.extend(i.columns.iter().flatten().map(|c| (r.rel_name(), c.clone())));
+            }
+        }
+        let shapes: Vec<(ShapeSql, Catalog)> = ids
             .iter()
             .filter_map(|id| own.relation(*id))
             .flat_map(|r| shapes(own, r))
             .filter(|s| !matches!(s.shape, Shape::CopyColumns | Shape::CopyPositional | Shape::InsertPositional | Shape::Truncate))
             .map(|s| (s, own.clone()))
             .collect();
-        Player { release, shapes, hopeless: BTreeSet::new(), count: 0, last: String::new() }
+        // The releases never draw the same key.
+        let count = if release == Release::New { 500_000 } else { 0 };
+        Player { release, shapes, hopeless: BTreeSet::new(), unique, count, last: String::new() }
     }
 
     /// Which statements work on the release's own schema.
@@ -46,13 +56,14 @@ impl Player {
         }
     }
 
-    /// Runs every statement and takes it back; the failures, and how many ran.
-    pub fn shapes(&mut self, session: &mut Session, writes_only: bool) -> (Vec<String>, usize) {
+    /// Runs every statement but those of `except` and takes it back; the failures, and how many ran.
+    pub fn shapes(&mut self, session: &mut Session, writes_only: bool, except: &[String]) -> (Vec<String>, usize) {
         let mut problems = Vec::new();
         let mut ran = 0;
         for i in 0..self.shapes.len() {
             let reads = matches!(self.shapes[i].0.shape, Shape::SelectStar | Shape::SelectNamed | Shape::ReadView);
-            if self.hopeless.contains(&i) || writes_only && reads {
+            let declared = except.contains(&format!("{} on {}", self.shapes[i].0.shape, self.shapes[i].0.relation));
+            if self.hopeless.contains(&i) || declared || writes_only && reads {
                 continue;
             }
             ran += 1;
@@ -109,7 +120,7 @@ impl Player {
             let fresh = || match p.ty.name.as_str() {
                 // Beyond what rows and sequences use, within the smallest type that keys have.
                 "integer" | "bigint" | "numeric" => Some((1_000_000 + self.count).to_string()),
-                "smallint" => Some((20_000 + self.count % 10_000).to_string()),
+                "smallint" => Some((if self.release == Release::New { 27_000 } else { 20_000 } + self.count % 5_000).to_string()),
                 "uuid" => Some(format!("00000000-0000-4000-8000-{:012x}", self.count)),
                 "text" | "character varying" => Some(format!("a{}", self.count)),
                 _ => examples.last().cloned(),
@@ -118,7 +129,15 @@ impl Player {
                 let sql = format!("SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT 1", ident(c), shape.relation.sql());
                 session.rows(&sql).ok()?.into_iter().next()?.into_iter().next()?
             });
-            values.push(if p.key && !p.finds { fresh() } else { there.or_else(|| examples.first().cloned()) });
+            let unique = p.column.as_ref().is_some_and(|c| self.unique.contains(&(shape.relation.clone(), c.clone())));
+            values.push(match (p.key || unique) && !p.finds {
+                true => fresh(),
+                // What refers to another row needs one that is there.
+                false => there.or_else(|| match referenced(catalog, &shape.relation, p.column.as_deref()) {
+                    Some(sql) => session.rows(&sql).ok()?.into_iter().next()?.into_iter().next()?,
+                    None => examples.first().cloned(),
+                }),
+            });
         }
         // An update that changes nothing would prove nothing.
         if shape.shape == Shape::Update {
@@ -146,4 +165,20 @@ impl Player {
         }
         shape.fill(&values)
     }
+}
+
+/// Values that a foreign key of the column alone accepts.
+fn referenced(catalog: &Catalog, relation: &RelName, column: Option<&str>) -> Option<String> {
+    let rel = catalog.relation_named(&relation.schema, &relation.name)?;
+    rel.constraints.iter().find_map(|c| match &c.kind {
+        ConKind::ForeignKey { columns, table, ref_columns, .. } if columns.len() == 1 && Some(columns[0].as_str()) == column => {
+            let other = catalog.relation(*table)?;
+            Some(format!(
+                "SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT 1",
+                ident(ref_columns.first()?),
+                other.rel_name().sql()
+            ))
+        }
+        _ => None,
+    })
 }

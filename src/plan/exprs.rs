@@ -1,0 +1,96 @@
+//! Expressions of the catalog and of the migration, put into other words.
+
+use crate::lower::lower_text;
+use crate::op::{Expr, ExprKind, OpKind, QueryBody};
+use crate::quote::ident;
+
+/// The expression of a text.
+pub fn parse(text: &str) -> Option<Expr> {
+    let sql = format!("SELECT {text}");
+    let statements = lower_text(&sql);
+    let OpKind::Query(q) = &statements.first()?.ops.first()?.kind else { return None };
+    let QueryBody::Select(s) = &q.body else { return None };
+    match s.targets.as_slice() {
+        [one] => Some(one.expr.clone()),
+        _ => None,
+    }
+}
+
+/// The same with a column under another name: only the words that are that column change.
+pub fn renamed(e: &Expr, from: &str, to: &str) -> Option<Expr> {
+    let sql = format!("SELECT {}", e.text);
+    let mut spans = Vec::new();
+    columns(&parse(&e.text)?, &mut |parts| {
+        if let Some(n) = parts.last().filter(|n| n.value == from) {
+            spans.push(n.span);
+        }
+    });
+    spans.sort_by_key(|s| std::cmp::Reverse(s.start));
+    spans.dedup();
+    let mut out = sql;
+    for s in spans {
+        out.replace_range(s.range(), &ident(to));
+    }
+    parse(out.strip_prefix("SELECT ")?)
+}
+
+/// The same with several columns under other names.
+pub fn all_renamed(e: &Expr, names: &[(&str, &str)]) -> Option<Expr> {
+    names.iter().try_fold(e.clone(), |e, (from, to)| renamed(&e, from, to))
+}
+
+/// The same without a table's name before the column.
+pub fn unqualified(e: &Expr, column: &str) -> Option<Expr> {
+    let mut out = format!("SELECT {}", e.text);
+    let mut spans = Vec::new();
+    columns(&parse(&e.text)?, &mut |parts| {
+        if let (Some(first), Some(last)) = (parts.first(), parts.last().filter(|n| n.value == column)) {
+            spans.push(first.span.to(last.span));
+        }
+    });
+    spans.sort_by_key(|s| std::cmp::Reverse(s.start));
+    spans.dedup();
+    for s in spans {
+        out.replace_range(s.range(), &ident(column));
+    }
+    parse(out.strip_prefix("SELECT ")?)
+}
+
+fn columns<'a>(e: &'a Expr, f: &mut dyn FnMut(&'a [crate::op::Name])) {
+    e.walk(&mut |x| {
+        if let ExprKind::Column(parts) = &x.kind {
+            f(parts);
+        }
+    });
+}
+
+/// A column and nothing but casts around it: NULL comes only out of NULL.
+pub fn cast_of(e: &Expr) -> Option<&str> {
+    match &e.kind {
+        ExprKind::Cast { expr, .. } => cast_of(expr),
+        ExprKind::Column(parts) => parts.last().map(|n| n.value.as_str()),
+        ExprKind::Other(v) if v.len() == 1 => cast_of(&v[0]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_column_is_renamed() {
+        let text = |sql: &str| parse(sql).and_then(|e| renamed(&e, "a", "new a")).map(|e| e.text);
+        assert_eq!(text("lower(a) || 'a' || t.a || b.aa"), Some("lower(\"new a\") || 'a' || t.\"new a\" || b.aa".into()));
+        assert_eq!(text("(\"a\" IS NOT NULL AND \"A\" > 0)"), Some("(\"new a\" IS NOT NULL AND \"A\" > 0)".into()));
+        assert_eq!(text("CASE WHEN a = 1 THEN 'a' ELSE b END"), Some("CASE WHEN \"new a\" = 1 THEN 'a' ELSE b END".into()));
+    }
+
+    #[test]
+    fn casts_of_one_column() {
+        let column = |sql: &str| parse(sql).and_then(|e| cast_of(&e).map(str::to_string));
+        assert_eq!(column("features::jsonb"), Some("features".into()));
+        assert_eq!(column("(\"a\"::text::int)"), Some("a".into()));
+        assert_eq!(column("nullif(a, '')::int"), None);
+    }
+}

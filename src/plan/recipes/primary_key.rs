@@ -1,0 +1,85 @@
+//! Another primary key: its index is built without blocking writes, then the two change hands in one transaction.
+
+use crate::catalog::ConKind;
+use crate::quote::{generated_name, ident, idents, qualified};
+
+use super::super::blocks::table;
+use super::super::change::KeyChange;
+use super::super::draft::{precondition, slug};
+use super::super::table::{Own, TableDraft};
+use super::super::{Ctx, Stop};
+
+pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), Stop> {
+    let rel = t.rel.clone();
+    let on = table(&rel);
+    // First in the swap, so that the undo comes last: when the columns have their names again.
+    let mut swap = Vec::new();
+    if rel.partition_by.is_some() || !rel.parents.is_empty() {
+        return x.refuse(k.span, format!("`{}` is partitioned or a partition", rel.name), "plan this change by hand");
+    }
+    if let Some(old) = &k.before {
+        let by = x.script.before.foreign_keys_to(rel.id).into_iter().find(|(child, c)| {
+            let same = matches!(&c.kind, ConKind::ForeignKey { ref_columns, .. } if ref_columns == old.kind.columns());
+            same && x.script.after.relation(child.id).is_some_and(|r| r.constraint(&c.name).is_some())
+        });
+        if let Some((child, c)) = by {
+            return x.refuse(
+                k.span,
+                format!("`{}` of `{}` refers to the key that goes", c.name, child.name),
+                "let it refer to another unique key in an earlier migration",
+            );
+        }
+        let name = ident(&old.name);
+        swap.push((
+            format!("ALTER TABLE {on} DROP CONSTRAINT {name}"),
+            vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} PRIMARY KEY ({})", idents(old.kind.columns()))],
+        ));
+        t.words.push(format!("`{}` is no longer the key", old.kind.columns().join(", ")));
+    }
+    let Some(new) = &k.after else {
+        t.swap.splice(0..0, swap);
+        return Ok(());
+    };
+    let columns = idents(new.kind.columns());
+    // Columns of the key that N has under another name until the swap would need another index than this one.
+    let moved = new.kind.columns().iter().find(|c| {
+        let attnum = x.script.after.relation(rel.id).and_then(|r| r.column(c)).map(|c| c.attnum);
+        rel.columns.iter().any(|o| Some(o.attnum) == attnum && o.name != **c)
+    });
+    if let Some(c) = moved {
+        return x.refuse(
+            k.span,
+            format!("`{c}` gets its name and becomes part of the key in one migration"),
+            "rename it in an earlier migration",
+        );
+    }
+    t.words.push(format!("`{}` becomes the key", new.kind.columns().join(", ")));
+    let name = ident(&new.name);
+    let built = generated_name("airlock_", &[&new.name, "new"]);
+    let (index, again) = match k.using.as_deref().and_then(|i| x.script.before.relation_named(&rel.schema, i)) {
+        Some(i) => (i.name.clone(), x.script.before.relation_sql(i)),
+        None => {
+            let create =
+                |how: &str| format!("CREATE UNIQUE INDEX {how}{} ON {on} ({columns})", ident(k.using.as_deref().unwrap_or(&built)));
+            let index = k.using.clone().unwrap_or(built.clone());
+            t.migrate.push(Own {
+                id: slug(&["key", &rel.name]),
+                title: format!("`{}`: build the index of the new key without blocking writes", rel.name),
+                statements: vec![create("CONCURRENTLY ")],
+                undo: vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&rel.schema, &index))],
+                transaction: false,
+                preconditions: vec![precondition(
+                    format!("no two rows of `{}` are alike in the new key", rel.name),
+                    format!("SELECT {columns} FROM {on} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"),
+                )],
+            });
+            (index, create(""))
+        }
+    };
+    swap.push((
+        format!("ALTER TABLE {on} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {}", ident(&index)),
+        vec![format!("ALTER TABLE {on} DROP CONSTRAINT {name}"), again],
+    ));
+    t.swap.splice(0..0, swap);
+    Ok(())
+}
