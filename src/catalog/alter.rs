@@ -222,13 +222,7 @@ impl Catalog {
             RenameConstraint { from, to } => self.rename_constraint(id, from, to)?,
             RenameTo { to } => self.rename_relation(id, to)?,
             SetSchema { schema } => self.move_relation(id, schema)?,
-            Owner { to } => {
-                let to = match to.to_ascii_lowercase().as_str() {
-                    "current_user" | "current_role" => self.current_role(),
-                    _ => Some(to.clone()),
-                };
-                self.edit(id, |r| r.owner = to);
-            }
+            Owner { to } => self.edit(id, |r| r.owner = Some(to.clone())),
 
             Trigger { which, mode } => self.set_trigger_mode(id, which, *mode)?,
             Rule { name, mode } => {

@@ -437,6 +437,9 @@ impl Catalog {
                 }
                 Ok(())
             }
+            AddColumn { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot add column to typed table")),
+            DropColumn { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot drop column from typed table")),
+            SetType { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot alter column type of typed table")),
             AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
                 Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {
                     Err(fails("55000", format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))

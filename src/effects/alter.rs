@@ -169,8 +169,11 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         | A::NoForceRowSecurity
         | A::Rule { .. }
         | A::SetWithoutOids
-        | A::OfType { .. }
         | A::NotOf => s.lock(id, L::AccessExclusive),
+        A::OfType { ty } => {
+            s.lock(id, L::AccessExclusive);
+            lock_named(s, ty, L::AccessShare);
+        }
         A::RenameTo { .. } if target.kind == ObjectKind::Index => s.lock(id, L::ShareUpdateExclusive),
         A::RenameTo { .. } => s.lock(id, L::AccessExclusive),
         A::SetSchema { .. } => {

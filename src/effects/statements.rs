@@ -128,6 +128,9 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
                     }
                 }
             }
+            if let Some(ty) = &t.of_type {
+                lock_named(s, ty, L::AccessShare);
+            }
             for like in &t.likes {
                 lock_named(s, &like.table, L::AccessShare);
             }
