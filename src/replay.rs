@@ -78,7 +78,13 @@ pub struct Expanded {
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
 /// known is not all of it.
 pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
-    !follow(statements, execution, catalog).iter().any(|(_, _, e)| names_the_unknown(e))
+    apply_or_name(statements, execution, catalog).is_none()
+}
+
+/// The same, with the first statement that names something unknown, and what Postgres says of it.
+pub fn apply_or_name(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> Option<(usize, String)> {
+    let errors = follow(statements, execution, catalog);
+    errors.into_iter().find(|(_, _, e)| names_the_unknown(e)).map(|(n, _, e)| (n, e.message))
 }
 
 /// The same, with what could not be followed: statement, operation in it, error. What certainly fails is left out and the rest goes on,
@@ -88,8 +94,13 @@ pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Cat
     let mut errors = Vec::new();
     for (n, s) in statements.iter().enumerate() {
         tx.enter(n, s, catalog);
-        let commits = execution.send == Send::Pipeline && !crate::effects::predict(s, catalog, sent(catalog.pg, &tx)).in_transaction;
-        errors.extend(catalog.apply_statement(s).into_iter().map(|(op, e)| (n, op, e)));
+        let (commits, refused) = if execution.send == Send::Pipeline {
+            let (effects, refused) = crate::effects::predict_and_apply(s, catalog, sent(catalog.pg, &tx));
+            (!effects.in_transaction, refused)
+        } else {
+            (false, catalog.apply_statement(s))
+        };
+        errors.extend(refused.into_iter().map(|(op, e)| (n, op, e)));
         tx.leave(s, commits, catalog);
     }
     tx.finish(catalog);
@@ -130,8 +141,7 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         tx.enter(i, &statement, catalog);
         let sent = sent(pg, &tx);
         let here = catalog.clone();
-        let mut effects = crate::effects::predict(&statement, &here, sent);
-        let errors = catalog.apply_statement(&statement);
+        let (mut effects, errors) = crate::effects::predict_and_apply(&statement, catalog, sent);
         if effects.fails.is_none() && errors.is_empty() {
             refuse(&statement, &here, &mut effects);
         }

@@ -1,5 +1,8 @@
 //! The program as people and pipelines call it.
 
+#[path = "cli/lsp.rs"]
+mod lsp;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -268,4 +271,54 @@ fn standard_input_may_stand_for_a_file_of_a_history() {
     let o = with_stdin(&["check", "--stdin-filename", "2_b.sql", "."], "", dir.path());
     assert_eq!(o.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&o.stderr).contains("give `-` as the path"));
+}
+
+#[test]
+fn only_what_is_new_is_reported_and_the_rest_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, sql: &str| std::fs::write(folder.path().join(name), sql).expect("written");
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"];
+        let ok = Command::new("git").arg("-C").arg(folder.path()).args(who).args(args).output().expect("git runs").status.success();
+        assert!(ok, "git {args:?}");
+    };
+    git(&["init", "-q"]);
+    write("001_a.sql", "CREATE TABLE a (b int);\n");
+    write("002_drop.sql", "ALTER TABLE a DROP COLUMN b;\n");
+    git(&["add", "."]);
+    git(&["commit", "-qm", "first"]);
+    write("003_new.sql", "DROP TABLE a;\n");
+    let run = |args: &[&str]| {
+        let all = [&["check", ".", "--isolated", "--output-format", "concise"], args].concat();
+        let o = Command::new(env!("CARGO_BIN_EXE_airlock")).args(all).current_dir(folder.path()).output().expect("runs");
+        (o.status.code(), String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr))
+    };
+    let (code, all) = run(&[]);
+    assert!(code == Some(1) && all.contains("drop-column") && all.contains("drop-table"), "{all}");
+    for args in [&["--since", "HEAD"][..], &["--after", "002"], &["--after", "002_drop"]] {
+        let (code, new) = run(args);
+        assert!(code == Some(1) && !new.contains("drop-column") && new.contains("drop-table"), "{args:?}: {new}");
+    }
+    let (code, staged) = run(&["--staged"]);
+    assert!(code == Some(0) && staged.contains("no findings"), "{staged}");
+    git(&["add", "."]);
+    assert_eq!(run(&["--staged"]).0, Some(1));
+    for args in [&["--since", "no-such"][..], &["--after", "9"]] {
+        let (code, said) = run(args);
+        assert!(code == Some(2) && said.contains(args[1]), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let o = airlock(&["completions", shell]);
+        assert!(o.status.success() && String::from_utf8_lossy(&o.stdout).contains("baseline"), "{shell}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let o = airlock(&["man", folder.path().to_str().expect("a path")]);
+    assert!(o.status.success(), "{}", text(&o));
+    for page in ["airlock.1", "airlock-check.1", "airlock-verify.1"] {
+        assert!(folder.path().join(page).is_file(), "{page}");
+    }
 }

@@ -30,6 +30,7 @@ impl Catalog {
             }
             self.edit(id, |r| r.columns.retain(|c| c.name != name));
         }
+        super::tables::too_wide(rel.next_attnum as usize)?;
         let children = self.children_of(id);
         if only && !children.is_empty() {
             return Err(fails("42P16", "column must be added to child tables too"));

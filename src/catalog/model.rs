@@ -49,6 +49,9 @@ pub struct Origin {
     pub transaction: u32,
 }
 
+/// (schema, name). Shared, because changing a persistent map copies its neighbours too.
+pub type NameKey = Arc<(String, String)>;
+
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     pub pg: PgVersion,
@@ -56,14 +59,14 @@ pub struct Catalog {
     pub schemas: OrdMap<String, Arc<Schema>>,
     pub relations: OrdMap<Id, Arc<Relation>>,
     /// (schema, name) → relation: tables, indexes, views, sequences and composite types share one name space.
-    pub relation_names: HashMap<(String, String), Id>,
+    pub relation_names: HashMap<NameKey, Id>,
     pub types: OrdMap<Id, Arc<Type>>,
-    pub type_names: HashMap<(String, String), Id>,
+    pub type_names: HashMap<NameKey, Id>,
     pub functions: OrdMap<Id, Arc<Function>>,
     /// (schema, name) → every overload: functions, procedures and aggregates share one name space.
-    pub function_names: HashMap<(String, String), Vec<Id>>,
+    pub function_names: HashMap<NameKey, Vec<Id>>,
     /// (schema, constraint name) → how many constraints of that schema bear it; generated names avoid them.
-    pub(super) constraint_names: HashMap<(String, String), u32>,
+    pub(super) constraint_names: HashMap<NameKey, u32>,
     /// What an object refers to, and the reverse. Relations, types and functions share one number space.
     pub(super) references: HashMap<Id, Arc<[Id]>>,
     pub(super) dependents: HashMap<Id, OrdSet<Id>>,
@@ -83,6 +86,8 @@ pub struct Catalog {
     pub transaction: Option<Arc<Transaction>>,
     /// Session settings by name, folded, as far as rules ask for them (lock_timeout, role, …).
     pub settings: OrdMap<String, Setting>,
+    /// A relation was granted to somebody, or given to an owner, at some time.
+    pub granted: bool,
     /// Number of the transaction in which an enum was last given a label.
     pub(super) enum_value_added: u32,
     /// The history is complete as far as is known: an unknown object does not exist. Otherwise it may.
@@ -119,7 +124,7 @@ pub struct Transaction {
     pub savepoints: Vec<(String, Catalog)>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     pub name: String,
     pub origin: Origin,
@@ -154,7 +159,7 @@ impl RelKind {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
     pub id: Id,
     pub schema: String,
@@ -195,7 +200,7 @@ pub struct Relation {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     pub name: String,
     pub attnum: u16,
@@ -223,7 +228,7 @@ pub struct Column {
 }
 
 /// A column's type, resolved against the catalog.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnType {
     /// Canonical name as `format_type` prints it, without modifiers and `[]`: `integer`, `character varying`, `s.mood` (schema always
     /// given for types that are not in `pg_catalog`). Serial types are resolved to their integer type.
@@ -252,7 +257,7 @@ impl std::fmt::Display for ColumnType {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
     pub name: String,
     pub kind: ConKind,
@@ -271,7 +276,7 @@ pub struct Constraint {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConKind {
     Check {
         expr: Expr,
@@ -304,7 +309,7 @@ pub enum ConKind {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     pub table: Id,
     pub unique: bool,
@@ -333,7 +338,7 @@ pub struct Index {
     pub uses: Vec<Id>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     pub query: Query,
     /// Relations and their columns that it depends on; an empty list of columns: the whole row only.
@@ -347,7 +352,7 @@ pub struct View {
     pub populated: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
     pub data_type: String,
     /// (table, column).
@@ -357,7 +362,7 @@ pub struct Sequence {
     pub options: Options,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
     pub name: String,
     pub function: String,
@@ -381,7 +386,7 @@ pub struct Trigger {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub name: String,
     pub permissive: bool,
@@ -396,7 +401,7 @@ pub struct Policy {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub name: String,
     pub event: String,
@@ -416,7 +421,7 @@ pub struct Acl {
     pub grant_option: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Type {
     pub id: Id,
     pub schema: String,
@@ -429,7 +434,7 @@ pub struct Type {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "types are few and stored behind an Arc")]
 pub enum TypeKind {
     Enum {
@@ -449,7 +454,7 @@ pub enum TypeKind {
     Other,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnumLabel {
     /// By ALTER TYPE … ADD VALUE, not with the type.
     pub added: bool,
@@ -457,7 +462,7 @@ pub struct EnumLabel {
     pub origin: Origin,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainCheck {
     pub name: String,
     pub expr: Expr,
@@ -466,7 +471,7 @@ pub struct DomainCheck {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
     pub id: Id,
     pub schema: String,
@@ -489,7 +494,7 @@ pub struct Function {
     pub comment: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     pub kind: ObjectKind,
     pub schema: String,
@@ -577,7 +582,8 @@ impl Relation {
     /// Appends the column under the next attribute number.
     pub fn push_column(&mut self, mut column: Column) {
         column.attnum = self.next_attnum;
-        self.next_attnum += 1;
+        // No table is so wide; a statement may be.
+        self.next_attnum = self.next_attnum.saturating_add(1);
         self.columns.push(column);
     }
 

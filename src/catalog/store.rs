@@ -19,8 +19,9 @@ impl Catalog {
             if let Some(o) = &old {
                 self.relation_names.remove(&(o.schema.clone(), o.name.clone()));
             }
-            self.relation_names.insert((rel.schema.clone(), rel.name.clone()), rel.id);
+            self.relation_names.insert(Arc::new((rel.schema.clone(), rel.name.clone())), rel.id);
         }
+        self.granted |= !rel.grants.is_empty() || rel.owner.is_some();
         self.count_constraints(old.as_deref(), Some(&rel));
         self.refer(rel.id, references_of(&rel));
         if rel.schema == super::resolve::TEMP {
@@ -50,7 +51,7 @@ impl Catalog {
         if let Some(o) = self.types.get(&ty.id) {
             self.type_names.remove(&(o.schema.clone(), o.name.clone()));
         }
-        self.type_names.insert((ty.schema.clone(), ty.name.clone()), ty.id);
+        self.type_names.insert(Arc::new((ty.schema.clone(), ty.name.clone())), ty.id);
         let refs = match &ty.kind {
             TypeKind::Domain { base, .. } => base.id.into_iter().collect(),
             _ => Vec::new(),
@@ -75,7 +76,7 @@ impl Catalog {
 
     pub(super) fn put_function(&mut self, function: Function) {
         self.forget_function_name(function.id);
-        self.function_names.entry((function.schema.clone(), function.name.clone())).or_default().push(function.id);
+        self.function_names.entry(Arc::new((function.schema.clone(), function.name.clone()))).or_default().push(function.id);
         self.refer(function.id, function.types.clone());
         self.functions.insert(function.id, Arc::new(function));
     }
@@ -157,7 +158,7 @@ impl Catalog {
         }
         if let Some(rel) = new {
             for c in &rel.constraints {
-                *self.constraint_names.entry((rel.schema.clone(), c.name.clone())).or_insert(0) += 1;
+                *self.constraint_names.entry(Arc::new((rel.schema.clone(), c.name.clone()))).or_insert(0) += 1;
             }
         }
     }

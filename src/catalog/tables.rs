@@ -16,6 +16,8 @@ impl Catalog {
         let Some((schema, name)) = self.new_relation_name(&t.name, t.persistence, t.if_not_exists)? else {
             return Ok(Applied::skipped());
         };
+        // Before anything else is looked at, as Postgres does it.
+        too_wide(t.columns.len())?;
         let kind = match (&t.partition_by, &t.foreign_server) {
             (_, Some(_)) => RelKind::ForeignTable,
             (Some(_), _) => RelKind::PartitionedTable,
@@ -65,9 +67,7 @@ impl Catalog {
         }
         self.own_columns(&mut rel, t)?;
         self.check_partition_key(&rel)?;
-        if rel.columns.len() > 1600 {
-            return Err(fails("54011", "tables can have at most 1600 columns"));
-        }
+        too_wide(rel.columns.len())?;
         let relation_name = rel.name.clone();
         // Before the new table is there, which may bear the same name in another schema.
         let likes: Vec<Option<Id>> = t.likes.iter().map(|l| self.resolve(&l.table)).collect();
@@ -350,6 +350,7 @@ impl Catalog {
         };
         let analyzed = self.analyze(&t.query)?;
         let columns = super::views::named_columns(analyzed.columns, &t.columns, "42601", "too many column names were specified")?;
+        too_wide(columns.len())?;
         let id = self.fresh();
         let mut rel = Relation::empty(id, schema, name, RelKind::Table, self.now);
         rel.persistence = t.persistence;
@@ -368,6 +369,11 @@ impl Catalog {
     pub(super) fn current_role(&self) -> Option<String> {
         self.settings.get("role").map(|s| s.value.clone())
     }
+}
+
+/// Columns that were dropped count as well.
+pub(super) fn too_wide(columns: usize) -> Res<()> {
+    if columns > 1600 { Err(fails("54011", "tables can have at most 1600 columns")) } else { Ok(()) }
 }
 
 /// Every constraint of the statement as it stands in the text: those of columns and those of the table.

@@ -5,17 +5,21 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use rayon::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::compat::Undo;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::history::{History, HistoryError};
 use crate::op::Understood;
+use crate::replay::ReplayedScript;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict, plural};
 use crate::rules::{Baseline, Checked, RuleSet};
 
 use super::fix::{self, FixArgs};
-use super::project::{Judged, Project};
-use super::settings::{self, RuleArgs, Settings};
+use super::narrow::NarrowArgs;
+use super::project::{Judged, Pending, Project};
+use super::settings::{RuleArgs, Settings, read};
 use super::{CliError, SourceArgs, parse_format, parse_severity};
 
 #[derive(Debug, Args)]
@@ -31,6 +35,8 @@ pub struct CheckArgs {
     /// text, concise, json, json-lines, sarif, github, markdown, gitlab, junit or rdjson.
     #[arg(long, value_name = "FORMAT", value_parser = parse_format, env = "AIRLOCK_OUTPUT_FORMAT")]
     output_format: Option<Format>,
+    #[command(flatten)]
+    narrow: NarrowArgs,
     /// Write the report into a file instead of the standard output.
     #[arg(long, short, value_name = "FILE")]
     output_file: Option<PathBuf>,
@@ -54,26 +60,26 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
     let paths = existing(&args.paths, args.no_error_on_unmatched)?;
     let Some(paths) = paths else { return Ok(0) };
-    let mut project = Project::open(&paths, &args.source)?;
-    let mut judged = project.judge();
-    let settings = Settings::new(&project, &args.rules, &judged)?;
+    let open = || Project::open_with(&paths, &args.source, true).and_then(|p| args.narrow.apply(p));
+    let mut project = open()?;
+    let mut pending = project.pending();
+    let settings = settings(&project, &args.rules, &pending)?;
     let known = baseline(&project, args.baseline.as_ref())?;
     let mut notes = Vec::new();
     if args.fix.asked() {
         let wanted = known.as_ref();
+        let judged: Vec<Judged> = pending.into_par_iter().map(|p| Judged { script: p.judge() }).collect();
         let drafts = fix::drafts(&settings, &judged, &args.fix, wanted);
         if args.fix.diff {
             fix::diff(&drafts, style, out)?;
             return Ok(u8::from(!drafts.is_empty() && !args.exit_zero));
         }
         notes = fix::write(&drafts)?;
-        if !drafts.is_empty() {
-            project = Project::open(&paths, &args.source)?;
-            judged = project.judge();
-        }
+        project = open()?;
+        pending = project.pending();
     }
-    let checked = settings.check(&judged);
-    let mut report = report(&project, &settings.rules, &judged, checked);
+    let checked = settings.check(pending, |script, checked| (Seen::of(script), checked));
+    let mut report = report(&project, &settings.rules, checked);
     report.notes.extend(settings.notes);
     report.notes.extend(notes);
     if let Some(known) = known {
@@ -123,7 +129,7 @@ fn existing(paths: &[PathBuf], lenient: bool) -> Result<Option<Vec<PathBuf>>, Cl
 
 fn baseline(project: &Project, asked: Option<&PathBuf>) -> Result<Option<Baseline>, CliError> {
     let Some(path) = asked.or(project.config.baseline.as_ref()) else { return Ok(None) };
-    let text = settings::read(path)?;
+    let text = read(path)?;
     Baseline::read(&text).map(Some).map_err(|e| CliError::Usage(format!("{}:{e}", path.display())))
 }
 
@@ -165,35 +171,63 @@ fn statistics(report: &Report, format: Format, out: &mut dyn Write) -> Result<()
     Ok(())
 }
 
-fn report(project: &Project, rules: &RuleSet, judged: &[Judged], checked: Vec<Checked>) -> Report {
+fn settings(project: &Project, args: &RuleArgs, pending: &[Pending<'_>]) -> Result<Settings, CliError> {
+    let schemas: Vec<&Catalog> = pending.iter().map(|p| &p.before).collect();
+    Settings::new(project, args, &schemas)
+}
+
+/// What the report says of a script beside its findings.
+struct Seen {
+    path: PathBuf,
+    statements: Statements,
+    breaks_code: bool,
+    undo: Undo,
+}
+
+impl Seen {
+    fn of(s: &ReplayedScript) -> Seen {
+        let statements = Statements {
+            total: s.statements.len(),
+            understood: s.understood(Understood::Full),
+            partial: s.understood(Understood::Partial),
+            no_effect: s.understood(Understood::NoEffect),
+            opaque: s.understood(Understood::Opaque),
+        };
+        Seen { path: s.source.path().to_path_buf(), statements, breaks_code: s.compat.breaks_code(), undo: s.compat.undo }
+    }
+}
+
+fn report(project: &Project, rules: &RuleSet, seen: Vec<(Seen, Checked)>) -> Report {
     let mut statements = Statements::default();
     let mut verdict = Verdict { code_rollback: CodeRollback::Ok, schema_rollback: Undo::Lossless };
-    for j in judged {
-        let s = &j.script;
-        statements.total += s.statements.len();
-        statements.understood += s.understood(Understood::Full);
-        statements.partial += s.understood(Understood::Partial);
-        statements.no_effect += s.understood(Understood::NoEffect);
-        statements.opaque += s.understood(Understood::Opaque);
-        if s.compat.breaks_code() {
+    let mut files = BTreeSet::new();
+    let (mut diagnostics, mut unused, mut suppressed) = (Vec::new(), 0, 0);
+    for (s, checked) in seen {
+        statements.total += s.statements.total;
+        statements.understood += s.statements.understood;
+        statements.partial += s.statements.partial;
+        statements.no_effect += s.statements.no_effect;
+        statements.opaque += s.statements.opaque;
+        if s.breaks_code {
             verdict.code_rollback = CodeRollback::Breaks;
         }
-        verdict.schema_rollback = verdict.schema_rollback.max(s.compat.undo);
+        verdict.schema_rollback = verdict.schema_rollback.max(s.undo);
+        files.insert(s.path);
+        unused += checked.unused;
+        suppressed += checked.suppressed;
+        diagnostics.extend(checked.diagnostics);
     }
-    let files: BTreeSet<_> = judged.iter().map(|j| j.script.source.path().to_path_buf()).collect();
     let mut notes: Vec<String> = project.histories.iter().flat_map(|h| h.notes.iter().cloned().chain(file_notes(h))).collect();
-    let unused: usize = checked.iter().map(|c| c.unused).sum();
     if unused > 0 {
         notes.push(format!("workload: {} left out, because no query of release N-1 breaks", plural(unused, "finding")));
     }
-    let diagnostics: Vec<Diagnostic> = checked.iter().flat_map(|c| c.diagnostics.iter().cloned()).collect();
     let found: BTreeSet<&str> = diagnostics.iter().map(|d| d.rule.as_str()).collect();
     Report {
         rules: rules.iter().filter(|r| found.contains(r.name.as_str())).map(|r| r.info()).collect(),
         checked: files.iter().map(|p| p.to_string_lossy().replace('\\', "/")).collect(),
         files: files.len(),
         statements,
-        suppressed: checked.iter().map(|c| c.suppressed).sum(),
+        suppressed,
         known: 0,
         diagnostics,
         verdict,
@@ -216,10 +250,10 @@ pub struct BaselineArgs {
 
 /// Writes today's findings into a file, so that only new ones are reported.
 pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let project = Project::open(&args.paths, &args.source)?;
-    let judged = project.judge();
-    let settings = Settings::new(&project, &args.rules, &judged)?;
-    let found: Vec<Diagnostic> = settings.check(&judged).into_iter().flat_map(|c| c.diagnostics).collect();
+    let project = Project::open_with(&args.paths, &args.source, true)?;
+    let pending = project.pending();
+    let settings = settings(&project, &args.rules, &pending)?;
+    let found: Vec<Diagnostic> = settings.check(pending, |_, c| c.diagnostics).into_iter().flatten().collect();
     let path = args.output_file.clone().or(project.config.baseline.clone()).unwrap_or_else(|| PathBuf::from("airlock-baseline.json"));
     crate::history::write_atomically(&path, Baseline::of(&found).to_json().as_bytes())?;
     writeln!(out, "{}: {}", path.display(), plural(found.len(), "finding"))?;

@@ -82,7 +82,7 @@ fn read_workload(path: &std::path::Path) -> Result<Vec<KnownQuery>, CliError> {
     crate::workload::read(&name, &super::settings::read(path)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))
 }
 
-fn describe(e: &Effects, c: &Compat, queries: &BTreeMap<String, String>) -> Value {
+pub fn describe(e: &Effects, c: &Compat, queries: &BTreeMap<String, String>) -> Value {
     json!({
         "locks": e.locks.iter().map(|(r, m)| (r.to_string(), m.to_string())).collect::<BTreeMap<_, _>>(),
         "rewrites": e.rewrites,
@@ -145,13 +145,21 @@ fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
         Some(line) => writeln!(out, "line {line}: {words}")?,
         None => writeln!(out, "{words}")?,
     }
+    for (title, words) in lines(v) {
+        writeln!(out, "  {title:15} {words}")?;
+    }
+    Ok(())
+}
+
+/// What `describe` says, line by line, without what is empty.
+pub fn lines(v: &Value) -> Vec<(&'static str, String)> {
     let map = |v: &Value| {
         v.as_object()
             .map(|o| o.iter().map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", "))
             .unwrap_or_default()
     };
     let list = |v: &Value| v.as_array().map(|a| a.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")).unwrap_or_default();
-    for (title, words) in [
+    let all = [
         ("locks", map(&v["locks"])),
         ("rewrites", list(&v["rewrites"])),
         ("scans", list(&v["scans"])),
@@ -162,10 +170,6 @@ fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
         ("undo", v["undo"].as_str().unwrap_or_default().to_string()),
         ("observed locks", map(&v["observed"]["locks"])),
         ("observed error", v["observed"]["error"].as_str().unwrap_or_default().to_string()),
-    ] {
-        if !words.is_empty() {
-            writeln!(out, "  {title:15} {words}")?;
-        }
-    }
-    Ok(())
+    ];
+    all.into_iter().filter(|(_, words)| !words.is_empty()).collect()
 }

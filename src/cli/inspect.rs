@@ -81,7 +81,8 @@ enum FactsFormat {
 pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
     let judged = project.judge();
-    let settings = Settings::new(&project, &args.rules, &judged)?;
+    let schemas: Vec<_> = judged.iter().map(|j| &j.script.before).collect();
+    let settings = Settings::new(&project, &args.rules, &schemas)?;
     let mut list = Vec::new();
     for j in &judged {
         let source = &j.script.source;
@@ -89,7 +90,6 @@ pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
             let at = source.position(f.span.start);
             if args.output_format == FactsFormat::Json {
                 let values: serde_json::Map<String, serde_json::Value> = f
-                    .values
                     .iter()
                     .map(|(k, v)| {
                         let v = match v {
@@ -98,7 +98,7 @@ pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
                             Value::Text(t) => json!(t),
                             Value::List(l) => json!(l),
                         };
-                        ((*k).to_string(), v)
+                        (k.to_string(), v)
                     })
                     .collect();
                 let path = source.path().to_string_lossy().replace('\\', "/");
@@ -107,7 +107,7 @@ pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
             }
             let words = source.slice(f.span).split_whitespace().collect::<Vec<_>>().join(" ");
             writeln!(out, "{}:{}:{}: {words}", source.path().display(), at.line, at.column)?;
-            for (name, value) in &f.values {
+            for (name, value) in f.iter() {
                 let value = match value {
                     Value::Text(t) => format!("{t:?}"),
                     Value::List(l) => format!("{l:?}"),

@@ -5,6 +5,9 @@ mod effects;
 mod fix;
 mod history;
 mod inspect;
+mod lsp;
+mod manual;
+mod narrow;
 mod plan;
 mod project;
 pub(crate) mod rules;
@@ -71,6 +74,12 @@ enum Command {
     History(history::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
+    /// Speak with an editor over standard input and output (Language Server Protocol).
+    Lsp(lsp::LspArgs),
+    /// Print a completion script for a shell.
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages into a folder.
+    Man(manual::ManArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,6 +157,13 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Facts(args) => inspect::facts(args, &mut out)?,
         Command::History(args) => history::run(args, &mut out)?,
         Command::Schema(args) => inspect::schema(args, &mut out)?,
+        Command::Lsp(args) => {
+            // The session has the standard output for itself.
+            drop(out);
+            return lsp::run(args);
+        }
+        Command::Completions(args) => manual::completions(args, &mut out)?,
+        Command::Man(args) => manual::pages(args, &mut out)?,
     };
     out.flush()?;
     Ok(code)

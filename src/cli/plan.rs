@@ -168,7 +168,7 @@ pub fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
+pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     let usage = |e: String| CliError::Usage(format!("{}: {e}", folder.display()));
     // An older plan in the same place goes, but never anything that Airlock did not write.
     if folder.exists() {

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use crate::catalog::Catalog;
 use crate::config::{self, Config};
-use crate::history::{self, Execution, History, Script, Send};
-use crate::op::{PgVersion, Statement};
+use crate::history::{self, Execution, History, Migration, Script, Send};
+use crate::op::{OpKind, PgVersion, Statement};
 use crate::replay::{self, Expanded, InHistory, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
 use crate::source::SourceFile;
@@ -27,8 +27,51 @@ pub struct Judged {
     pub script: ReplayedScript,
 }
 
+/// One migration that was asked for, on the schema before it: it can be judged without the others.
+pub struct Pending<'p> {
+    migration: &'p Migration,
+    statements: Vec<Statement>,
+    pub before: Catalog,
+    later: Option<Catalog>,
+    history: InHistory,
+}
+
+impl Pending<'_> {
+    pub fn judge(self) -> ReplayedScript {
+        let (up, mut catalog) = (&self.migration.up, self.before);
+        let mut script = replay::judge(&up.source, self.statements, &up.execution, &mut catalog);
+        script.later = self.later;
+        script.history = self.history;
+        // The way back starts where the way forward ends, and leads nowhere else.
+        let down = self.migration.down.as_ref();
+        script.history.down = down.map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog)));
+        script
+    }
+}
+
 impl Project {
     pub fn open(paths: &[PathBuf], args: &SourceArgs) -> Result<Project, CliError> {
+        Self::open_with(paths, args, false)
+    }
+
+    /// `tolerant`: a file that cannot be read is a finding, and the others are checked.
+    pub fn open_with(paths: &[PathBuf], args: &SourceArgs, tolerant: bool) -> Result<Project, CliError> {
+        let stdin = if paths.iter().any(|p| p.as_os_str() == "-") { Some((args.stdin_filename.clone(), read_stdin()?)) } else { None };
+        Self::open_from(paths, args, tolerant, stdin)
+    }
+
+    /// A file as an editor has it; what is around it is on the disk.
+    pub fn of_text(path: &Path, text: String, args: &SourceArgs) -> Result<Project, CliError> {
+        let named = SourceArgs { stdin_filename: Some(path.to_path_buf()), ..args.clone() };
+        Self::open_from(&[PathBuf::from("-")], &named, true, Some((Some(path.to_path_buf()), text)))
+    }
+
+    fn open_from(
+        paths: &[PathBuf],
+        args: &SourceArgs,
+        tolerant: bool,
+        stdin: Option<(Option<PathBuf>, String)>,
+    ) -> Result<Project, CliError> {
         let paths: Vec<PathBuf> = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
         let named = args.stdin_filename.clone().into_iter().chain(paths.iter().cloned()).collect::<Vec<_>>();
         let config = load_config(&named, args)?;
@@ -37,11 +80,10 @@ impl Project {
             None => config.framework.map(|f| (f, config::FILE_NAME.to_string())),
         };
         let pg = args.pg_version.or(config.pg_version.map(PgVersion)).unwrap_or_default();
-        let stdin = if paths.iter().any(|p| p.as_os_str() == "-") { Some((args.stdin_filename.clone(), read_stdin()?)) } else { None };
         if stdin.is_none() && args.stdin_filename.is_some() {
             return Err(CliError::Usage("--stdin-filename names what stands on standard input; give `-` as the path".into()));
         }
-        let mut histories = history::discover(&paths, &history::Options { framework, stdin })?;
+        let mut histories = history::discover(&paths, &history::Options { framework, stdin, tolerant })?;
         let settings: Vec<(String, String)> = config.settings.clone().into_iter().collect();
         for h in &mut histories {
             // With all of a history asked for, nobody knows which of it is pending.
@@ -67,68 +109,70 @@ impl Project {
         catalog
     }
 
+    /// What was asked for, in order, each on the schema before it. Nothing is judged yet.
+    pub fn pending(&self) -> Vec<Pending<'_>> {
+        self.histories.par_iter().flat_map(|h| self.pending_of(h)).collect()
+    }
+
+    fn pending_of<'p>(&'p self, h: &'p History) -> Vec<Pending<'p>> {
+        let mut catalog = self.start();
+        // What Supabase's own services make, and what code makes, is in no file.
+        catalog.complete = h.framework != history::Framework::Supabase && !h.has_code;
+        let last = h.selected.last().map_or(0, |i| i + 1);
+        let needed: Vec<usize> = (0..last).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
+        let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
+        let git = history::git::changes(&h.root).map(|c| h.since(&c));
+        let duplicates = h.same_versions();
+        let down_expected = h.undoes_most();
+        let mut out = Vec::new();
+        let mut expanded: Vec<Expanded> = Vec::new();
+        for (i, statements) in needed.into_iter().zip(lowered) {
+            let m = &h.migrations[i];
+            catalog.now.migration = i as u32 + 1;
+            let mut before = catalog.clone();
+            let unknown = replay::apply_or_name(&statements, &m.up.execution, &mut catalog);
+            let since = git.as_ref().map(|g| g[i]);
+            // The runner got past it, so something that is in no file makes what it names.
+            let ran = before.complete && i + 1 < h.migrations.len() && since.is_none_or(|s| s.overtaken_by.is_none());
+            let outside = unknown.clone().filter(|_| ran);
+            if outside.is_some() {
+                before.complete = false;
+                catalog = before.clone();
+                replay::apply(&statements, &m.up.execution, &mut catalog);
+            }
+            catalog.complete &= unknown.is_none() && m.up.source.problem().is_none();
+            let is_new = since.is_some_and(|s| s.new);
+            let earlier = if is_new { expanded.clone() } else { Vec::new() };
+            if is_new && statements.iter().any(|s| s.ops.iter().any(|o| matches!(o.kind, OpKind::Dml(_)))) {
+                let script = replay::judge(&m.up.source, statements.clone(), &m.up.execution, &mut before.clone());
+                let fills = crate::facts::expansions(&script).into_iter();
+                expanded.extend(fills.map(|(table, old, new)| Expanded { table, old, new, migration: m.name.clone() }));
+            }
+            if h.selected.contains(&i) {
+                let history = InHistory {
+                    down: None,
+                    down_expected,
+                    duplicate: duplicates.get(&i).map(|other| other.name.clone()),
+                    version: m.version.clone(),
+                    overtaken_by: since.and_then(|s| s.overtaken_by).map(|other| other.name.clone()),
+                    edited: since.is_some_and(|s| s.edited),
+                    outside,
+                    expanded: earlier,
+                };
+                out.push(Pending { migration: m, statements, before, later: None, history });
+            }
+        }
+        // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
+        let end = out.len().saturating_sub(1);
+        for earlier in &mut out[..end] {
+            earlier.later = Some(catalog.clone());
+        }
+        out
+    }
+
     /// Replays every history once and judges what was asked for.
     pub fn judge(&self) -> Vec<Judged> {
-        self.histories
-            .par_iter()
-            .flat_map(|h| {
-                let mut catalog = self.start();
-                // What Supabase's own services make, and what code makes, is in no file.
-                catalog.complete = h.framework != history::Framework::Supabase && !h.has_code;
-                let mut out = Vec::new();
-                let mut expanded: Vec<Expanded> = Vec::new();
-                let needed: Vec<usize> = (0..h.migrations.len()).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
-                let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
-                let git = history::git::changes(&h.root);
-                let last = h.selected.last().copied().unwrap_or(0);
-                for (i, statements) in needed.into_iter().zip(lowered) {
-                    if i > last {
-                        break;
-                    }
-                    let m = &h.migrations[i];
-                    catalog.now.migration = i as u32 + 1;
-                    if h.selected.contains(&i) {
-                        let mut script = replay::judge(&m.up.source, statements, &m.up.execution, &mut catalog);
-                        let overtaken_by = git.as_ref().and_then(|g| h.overtaken_by(i, g)).map(|other| other.name.clone());
-                        // The runner got past it, so something that is in no file makes what it names.
-                        let ran = script.before.complete && i + 1 < h.migrations.len() && overtaken_by.is_none();
-                        let outside = script.unknown().filter(|_| ran);
-                        if outside.is_some() {
-                            catalog = script.before.clone();
-                            catalog.complete = false;
-                            script = replay::judge(&m.up.source, lower(&m.up), &m.up.execution, &mut catalog);
-                        }
-                        let is_new = git.as_ref().is_some_and(|g| h.is_new(i, g));
-                        script.history = InHistory {
-                            // The way back starts where the way forward ends, and leads nowhere else.
-                            down: m.down.as_ref().map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog.clone()))),
-                            down_expected: h.undoes_most(),
-                            duplicate: h.same_version(i).map(|other| other.name.clone()),
-                            version: m.version.clone(),
-                            overtaken_by,
-                            outside,
-                            expanded: if is_new { expanded.clone() } else { Vec::new() },
-                            edited: git.as_ref().is_some_and(|g| h.was_edited(i, g)),
-                        };
-                        catalog.complete &= script.is_complete();
-                        if is_new {
-                            let fills = crate::facts::expansions(&script).into_iter();
-                            expanded.extend(fills.map(|(table, old, new)| Expanded { table, old, new, migration: m.name.clone() }));
-                        }
-                        out.push(Judged { script });
-                    } else {
-                        catalog.complete &= replay::apply(&statements, &m.up.execution, &mut catalog);
-                    }
-                }
-                // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
-                let end = out.len().saturating_sub(1);
-                for earlier in &mut out[..end] {
-                    let earlier: &mut Judged = earlier;
-                    earlier.script.later = Some(catalog.clone());
-                }
-                out
-            })
-            .collect()
+        self.pending().into_par_iter().map(|p| Judged { script: p.judge() }).collect()
     }
 
     /// What runs before the migration: the dump, or the migrations before it.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::op::PgVersion;
 use crate::report::{Style, plural};
-use crate::rules::{self, ABOUT_SUPPRESSIONS, Example, Rule, RuleSet, page};
+use crate::rules::{self, ABOUT_THE_TEXT, Example, Rule, RuleSet, page};
 use crate::shadow::{Database, Session, Shadow, ShadowOptions, SqlError};
 use crate::source::SourceFile;
 
@@ -26,7 +26,7 @@ pub struct ExplainArgs {
 pub fn explain(args: &ExplainArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
     let set = known(&args.source)?;
     let name = args.rule.as_str();
-    let about = ABOUT_SUPPRESSIONS.iter().find(|(n, _)| *n == name);
+    let about = ABOUT_THE_TEXT.iter().find(|(n, _)| *n == name);
     let text = match (set.get(name), about) {
         (Some(rule), _) => page(rule),
         (None, Some((name, words))) => format!("# {name}\n\n{words}.\n"),

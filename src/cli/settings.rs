@@ -7,14 +7,16 @@ use std::sync::Arc;
 use clap::Args;
 use rayon::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::config::ConfigError;
 use crate::facts::Knowledge;
+use crate::replay::ReplayedScript;
 use crate::rules::{Checked, Checker, Override, RuleSet, Selection, SuppressionPolicy, path_globs, table_globs};
 use crate::stats::{Small, Stats};
 use crate::workload::{self, Workload};
 
 use super::CliError;
-use super::project::{Judged, Project, with_options};
+use super::project::{Pending, Project, with_options};
 
 /// Which rules speak, and what they know beside the SQL.
 #[derive(Debug, Clone, Default, Args)]
@@ -42,8 +44,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `judged` gives the schemas on which the workload's queries must resolve.
-    pub fn new(project: &Project, args: &RuleArgs, judged: &[Judged]) -> Result<Settings, CliError> {
+    /// `schemas`: those on which the workload's queries must resolve.
+    pub fn new(project: &Project, args: &RuleArgs, schemas: &[&Catalog]) -> Result<Settings, CliError> {
         let config = &project.config;
         let rules = project.rules()?;
         names_are_known(project, &rules, args)?;
@@ -78,7 +80,7 @@ impl Settings {
         let knowledge = Knowledge {
             stats: statistics(project, args)?.map(Arc::new),
             small: Small { rows: config.statistics.small_rows, bytes: config.statistics.small_bytes },
-            workload: queries(project, args, judged, &mut notes)?.map(Arc::new),
+            workload: queries(project, args, schemas, &mut notes)?.map(Arc::new),
         };
         let selection = Selection {
             select: if args.select.is_empty() { config.rules.select.clone() } else { args.select.clone() },
@@ -96,14 +98,18 @@ impl Settings {
         Ok(Settings { rules, selection, notes, folder })
     }
 
-    /// What the rules find in each, in order.
-    pub fn check(&self, judged: &[Judged]) -> Vec<Checked> {
-        if self.selection.overrides.is_empty() {
-            let checker = Checker::new(&self.rules, &self.selection);
-            return judged.par_iter().map(|j| checker.check(&j.script)).collect();
-        }
-        let one = |j: &Judged| Checker::new(&self.rules, &self.at(j.script.source.path())).check(&j.script);
-        judged.par_iter().map(one).collect()
+    /// Judges and checks each, in order. A script is let go as soon as it is checked: a history may have tens of thousands.
+    pub fn check<R: std::marker::Send>(&self, pending: Vec<Pending<'_>>, keep: impl Fn(&ReplayedScript, Checked) -> R + Sync) -> Vec<R> {
+        let shared = self.selection.overrides.is_empty().then(|| Checker::new(&self.rules, &self.selection));
+        let one = |p: Pending<'_>| {
+            let script = p.judge();
+            let checked = match &shared {
+                Some(checker) => checker.check(&script),
+                None => Checker::new(&self.rules, &self.at(script.source.path())).check(&script),
+            };
+            keep(&script, checked)
+        };
+        pending.into_par_iter().map(one).collect()
     }
 
     /// What holds for one file.
@@ -159,7 +165,7 @@ fn statistics(project: &Project, args: &RuleArgs) -> Result<Option<Stats>, CliEr
     Ok(Some(stats))
 }
 
-fn queries(project: &Project, args: &RuleArgs, judged: &[Judged], notes: &mut Vec<String>) -> Result<Option<Workload>, CliError> {
+fn queries(project: &Project, args: &RuleArgs, schemas: &[&Catalog], notes: &mut Vec<String>) -> Result<Option<Workload>, CliError> {
     let config = &project.config.workload;
     let paths = if args.workload.is_empty() { &config.paths } else { &args.workload };
     if paths.is_empty() {
@@ -170,8 +176,7 @@ fn queries(project: &Project, args: &RuleArgs, judged: &[Judged], notes: &mut Ve
         let name = shown(&file);
         w.queries.extend(workload::read(&name, &read(&file)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))?);
     }
-    let schemas: Vec<_> = judged.iter().map(|j| &j.script.before).collect();
-    let unresolved = w.unresolved(&schemas, project.pg);
+    let unresolved = w.unresolved(schemas, project.pg);
     if !unresolved.is_empty() {
         let mut words: Vec<String> = unresolved.iter().take(5).map(|u| format!("{} ({})", u.name, u.reason)).collect();
         if unresolved.len() > 5 {

@@ -11,7 +11,7 @@ mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Catalog, RelName};
+use crate::catalog::{ApplyError, Catalog, RelName};
 use crate::op::{LockMode, PgVersion, Statement};
 
 pub use columns::{TypeChange, is_constrained_domain, proves_not_null, type_change};
@@ -50,7 +50,15 @@ pub struct Sent {
 
 /// Predicts the effects of one statement on the catalog before it.
 pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
-    statements::predict(statement, before, sent)
+    predict_and_apply(statement, &mut before.clone(), sent).0
+}
+
+/// The same, for those who go on behind the statement: the catalog is then the one after it, with what could not be applied.
+pub fn predict_and_apply(statement: &Statement, catalog: &mut Catalog, sent: Sent) -> (Effects, Vec<(usize, ApplyError)>) {
+    let before = catalog.clone();
+    let errors = catalog.apply_statement(statement);
+    let refused = errors.iter().any(|(_, e)| e.certain);
+    (statements::predict(statement, &before, catalog, refused, sent), errors)
 }
 
 impl Effects {

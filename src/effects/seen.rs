@@ -209,3 +209,11 @@ fn changed<'a>(before: &'a Catalog, after: &'a Catalog) -> impl Iterator<Item = 
         DiffItem::Add(..) => None,
     })
 }
+
+/// Relations that are there afterwards and were not before.
+pub fn added<'a>(before: &'a Catalog, after: &'a Catalog) -> impl Iterator<Item = &'a Arc<Relation>> {
+    before.relations.diff(&after.relations).filter_map(|item| match item {
+        DiffItem::Add(_, new) => Some(new),
+        DiffItem::Update { .. } | DiffItem::Remove(..) => None,
+    })
+}

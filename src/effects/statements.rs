@@ -2,19 +2,18 @@
 //!
 //! Lock modes: <https://www.postgresql.org/docs/current/explicit-locking.html>, and the recorded observations of real servers.
 
-use crate::catalog::{Catalog, ConKind, Id, RelKind};
+use crate::catalog::{Catalog, ConKind, Id, RelKind, Relation};
 use crate::op::{
     Call, Dml, DmlKind, Expr, ExprKind, FromItem, GrantOn, LockMode, ObjectKind, Op, OpKind, QName, Query, QueryBody, ReindexTarget,
     RowLock, Statement,
 };
 
-use super::seen::Seen;
+use super::seen::{Seen, added};
 use super::{Effects, Sent, alter};
 
-pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
-    let mut after = before.clone();
-    let refused = after.apply_statement(statement).iter().any(|(_, e)| e.certain);
-    let mut s = Seen::new(before, &after, sent.pg);
+/// `after` is `before` with the statement applied to it, and `refused`: some operation of it certainly was not.
+pub fn predict(statement: &Statement, before: &Catalog, after: &Catalog, refused: bool, sent: Sent) -> Effects {
+    let mut s = Seen::new(before, after, sent.pg);
     for op in &statement.ops {
         operation(&mut s, op, statement);
         called(&mut s, op, statement, 0);
@@ -368,7 +367,7 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::Analyze { tables } => {
             for id in tables.iter().filter_map(|t| s.find(t).map(|r| r.id)).collect::<Vec<_>>() {
-                let reads = |r: &crate::catalog::Relation| r.kind.is_table() || r.kind == RelKind::MaterializedView;
+                let reads = |r: &Relation| r.kind.is_table() || r.kind == RelKind::MaterializedView;
                 for part in maintained(s, id).into_iter().filter(|t| s.get(*t).is_some_and(reads)).collect::<Vec<_>>() {
                     s.lock(part, L::ShareUpdateExclusive);
                     if s.get(part).is_some_and(|r| r.kind != RelKind::PartitionedTable) {
@@ -425,17 +424,10 @@ pub fn lock_named(s: &mut Seen<'_>, name: &QName, mode: LockMode) {
 
 /// Indexes that the statement made on tables that were there before. An index of a partitioned table holds nothing.
 pub fn new_indexes(s: &mut Seen<'_>) {
-    let new: Vec<Id> = s
-        .after
-        .relations
-        .values()
-        .filter(|r| {
-            r.kind == RelKind::Index
-                && !s.before.relations.contains_key(&r.id)
-                && r.index.as_ref().is_some_and(|i| s.before.relations.contains_key(&i.table))
-        })
-        .map(|r| r.id)
-        .collect();
+    let on_old = |r: &&std::sync::Arc<Relation>| {
+        r.kind == RelKind::Index && r.index.as_ref().is_some_and(|i| s.before.relations.contains_key(&i.table))
+    };
+    let new: Vec<Id> = added(s.before, s.after).filter(on_old).map(|r| r.id).collect();
     new.into_iter().for_each(|id| s.build(id));
 }
 
@@ -469,7 +461,7 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
             _ => None,
         }));
     }
-    let holds_rows = |r: &crate::catalog::Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
+    let holds_rows = |r: &Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
     let columns = types.iter().flat_map(|t| s.before.columns_of_type(*t));
     let tables: Vec<Id> = columns.filter(|(r, _)| holds_rows(r)).map(|(r, _)| r.id).collect();
     for t in tables {

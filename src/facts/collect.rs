@@ -1,7 +1,5 @@
 //! From a replayed script to facts.
 
-use std::collections::BTreeMap;
-
 use crate::catalog::{ConKind, Relation};
 use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
@@ -114,7 +112,7 @@ impl Place<'_> {
     }
 
     pub fn facts(&self, op: &str, span: crate::source::Span) -> Facts {
-        let mut f = Facts { values: BTreeMap::new(), span, statement: self.r.statement.span, ..Facts::default() };
+        let mut f = Facts { span, statement: self.r.statement.span, ..Facts::default() };
         f.text("op", op);
         f.text("command", self.r.statement.command);
         f.set("pg", Value::Number(self.r.before.pg.0.into()));

@@ -31,7 +31,7 @@ impl Look {
     pub fn at(script: &ReplayedScript) -> Look {
         let mut look = Look { commit: vec![0; script.statements.len()], ..Look::default() };
         let mut last = script.statements.len().saturating_sub(1);
-        look.grants = script.before.relations.values().any(|r| !r.grants.is_empty() || r.owner.is_some());
+        look.grants = script.before.granted;
         for (i, s) in script.statements.iter().enumerate().rev() {
             if script.statements[last].transaction != s.transaction {
                 last = i;

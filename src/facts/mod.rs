@@ -23,8 +23,6 @@ mod vocabulary;
 mod whole;
 mod words;
 
-use std::collections::BTreeMap;
-
 use crate::catalog::RelName;
 use crate::source::Span;
 use crate::stats::Size;
@@ -34,7 +32,7 @@ pub use down::collect_down;
 pub use knowledge::Knowledge;
 pub use needs::{Needs, needs};
 pub use replaced::expansions;
-pub use vocabulary::{VOCABULARY, is_known};
+pub use vocabulary::{FactId, VOCABULARY, id, is_known};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -58,7 +56,7 @@ impl std::fmt::Display for Value {
 /// What is known about one operation (or one statement as a whole, or the file).
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    pub values: BTreeMap<&'static str, Value>,
+    values: Vec<(FactId, Value)>,
     /// The words to point at.
     pub span: Span,
     pub statement: Span,
@@ -74,12 +72,29 @@ pub struct Facts {
 
 impl Facts {
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.values.get(name)
+        self.of(vocabulary::id(name)?)
+    }
+
+    pub fn of(&self, id: FactId) -> Option<&Value> {
+        let at = self.values.binary_search_by_key(&id, |(i, _)| *i).ok()?;
+        self.values.get(at).map(|(_, v)| v)
+    }
+
+    /// By name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let mut all: Vec<_> = self.values.iter().map(|(id, v)| (id.name(), v)).collect();
+        all.sort_by_key(|(name, _)| *name);
+        all.into_iter()
     }
 
     fn set(&mut self, name: &'static str, value: Value) {
-        debug_assert!(is_known(name), "`{name}` is missing in the vocabulary");
-        self.values.insert(name, value);
+        let id = vocabulary::id(name);
+        debug_assert!(id.is_some(), "`{name}` is missing in the vocabulary");
+        let Some(id) = id else { return };
+        match self.values.binary_search_by_key(&id, |(i, _)| *i) {
+            Ok(at) => self.values[at].1 = value,
+            Err(at) => self.values.insert(at, (id, value)),
+        }
     }
 
     fn text(&mut self, name: &'static str, value: impl Into<String>) {

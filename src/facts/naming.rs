@@ -1,5 +1,8 @@
 //! Facts about the names that a script gives: one set (`op = "name"`) for each of them.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use crate::op::{AlterAction, ColumnDef, Name, Op, OpKind, QName, TableConstraint};
 use crate::quote::MAX_IDENT_BYTES;
 use crate::source::Span;
@@ -14,6 +17,11 @@ const RESERVED: &str = "all analyse analyze and any array as asc asymmetric auth
     initially inner intersect into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null offset \
     on only or order outer overlaps placing primary references returning right select session_user similar some symmetric system_user \
     table tablesample then to trailing true union unique user using variadic verbose when where window with";
+
+fn is_reserved(name: &str) -> bool {
+    static WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| RESERVED.split_whitespace().collect());
+    WORDS.contains(name)
+}
 
 /// Takes a name: its kind, whether a schema stands in front where one could, and the table that it belongs to.
 type Give<'g> = dyn FnMut(&str, &Name, Option<bool>, Option<&QName>) + 'g;
@@ -95,7 +103,7 @@ fn one(place: &Place<'_>, kind: &str, name: &Name, qualified: Option<bool>, tabl
     f.set("name.bytes", Value::Number(name.value.len() as i64));
     f.flag("name.too_long", name.value.len() > MAX_IDENT_BYTES);
     f.flag("name.mixed_case", name.value.chars().any(char::is_uppercase));
-    f.flag("name.reserved", RESERVED.split_whitespace().any(|w| w == name.value));
+    f.flag("name.reserved", is_reserved(&name.value));
     if let Some(q) = qualified {
         f.flag("name.unqualified", !q);
     }

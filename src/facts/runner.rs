@@ -13,7 +13,7 @@ use super::{Facts, Value};
 pub fn file(script: &ReplayedScript, whole: &Whole) -> Facts {
     let span = script.statements.first().map_or_else(|| Span::new(0, 0), |s| s.statement.span);
     let refuses = whole.refuse_transaction.iter().next().copied();
-    let mut f = Facts { values: Default::default(), span, statement: span, ..Facts::default() };
+    let mut f = Facts { span, statement: span, ..Facts::default() };
     f.text("op", "file");
     f.set("pg", Value::Number(script.before.pg.0.into()));
     f.set("file.statements", Value::Number(script.statements.len() as i64));

@@ -1,5 +1,8 @@
 //! Every fact that a rule may ask for, with its meaning.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 pub const VOCABULARY: &[(&str, &str)] = &[
     (
         "op",
@@ -297,5 +300,21 @@ pub const VOCABULARY: &[(&str, &str)] = &[
 ];
 
 pub fn is_known(name: &str) -> bool {
-    VOCABULARY.iter().any(|(n, _)| *n == name)
+    id(name).is_some()
+}
+
+/// A fact by its place in the vocabulary: rules ask for facts hundreds of times for each operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FactId(u16);
+
+impl FactId {
+    pub fn name(self) -> &'static str {
+        VOCABULARY.get(usize::from(self.0)).map_or("", |(n, _)| n)
+    }
+}
+
+pub fn id(name: &str) -> Option<FactId> {
+    static IDS: LazyLock<HashMap<&'static str, FactId>> =
+        LazyLock::new(|| VOCABULARY.iter().enumerate().map(|(i, (n, _))| (*n, FactId(i as u16))).collect());
+    IDS.get(name).copied()
 }

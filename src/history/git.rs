@@ -53,6 +53,35 @@ pub fn changes(root: &Path) -> Option<Changes> {
     Some(out)
 }
 
+/// Files below the folder that are not as they are in `since` (where the branch left it), or that are staged. `Err`: why git does not tell.
+pub fn changed(root: &Path, since: Option<&str>) -> Result<BTreeSet<PathBuf>, String> {
+    let unknown = |e: std::io::Error| format!("{}: {e}", root.display());
+    let root = std::fs::canonicalize(if root.as_os_str().is_empty() { Path::new(".") } else { root }).map_err(unknown)?;
+    let top = git(&root, &["rev-parse", "--show-toplevel"])
+        .ok_or_else(|| format!("{}: no git repository here, or no `git` to ask; leave --since and --staged out", root.display()))?;
+    let top = PathBuf::from(top.trim_end());
+    let Some(since) = since else {
+        let staged = git(&root, &["diff", "--cached", "--name-only", "--no-renames", "--diff-filter=AM", "-z", "--", "."]);
+        return Ok(paths(&top, &staged.ok_or("`git diff --cached` failed")?));
+    };
+    let commit = format!("{since}^{{commit}}");
+    if since.starts_with('-') || git(&root, &["rev-parse", "--verify", "--quiet", &commit]).is_none() {
+        return Err(format!("git knows no commit, branch or tag `{since}`; in CI, fetch it first (actions/checkout: `fetch-depth: 0`)"));
+    }
+    // A shallow clone may not hold the common ancestor; then the commit itself is the base.
+    let base = git(&root, &["merge-base", "HEAD", since]).map_or_else(|| since.to_string(), |b| b.trim().to_string());
+    let diff =
+        git(&root, &["diff", "--name-only", "--no-renames", "--diff-filter=AM", "-z", &base, "--", "."]).ok_or("`git diff` failed")?;
+    let mut out = paths(&top, &diff);
+    let untracked = git(&root, &["ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", "."]);
+    out.extend(paths(&top, &untracked.unwrap_or_default()));
+    Ok(out)
+}
+
+fn paths(top: &Path, listed: &str) -> BTreeSet<PathBuf> {
+    listed.split('\0').filter(|p| !p.is_empty()).map(|p| top.join(p)).collect()
+}
+
 /// The text without line comments and blanks: what a reformatted file keeps.
 fn words(sql: &str) -> String {
     let code = sql.lines().map(|l| l.split("--").next().unwrap_or_default());
@@ -93,5 +122,13 @@ mod tests {
         let found = changes(&root).expect("a repository");
         assert_eq!(found.new, BTreeSet::from([root.join("0.sql")]));
         assert_eq!(found.edited, BTreeSet::from([root.join("2.sql")]));
+        // All that is not as it was, and what is staged of it.
+        let all = ["0.sql", "1.sql", "2.sql"].map(|n| root.join(n));
+        assert_eq!(changed(&root, Some("HEAD")), Ok(BTreeSet::from(all)));
+        assert_eq!(changed(&root, None), Ok(BTreeSet::new()));
+        run(&root, &["add", "2.sql"]);
+        assert_eq!(changed(&root, None), Ok(BTreeSet::from([root.join("2.sql")])));
+        assert!(changed(&root, Some("no-such-branch")).expect_err("unknown").contains("`no-such-branch`"));
+        assert!(changed(&root, Some("--output=x")).is_err());
     }
 }

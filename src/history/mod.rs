@@ -200,6 +200,8 @@ pub struct Options {
     pub framework: Option<(Framework, String)>,
     /// Text from standard input, which the path `-` means, and the name of the file that it is meant to be.
     pub stdin: Option<(Option<PathBuf>, String)>,
+    /// A file that cannot be read is taken in with its problem (`SourceFile::problem`), so that the others are checked all the same.
+    pub tolerant: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -294,7 +296,7 @@ impl History {
     fn open(root: PathBuf, files: Option<BTreeSet<PathBuf>>, options: &Options) -> Result<History, HistoryError> {
         let mut notes = Vec::new();
         let instead = options.stdin.as_ref().and_then(|(n, t)| Some((n.clone()?, t.clone())));
-        let folder = read::Folder::open(&root, instead)?;
+        let folder = read::Folder::open(&root, instead, options.tolerant)?;
         let (framework, evidence) = match &options.framework {
             Some((f, who)) => (*f, who.clone()),
             None => detect::framework(&folder, &mut notes),
@@ -370,48 +372,66 @@ impl History {
     /// With so many versions that occur twice, the runner evidently takes them.
     const TAKES_SAME_VERSIONS: usize = 3;
 
-    /// Another migration with the version of this one, where the runner keeps versions apart by nothing else.
-    pub fn same_version(&self, index: usize) -> Option<&Migration> {
+    /// For each migration that shares its version, where the runner keeps versions apart by nothing else: the first other one.
+    pub fn same_versions(&self) -> BTreeMap<usize, &Migration> {
         use Framework as F;
         let by_version = matches!(
             self.framework,
             F::Dbmate | F::Diesel | F::Flyway | F::GolangMigrate | F::Goose | F::Pop | F::Rambler | F::Refinery | F::Sqlx | F::Tern
         );
+        if !by_version {
+            return BTreeMap::new();
+        }
         // Diesel leaves the dashes of a date out, and what stands before them is no version.
         let key = |m: &Migration| match self.framework {
             F::Diesel => m.name.split('_').next().unwrap_or_default().replace('-', ""),
             _ => m.version.clone(),
         };
-        let version = key(self.migrations.get(index)?);
-        let same = |(i, m): &(usize, &Migration)| *i != index && key(m) == version;
-        // Repeatable migrations have no version.
-        let found = self.migrations.iter().enumerate().find(same).map(|(_, m)| m).filter(|_| by_version && !version.is_empty())?;
-        // A slip is made once. A history that has gone on over several is run by something that keeps migrations apart by their names.
-        let mut times: BTreeMap<String, usize> = BTreeMap::new();
-        for m in &self.migrations {
-            *times.entry(key(m)).or_default() += 1;
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (i, m) in self.migrations.iter().enumerate() {
+            groups.entry(key(m)).or_default().push(i);
         }
-        let repeated = times.iter().filter(|(v, n)| !v.is_empty() && **n > 1).count();
-        (repeated < Self::TAKES_SAME_VERSIONS).then_some(found)
+        // Repeatable migrations have no version.
+        // A slip is made once. A history that has gone on over several is run by something that keeps migrations apart by their names.
+        if groups.iter().filter(|(version, of)| !version.is_empty() && of.len() > 1).count() >= Self::TAKES_SAME_VERSIONS {
+            return BTreeMap::new();
+        }
+        let shared = groups.into_iter().filter(|(version, of)| !version.is_empty() && of.len() > 1);
+        let other = |of: &[usize], i: usize| if of[0] == i { of[1] } else { of[0] };
+        shared.flat_map(|(_, of)| of.iter().map(|i| (*i, &self.migrations[other(&of, *i)])).collect::<Vec<_>>()).collect()
     }
 
-    /// A migration that the base has and that comes after this one, which it has not.
-    pub fn overtaken_by(&self, index: usize, changes: &git::Changes) -> Option<&Migration> {
-        let this = self.migrations.get(index).filter(|m| is_new(m, changes))?;
-        // Repeatable migrations come last and have no version.
-        self.migrations[index + 1..].iter().find(|m| !m.version.is_empty() && m.version != this.version && !is_new(m, changes))
+    /// Which migrations the base (a branch, a commit) does not have, which it has with other SQL, and which are overtaken.
+    pub fn since(&self, changes: &git::Changes) -> Vec<Since<'_>> {
+        let paths: Vec<Option<PathBuf>> = self.migrations.iter().map(|m| std::fs::canonicalize(m.up.source.path()).ok()).collect();
+        let is_new = |i: usize| paths[i].as_ref().is_some_and(|p| changes.new.contains(p));
+        let mut out = Vec::with_capacity(paths.len());
+        // The next one that the base has. Repeatable migrations come last and have no version.
+        let mut old: Vec<usize> = Vec::new();
+        for (i, m) in self.migrations.iter().enumerate().rev() {
+            let overtaken = if is_new(i) { old.iter().rev().find(|o| self.migrations[**o].version != m.version) } else { None };
+            let edited = !m.version.is_empty() && paths[i].as_ref().is_some_and(|p| changes.edited.contains(p));
+            out.push(Since { edited, new: is_new(i), overtaken_by: overtaken.map(|o| &self.migrations[*o]) });
+            if !m.version.is_empty() && !is_new(i) {
+                old.push(i);
+            }
+        }
+        out.reverse();
+        out
     }
 
-    /// The base does not have the migration.
-    pub fn is_new(&self, index: usize, changes: &git::Changes) -> bool {
-        self.migrations.get(index).is_some_and(|m| is_new(m, changes))
+    /// Leaves only the migrations in these files asked for.
+    pub fn narrow_to_files(&mut self, files: &BTreeSet<PathBuf>) {
+        let is_in = |s: &Script| files.contains(&real(s.source.path()));
+        let migrations = &self.migrations;
+        self.selected.retain(|i| migrations.get(*i).is_some_and(|m| is_in(&m.up) || m.down.as_ref().is_some_and(&is_in)));
     }
 
-    /// The base has the migration with other SQL.
-    pub fn was_edited(&self, index: usize, changes: &git::Changes) -> bool {
-        let path = self.migrations.get(index).and_then(|m| std::fs::canonicalize(m.up.source.path()).ok());
-        // Repeatable migrations are meant to be edited.
-        path.is_some_and(|p| changes.edited.contains(&p)) && self.migrations.get(index).is_some_and(|m| !m.version.is_empty())
+    /// Leaves only the migrations after the version (or the name) asked for. `false`: there is none of that version.
+    pub fn narrow_to_after(&mut self, version: &str) -> bool {
+        let Some(at) = self.migrations.iter().rposition(|m| m.version == version || m.name == version) else { return false };
+        self.selected.retain(|i| *i > at);
+        true
     }
 
     /// The migration whose forward half stands in the file.
@@ -420,8 +440,15 @@ impl History {
     }
 }
 
-fn is_new(m: &Migration, changes: &git::Changes) -> bool {
-    std::fs::canonicalize(m.up.source.path()).is_ok_and(|p| changes.new.contains(&p))
+/// What a migration is to the base that it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Since<'h> {
+    /// The base has it with other SQL.
+    pub edited: bool,
+    /// The base does not have it.
+    pub new: bool,
+    /// It is new, and this one, which the base has, comes after it.
+    pub overtaken_by: Option<&'h Migration>,
 }
 
 fn same(a: &Path, b: &Path) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::source::SourceFile;
+use crate::source::{Problem, SourceFile};
 
 use super::HistoryError;
 
@@ -31,6 +31,21 @@ pub fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, HistoryError> {
         let line = e.as_bytes()[..offset].iter().filter(|b| **b == b'\n').count() + 1;
         HistoryError::NotUtf8 { path: path.to_path_buf(), line, offset }
     })
+}
+
+/// What can be made of a file that cannot be read as it stands, so that the files around it are read all the same.
+fn in_spite_of(path: &Path, error: HistoryError) -> SourceFile {
+    let (text, at, message) = match error {
+        HistoryError::NotUtf8 { offset, .. } => {
+            // Every byte is a character of Latin-1: what is ASCII, which is all of the SQL that matters, reads the same.
+            let text: String = std::fs::read(path).unwrap_or_default().into_iter().map(char::from).collect();
+            let at = text.char_indices().nth(offset).map_or(0, |(i, _)| i);
+            (text, at, format!("byte {offset} of the file is not UTF-8, and Postgres refuses it unless client_encoding says what it is"))
+        }
+        HistoryError::Unreadable { error, .. } => (String::new(), 0, format!("the file cannot be read: {error}")),
+        other => (String::new(), 0, other.to_string()),
+    };
+    SourceFile::with_problem(path, text, Problem { message, at: at as u32 })
 }
 
 pub fn is_sql(path: &Path) -> bool {
@@ -87,11 +102,13 @@ pub struct Folder {
     pub code: Vec<PathBuf>,
     /// A file whose text is not the one on the disk.
     instead: Option<(PathBuf, String)>,
+    /// A file that cannot be read is a file with a problem, not the end.
+    tolerant: bool,
 }
 
 impl Folder {
-    pub fn open(root: &Path, instead: Option<(PathBuf, String)>) -> Result<Folder, HistoryError> {
-        let mut folder = Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new(), instead };
+    pub fn open(root: &Path, instead: Option<(PathBuf, String)>, tolerant: bool) -> Result<Folder, HistoryError> {
+        let mut folder = Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new(), instead, tolerant };
         let start = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         for path in walk(start) {
             let path = path?;
@@ -117,14 +134,18 @@ impl Folder {
     pub fn source(&self, path: &Path) -> Result<SourceFile, HistoryError> {
         let text = match &self.instead {
             Some((p, text)) if p == path => text.clone(),
-            _ => read_sql(path)?,
+            _ => match read_sql(path) {
+                Ok(text) => text,
+                Err(e) if self.tolerant => return Ok(in_spite_of(path, e)),
+                Err(e) => return Err(e),
+            },
         };
         Ok(SourceFile::new(path, text))
     }
 
     /// No folder at all: text from standard input has nothing beside it.
     pub fn empty() -> Folder {
-        Folder { root: PathBuf::from("\0"), sql: BTreeMap::new(), code: Vec::new(), instead: None }
+        Folder { root: PathBuf::from("\0"), sql: BTreeMap::new(), code: Vec::new(), instead: None, tolerant: false }
     }
 
     /// A file beside the migrations, as text.

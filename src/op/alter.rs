@@ -2,7 +2,7 @@
 
 use super::{ColumnDef, Expr, Identity, Name, ObjectKind, Options, PartitionBound, QName, TableConstraint, TypeName};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterTarget {
     pub kind: ObjectKind,
     pub name: QName,
@@ -10,7 +10,7 @@ pub struct AlterTarget {
     pub only: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr, strum::EnumDiscriminants)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::EnumDiscriminants)]
 #[strum(serialize_all = "kebab-case")]
 #[strum_discriminants(name(AlterTag), derive(strum::IntoStaticStr, strum::EnumIter, Hash), strum(serialize_all = "kebab-case"))]
 pub enum AlterAction {
@@ -180,7 +180,7 @@ pub enum AlterAction {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhichTrigger {
     Named(Name),
     All,
@@ -204,7 +204,7 @@ pub enum ReplicaIdentity {
     Index(Name),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DomainAction {
     SetDefault(Expr),
     DropDefault,
@@ -216,7 +216,7 @@ pub enum DomainAction {
     ValidateConstraint { name: Name },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DomainConstraintKind {
     Check(Expr),
     NotNull,

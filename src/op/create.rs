@@ -7,7 +7,7 @@ use super::{
     Persistence, QName, Query, TableConstraint, TypeName,
 };
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTable {
     pub name: QName,
     pub if_not_exists: bool,
@@ -27,7 +27,7 @@ pub struct CreateTable {
     pub foreign_server: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTableAs {
     pub name: QName,
     pub if_not_exists: bool,
@@ -38,7 +38,7 @@ pub struct CreateTableAs {
     pub on_commit: OnCommit,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateIndex {
     pub name: Option<QName>,
     pub if_not_exists: bool,
@@ -58,7 +58,7 @@ pub struct CreateIndex {
     pub tablespace: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateView {
     pub name: QName,
     pub or_replace: bool,
@@ -74,7 +74,7 @@ pub struct CreateView {
     pub check_option: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SequenceOptions {
     pub ty: Option<TypeName>,
     /// INCREMENT, MINVALUE, MAXVALUE, START, RESTART, CACHE, CYCLE, LOGGED …: key upper case.
@@ -83,7 +83,7 @@ pub struct SequenceOptions {
     pub owned_by: Option<Option<(QName, Name)>>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateFunction {
     pub name: QName,
     pub procedure: bool,
@@ -113,7 +113,7 @@ pub struct CreateFunction {
     pub concatenated_sql: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionArg {
     /// IN, OUT, INOUT, VARIADIC; upper case.
     pub mode: String,
@@ -131,7 +131,7 @@ pub enum Volatility {
     Volatile,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTrigger {
     pub name: Name,
     pub table: QName,
@@ -155,7 +155,7 @@ pub struct CreateTrigger {
     pub transition_tables: Vec<(bool, Name)>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatePolicy {
     pub name: Name,
     pub table: QName,
@@ -167,7 +167,7 @@ pub struct CreatePolicy {
     pub with_check: Option<Expr>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     pub revoke: bool,
     /// Upper case; `ALL` alone is ALL PRIVILEGES; columns where given.
@@ -180,13 +180,13 @@ pub struct Grant {
     pub default_for: Option<DefaultPrivileges>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefaultPrivileges {
     pub schemas: Vec<Name>,
     pub roles: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantOn {
     /// GRANT role TO role: the roles are `privileges`.
     Roles,

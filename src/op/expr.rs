@@ -5,7 +5,7 @@ use crate::source::Span;
 use super::{Name, QName, Query, TypeName};
 
 /// An expression: its own words, and as much structure as analyses need.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expr {
     /// As written.
     pub text: String,
@@ -13,7 +13,7 @@ pub struct Expr {
     pub kind: ExprKind,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExprKind {
     Null,
     Bool(bool),
@@ -61,7 +61,7 @@ pub enum ExprKind {
     Other(Vec<Expr>),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     pub name: QName,
     pub args: Vec<Expr>,

@@ -7,7 +7,7 @@ use super::{
     Dml, DomainAction, Expr, Grant, LockMode, Name, ObjectRef, Persistence, QName, Query, SequenceOptions, TypeName,
 };
 
-#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr, strum::EnumDiscriminants)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::EnumDiscriminants)]
 #[strum(serialize_all = "kebab-case")]
 #[strum_discriminants(name(OpTag), derive(strum::IntoStaticStr, strum::EnumIter, Hash), strum(serialize_all = "kebab-case"))]
 pub enum OpKind {
@@ -262,7 +262,7 @@ pub enum OpKind {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpaqueReason {
     /// Neither parser reads it; the message says where it stops.
     Syntax { message: String, at: Span },
@@ -283,7 +283,7 @@ pub enum SetScope {
     Transaction,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetValue {
     pub text: String,
     /// For lists (search_path): the parts, folded.

@@ -25,7 +25,7 @@ pub use query::*;
 use crate::source::Span;
 
 /// A statement of a file with what it does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// From the first word to the last, without the semicolon and without leading comments.
     pub span: Span,
@@ -55,7 +55,7 @@ pub enum Understood {
     Opaque,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Op {
     /// The operation's own words: one subcommand of an ALTER TABLE, else the whole statement.
     pub span: Span,

@@ -57,7 +57,7 @@ pub enum ObjectKind {
 }
 
 /// An object as named by DROP, COMMENT, ALTER … RENAME and so on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectRef {
     pub kind: ObjectKind,
     pub name: QName,

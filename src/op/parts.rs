@@ -4,7 +4,7 @@ use crate::source::Span;
 
 use super::{Expr, Name, QName, TypeName};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnDef {
     pub name: Name,
     pub ty: TypeName,
@@ -25,13 +25,13 @@ pub struct ColumnDef {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub always: bool,
     pub sequence_options: Vec<(String, Option<String>)>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
     pub expr: Expr,
     /// STORED; `false` is VIRTUAL (18, and the default there).
@@ -40,7 +40,7 @@ pub struct Generated {
     pub implicit: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableConstraint {
     pub name: Option<Name>,
     pub kind: ConstraintKind,
@@ -53,7 +53,7 @@ pub struct TableConstraint {
     pub span: Span,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConstraintKind {
     Check { expr: Expr },
     NotNull { column: Name },
@@ -63,7 +63,7 @@ pub enum ConstraintKind {
     Exclude { method: Option<String>, elements: Vec<(IndexElement, String)>, filter: Option<Expr> },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {
     pub columns: Vec<Name>,
     pub table: QName,
@@ -92,7 +92,7 @@ pub enum FkAction {
     SetDefault,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexElement {
     pub expr: Expr,
     pub collation: Option<QName>,
@@ -103,21 +103,21 @@ pub struct IndexElement {
     pub nulls_first: Option<bool>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LikeClause {
     pub table: QName,
     /// Upper case, as written: INCLUDING / EXCLUDING what (`ALL`, `DEFAULTS`, `INDEXES`, …), in order.
     pub options: Vec<(bool, String)>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionBy {
     /// `range`, `list`, `hash`.
     pub strategy: String,
     pub keys: Vec<Expr>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartitionBound {
     Default,
     List(Vec<Expr>),

@@ -5,7 +5,7 @@ use crate::source::Span;
 use super::{Expr, ExprKind, Name, QName};
 
 /// A query (SELECT, VALUES, TABLE, set operation, or a data-modifying statement inside WITH).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     pub text: String,
     pub span: Span,
@@ -17,7 +17,7 @@ pub struct Query {
     pub locking: Option<RowLock>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cte {
     pub name: Name,
     pub columns: Vec<Name>,
@@ -28,13 +28,13 @@ pub struct Cte {
 
 /// What a CTE may hold.
 #[expect(clippy::large_enum_variant, reason = "always behind a box or in a short list")]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpKindQuery {
     Query(Query),
     Dml(Dml),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryBody {
     Select(Box<Select>),
     Values(Vec<Vec<Expr>>),
@@ -47,7 +47,7 @@ pub enum QueryBody {
     Other,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Select {
     /// DISTINCT and DISTINCT ON.
     pub distinct: bool,
@@ -63,13 +63,13 @@ pub struct Select {
     pub into: Option<QName>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub expr: Expr,
     pub alias: Option<Name>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromItem {
     Table { name: QName, only: bool, alias: Option<Name>, columns: Vec<Name>, sample: bool },
     Query { query: Box<Query>, alias: Option<Name>, columns: Vec<Name>, lateral: bool },
@@ -86,7 +86,7 @@ pub enum RowLock {
     Update,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dml {
     pub span: Span,
     pub ctes: Vec<Cte>,
@@ -101,7 +101,7 @@ pub struct Dml {
 }
 
 #[expect(clippy::large_enum_variant, reason = "always behind a box or in a short list")]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DmlKind {
     Insert {
         /// `None`: no column list.
@@ -122,13 +122,13 @@ pub enum DmlKind {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InsertSource {
     Default,
     Query(Box<Query>),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnConflict {
     pub target: ConflictTarget,
     /// Empty: DO NOTHING.
@@ -136,7 +136,7 @@ pub struct OnConflict {
     pub filter: Option<Expr>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictTarget {
     Any,
     /// Index expressions (columns mostly) and the predicate of a partial index.
@@ -144,7 +144,7 @@ pub enum ConflictTarget {
     Constraint(Name),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     pub columns: Vec<Name>,
     pub value: Expr,

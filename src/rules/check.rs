@@ -1,12 +1,13 @@
 //! Facts × rules → diagnostics.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::facts::{Facts, Value, collect, collect_down};
 use crate::replay::ReplayedScript;
-use crate::source::SourceFile;
+use crate::source::{SourceFile, Span};
 use crate::stats::Size;
 
 use super::format::fill;
@@ -39,7 +40,7 @@ pub struct Checker<'r> {
 }
 
 /// A finding, with the rule and the facts that it was found by.
-pub(super) type Found<'r> = (&'r Rule, Facts, Diagnostic);
+pub(super) type Found<'r> = (&'r Rule, Rc<Facts>, Diagnostic);
 
 impl<'r> Checker<'r> {
     pub fn new(rules: &'r RuleSet, selection: &'r Selection) -> Self {
@@ -48,8 +49,9 @@ impl<'r> Checker<'r> {
 
     pub fn check(&self, script: &ReplayedScript) -> Checked {
         let (mut found, unused) = self.find(script);
+        let mut offers = fix::Offers::new(self, script);
         for (rule, facts, d) in &mut found {
-            d.fix = fix::offer(self, rule, script, facts);
+            d.fix = offers.offer(rule, facts);
         }
         let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
         let mut found = diagnostics(found);
@@ -72,6 +74,9 @@ impl<'r> Checker<'r> {
             }
         };
         out.unused = unused;
+        let sources =
+            [Some(&script.source), script.history.down.as_deref().map(|d| &d.source).filter(|s| s.path() != script.source.path())];
+        out.diagnostics.splice(0..0, sources.into_iter().flatten().filter_map(unreadable));
         out
     }
 
@@ -82,7 +87,7 @@ impl<'r> Checker<'r> {
 
     fn speak(&self, all: Vec<Facts>, source: &SourceFile) -> (Vec<Found<'r>>, usize) {
         let (mut found, mut unused) = (Vec::new(), 0);
-        for facts in all {
+        for facts in all.into_iter().map(Rc::new) {
             for i in self.concerned(&facts).iter() {
                 let rule = self.selection.variant(self.active[*i], &facts);
                 let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| self.selection.includes(rule, &facts)) else {
@@ -109,6 +114,27 @@ impl<'r> Checker<'r> {
         self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
         new
     }
+}
+
+/// The finding about a file that is not what it should be before any SQL is read.
+fn unreadable(source: &SourceFile) -> Option<Diagnostic> {
+    let problem = source.problem()?;
+    let wide = source.text().get(problem.at as usize..).and_then(|t| t.chars().next()).map_or(0, |c| c.len_utf8() as u32);
+    let span = Span { start: problem.at, end: problem.at + wide };
+    Some(Diagnostic {
+        rule: super::UNREADABLE.into(),
+        severity: Severity::Error,
+        source: source.clone(),
+        span,
+        statement: span,
+        message: problem.message.clone(),
+        label: String::new(),
+        related: Vec::new(),
+        help: "convert the file (`iconv -f LATIN1 -t UTF-8`), or make it readable; until then nothing that is said about it is certain"
+            .into(),
+        fix: None,
+        object: String::new(),
+    })
 }
 
 /// `None`: a complete workload shows that nothing of release N-1 breaks.

@@ -176,69 +176,90 @@ fn text(template: &str, place: &Place<'_>) -> Option<String> {
     Some(out)
 }
 
-/// The first way to mend the finding that holds when it is judged again.
-pub fn offer(checker: &Checker<'_>, rule: &Rule, script: &ReplayedScript, facts: &Facts) -> Option<Fix> {
-    if rule.fixes.is_empty() {
-        return None;
-    }
-    let r = script.statements.iter().find(|r| r.statement.span == facts.statement)?;
-    let op = r.statement.ops.get(facts.op?).filter(|o| !o.nested)?;
-    let place = Place::new(&script.source, &r.statement, op, facts);
-    let fitting = rule.fixes.iter().filter(|f| f.when.is_empty() || f.when.iter().any(|w| w.holds(facts)));
-    fitting
-        .filter_map(|f| Some((f, f.edits(&place)?)))
-        .find(|(_, edits)| holds(checker, rule, script, r, facts, edits))
-        .map(|(f, edits)| Fix { title: f.title.clone(), safe: f.safe, edits })
+/// Looks for fixes of what is found in one script.
+pub struct Offers<'c> {
+    checker: &'c Checker<'c>,
+    script: &'c ReplayedScript,
+    /// What is found in a statement by itself, as it is: several findings of one statement ask for it.
+    alone: Option<(Span, Counts)>,
+    whole: Option<Counts>,
 }
 
-/// Judges the statement as it is and as it would be, both by themselves on the schema before it.
-fn holds(checker: &Checker<'_>, rule: &Rule, script: &ReplayedScript, r: &Replayed, facts: &Facts, edits: &[Edit]) -> bool {
-    let span = r.statement.span;
-    if r.effects.fails.is_some() || edits.iter().any(|e| e.span.start < span.start || e.span.end > span.end) {
-        return false;
+impl<'c> Offers<'c> {
+    pub fn new(checker: &'c Checker<'c>, script: &'c ReplayedScript) -> Self {
+        Offers { checker, script, alone: None, whole: None }
     }
-    let words = script.source.slice(span);
-    let moved: Vec<Edit> = edits
-        .iter()
-        .map(|e| Edit { span: Span { start: e.span.start - span.start, end: e.span.end - span.start }, text: e.text.clone() })
-        .collect();
-    let lowered = |text: String| {
-        let source = SourceFile::new(script.source.path(), text);
-        let statements = crate::lower::lower(&source, &[source.full_span()]);
-        (source, statements)
-    };
-    let old = lowered(words.to_string());
-    let new = lowered(apply(words, &moved));
-    // More statements than before are one transaction for a runner that sends the whole file at once.
-    let whole = matches!(script.execution.send, Send::Whole | Send::Pipeline) && new.1.len() > old.1.len();
-    let judge = |(source, statements): (SourceFile, Vec<Statement>)| {
-        let execution =
-            Execution { settings: script.execution.settings.clone(), ..Execution::new(r.sent.in_transaction || whole, Send::Statement) };
-        let mut catalog = r.before.clone();
-        let mut judged = replay::judge(&source, statements, &execution, &mut catalog);
-        judged.before = script.before.clone();
-        judged
-    };
-    let (old, new) = (judge(old), judge(new));
-    if new.statements.is_empty() || new.statements.iter().any(|s| s.effects.fails.is_some() || s.statement.understood == Understood::Opaque)
-    {
-        return false;
+
+    /// The first way to mend the finding that holds when it is judged again.
+    pub fn offer(&mut self, rule: &Rule, facts: &Facts) -> Option<Fix> {
+        if rule.fixes.is_empty() {
+            return None;
+        }
+        let script = self.script;
+        let r = script.statements.iter().find(|r| r.statement.span == facts.statement)?;
+        let op = r.statement.ops.get(facts.op?).filter(|o| !o.nested)?;
+        let place = Place::new(&script.source, &r.statement, op, facts);
+        let fitting = rule.fixes.iter().filter(|f| f.when.is_empty() || f.when.iter().any(|w| w.holds(facts)));
+        fitting.filter_map(|f| Some((f, f.edits(&place)?))).find(|(_, edits)| self.holds(rule, r, facts, edits)).map(|(f, edits)| Fix {
+            title: f.title.clone(),
+            safe: f.safe,
+            edits,
+        })
     }
-    let this = (rule.name.clone(), facts.object.clone());
-    let better = |old: &ReplayedScript, new: &ReplayedScript| {
-        let (was, is) = (count(checker, old), count(checker, new));
-        let of = |m: &Counts, k: &(String, String)| m.get(k).copied().unwrap_or(0);
-        (of(&was, &this) > 0).then(|| of(&is, &this) < of(&was, &this) && is.iter().all(|(k, n)| *n <= of(&was, k)))
-    };
-    better(&old, &new).unwrap_or_else(|| {
-        // What is found only in the company of other statements is judged in it. That costs the whole file for each fix.
-        if script.statements.len() > 200 {
+
+    /// Judges the statement as it is and as it would be, both by themselves on the schema before it.
+    fn holds(&mut self, rule: &Rule, r: &Replayed, facts: &Facts, edits: &[Edit]) -> bool {
+        let (script, checker) = (self.script, self.checker);
+        let span = r.statement.span;
+        if r.effects.fails.is_some() || edits.iter().any(|e| e.span.start < span.start || e.span.end > span.end) {
             return false;
         }
-        let source = SourceFile::new(script.source.path(), apply(script.source.text(), edits));
-        let whole = again(script, &source, edits);
-        failing(std::slice::from_ref(&whole)) <= failing(std::slice::from_ref(script)) && better(script, &whole).unwrap_or(false)
-    })
+        let words = script.source.slice(span);
+        let moved: Vec<Edit> = edits
+            .iter()
+            .map(|e| Edit { span: Span { start: e.span.start - span.start, end: e.span.end - span.start }, text: e.text.clone() })
+            .collect();
+        let lowered = |text: String| {
+            let source = SourceFile::new(script.source.path(), text);
+            let statements = crate::lower::lower(&source, &[source.full_span()]);
+            (source, statements)
+        };
+        let judge = |(source, statements): (SourceFile, Vec<Statement>)| {
+            // More statements than before are one transaction for a runner that sends the whole file at once.
+            let whole = matches!(script.execution.send, Send::Whole | Send::Pipeline) && statements.len() > 1;
+            let settings = script.execution.settings.clone();
+            let execution = Execution { settings, ..Execution::new(r.sent.in_transaction || whole, Send::Statement) };
+            let mut catalog = r.before.clone();
+            let mut judged = replay::judge(&source, statements, &execution, &mut catalog);
+            judged.before = script.before.clone();
+            judged
+        };
+        let new = judge(lowered(apply(words, &moved)));
+        let bad = |s: &Replayed| s.effects.fails.is_some() || s.statement.understood == Understood::Opaque;
+        if new.statements.is_empty() || new.statements.iter().any(bad) {
+            return false;
+        }
+        let this = (rule.name.clone(), facts.object.clone());
+        let better = |was: &Counts, new: &ReplayedScript| {
+            let is = count(checker, new);
+            let of = |m: &Counts, k: &(String, String)| m.get(k).copied().unwrap_or(0);
+            (of(was, &this) > 0).then(|| of(&is, &this) < of(was, &this) && is.iter().all(|(k, n)| *n <= of(was, k)))
+        };
+        if self.alone.as_ref().is_none_or(|(of, _)| *of != span) {
+            self.alone = Some((span, count(checker, &judge(lowered(words.to_string())))));
+        }
+        let alone = self.alone.as_ref().and_then(|(_, was)| better(was, &new));
+        alone.unwrap_or_else(|| {
+            // What is found only in the company of other statements is judged in it. That costs the whole file for each fix.
+            if script.statements.len() > 200 {
+                return false;
+            }
+            let source = SourceFile::new(script.source.path(), apply(script.source.text(), edits));
+            let whole = again(script, &source, edits);
+            let was = self.whole.get_or_insert_with(|| count(checker, script));
+            failing(std::slice::from_ref(&whole)) <= failing(std::slice::from_ref(script)) && better(was, &whole).unwrap_or(false)
+        })
+    }
 }
 
 type Counts = BTreeMap<(String, String), usize>;
@@ -286,6 +307,9 @@ pub fn mend(
     wanted: &dyn Fn(&Diagnostic) -> bool,
 ) -> Option<Draft> {
     let source = scripts.first()?.source.clone();
+    if source.problem().is_some() {
+        return None;
+    }
     let checker = Checker::new(rules, selection);
     let mut draft = Draft { text: source.text().to_string(), source, applied: Vec::new() };
     let mut now: Vec<ReplayedScript> = scripts.iter().map(|s| (*s).clone()).collect();

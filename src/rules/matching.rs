@@ -6,11 +6,11 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::diagnostic::Severity;
-use crate::facts::{Facts, Value};
+use crate::facts::{FactId, Facts, Value};
 
 #[derive(Debug, Clone)]
 pub struct When {
-    all: Vec<(String, Test)>,
+    all: Vec<(Fact, Test)>,
     /// None of these may hold.
     not: Vec<When>,
     /// Said instead of the rule's own words when this one holds: the same trouble may have another way out here.
@@ -19,6 +19,23 @@ pub struct When {
     pub help: Option<String>,
     /// Instead of the rule's: the same trouble may weigh less here.
     pub severity: Option<Severity>,
+}
+
+/// The name of a fact; without an id nothing is called so, which `problems` says.
+#[derive(Debug, Clone)]
+struct Fact {
+    name: String,
+    id: Option<FactId>,
+}
+
+impl Fact {
+    fn named(name: &str) -> Fact {
+        Fact { name: name.to_string(), id: crate::facts::id(name) }
+    }
+
+    fn of<'f>(&self, facts: &'f Facts) -> Option<&'f Value> {
+        self.id.and_then(|id| facts.of(id))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -77,11 +94,11 @@ impl When {
                 v if name.ends_with(".lacks") => {
                     let all: Option<Vec<String>> = v.as_array().map(|a| a.iter().filter_map(|v| v.as_str().map(str::to_string)).collect());
                     let all = all.ok_or_else(|| format!("`{name}` takes a list of texts"))?;
-                    self.all.push((name.trim_end_matches(".lacks").to_string(), Test::Lacks(all)));
+                    self.all.push((Fact::named(name.trim_end_matches(".lacks")), Test::Lacks(all)));
                 }
                 v => {
                     let bare = name.strip_suffix(".name").or_else(|| name.strip_suffix(".shapes")).filter(|n| crate::facts::is_known(n));
-                    self.all.push((bare.map_or_else(|| name.clone(), str::to_string), test(v)?));
+                    self.all.push((Fact::named(bare.unwrap_or(&name)), test(v)?));
                 }
             }
         }
@@ -96,15 +113,15 @@ impl When {
 
     /// It can hold for an operation of this name (the value of the fact `op`).
     pub fn may_concern(&self, op: &Value) -> bool {
-        self.all.iter().all(|(name, test)| name != "op" || test.holds(Some(op)))
+        self.all.iter().all(|(fact, test)| fact.name != "op" || test.holds(Some(op)))
     }
 
     pub fn facts(&self) -> Vec<String> {
-        self.all.iter().map(|(n, _)| n.clone()).chain(self.not.iter().flat_map(When::facts)).collect()
+        self.all.iter().map(|(f, _)| f.name.clone()).chain(self.not.iter().flat_map(When::facts)).collect()
     }
 
     pub fn holds(&self, facts: &Facts) -> bool {
-        self.all.iter().all(|(name, test)| test.holds(facts.get(name))) && !self.not.iter().any(|w| w.holds(facts))
+        self.all.iter().all(|(fact, test)| test.holds(fact.of(facts))) && !self.not.iter().any(|w| w.holds(facts))
     }
 }
 

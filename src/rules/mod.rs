@@ -41,12 +41,15 @@ pub use terminal::draw;
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
-/// Findings about the suppressions themselves; they have no file, because no operation matches them.
-pub const ABOUT_SUPPRESSIONS: &[(&str, &str)] = &[
+/// Findings about comments and bytes; they have no rule file, because no operation matches them.
+pub const ABOUT_THE_TEXT: &[(&str, &str)] = &[
     ("unused-suppression", "A comment allows a rule that found nothing there"),
     ("unknown-rule", "A comment names a rule that does not exist"),
+    (UNREADABLE, "A file that cannot be read, or not as UTF-8; what can be made of it is checked, and `--fix` leaves it alone"),
     ("missing-reason", "A comment allows a finding and does not say why; checked where `[suppressions] require-reason = true`"),
 ];
+
+const UNREADABLE: &str = "unreadable-file";
 
 /// Every rule that is known.
 #[derive(Debug, Clone)]
@@ -81,7 +84,7 @@ impl RuleSet {
     }
 
     pub fn knows(&self, name: &str) -> bool {
-        self.get(name).is_some() || ABOUT_SUPPRESSIONS.iter().any(|(n, _)| *n == name)
+        self.get(name).is_some() || ABOUT_THE_TEXT.iter().any(|(n, _)| *n == name)
     }
 
     /// Adds a user's rule; one with the name of a built-in rule takes its place.

@@ -1,6 +1,6 @@
 //! Findings × comments: what is allowed, and what is wrong with the comments themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::replay::ReplayedScript;
@@ -17,16 +17,15 @@ pub fn apply(rules: &RuleSet, scripts: &[&ReplayedScript], found: Vec<Diagnostic
     let mut used: BTreeSet<(usize, usize)> = BTreeSet::new();
     let mut out = Checked::default();
     let line = |offset: u32| source.line_of(offset);
+    let (own_at, others_at) = (by_line(&own), by_line(&others));
     for d in found {
         // A comment above a statement speaks of the statement, one beside a line of that line.
-        let lines = [line(d.span.start), line(d.statement.start)];
-        let is_here = |c: &Suppression| match c.scope {
-            SuppressionScope::File => true,
-            SuppressionScope::Line(n) => lines.contains(&n),
-        };
-        let mut allowed = others.iter().any(|c| is_here(c) && foreign::allows(c, &d.rule));
-        for (i, c) in own.iter().enumerate().filter(|(_, c)| is_here(c)) {
-            for (j, (name, _)) in c.rules.iter().enumerate() {
+        let mut lines = vec![None, Some(line(d.span.start)), Some(line(d.statement.start))];
+        lines.dedup();
+        let here = |at: &ByLine| lines.iter().filter_map(|l| at.get(l)).flatten().copied().collect::<Vec<_>>();
+        let mut allowed = here(&others_at).into_iter().any(|i| foreign::allows(&others[i], &d.rule));
+        for i in here(&own_at) {
+            for (j, (name, _)) in own[i].rules.iter().enumerate() {
                 if *name == d.rule {
                     used.insert((i, j));
                     allowed = true;
@@ -72,6 +71,21 @@ pub fn apply(rules: &RuleSet, scripts: &[&ReplayedScript], found: Vec<Diagnostic
         }
     }
     out.diagnostics.sort_by_key(|d| (d.span.start, std::cmp::Reverse(d.severity), d.rule.clone()));
+    out
+}
+
+/// Places of comments by the line that they speak of; `None`: of the whole file.
+type ByLine = HashMap<Option<usize>, Vec<usize>>;
+
+fn by_line(comments: &[Suppression]) -> ByLine {
+    let mut out = ByLine::new();
+    for (i, c) in comments.iter().enumerate() {
+        let line = match c.scope {
+            SuppressionScope::File => None,
+            SuppressionScope::Line(n) => Some(n),
+        };
+        out.entry(line).or_default().push(i);
+    }
     out
 }
 

@@ -56,6 +56,15 @@ struct Inner {
     /// Characters before each multiple of `STRIDE` bytes. A generated file may be one line of megabytes with thousands of findings: counting
     /// from the start of the line each time would take minutes.
     chars_before: Vec<u32>,
+    problem: Option<Problem>,
+}
+
+/// Why a file's text is not what stands on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub message: String,
+    /// Where in the text; 0 where there is none.
+    pub at: u32,
 }
 
 const STRIDE: usize = 1024;
@@ -63,7 +72,19 @@ const STRIDE: usize = 1024;
 impl SourceFile {
     /// `path` is the name shown to people and written to machine formats.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        let text = text.into();
+        Self::build(path.into(), text.into(), None)
+    }
+
+    /// A file that could not be read as it stands. `text` is what could be made of it.
+    pub fn with_problem(path: impl Into<PathBuf>, text: impl Into<String>, problem: Problem) -> Self {
+        Self::build(path.into(), text.into(), Some(problem))
+    }
+
+    pub fn problem(&self) -> Option<&Problem> {
+        self.0.problem.as_ref()
+    }
+
+    fn build(path: PathBuf, text: String, problem: Option<Problem>) -> Self {
         let line_starts =
             std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1)).collect();
         let mut chars_before = vec![0];
@@ -71,7 +92,7 @@ impl SourceFile {
             let chars = piece.iter().filter(|b| starts_char(**b)).count() as u32;
             chars_before.push(chars_before.last().copied().unwrap_or(0) + chars);
         }
-        SourceFile(Arc::new(Inner { path: path.into(), text, line_starts, chars_before }))
+        SourceFile(Arc::new(Inner { path, text, line_starts, chars_before, problem }))
     }
 
     pub fn path(&self) -> &Path {

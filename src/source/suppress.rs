@@ -44,6 +44,11 @@ pub fn suppressions(source: &SourceFile) -> Vec<Suppression> {
 pub fn comments(source: &SourceFile, dialect: Dialect) -> Vec<Suppression> {
     let mut out = Vec::new();
     let lines: Vec<&str> = source.text().split('\n').collect();
+    // The next line with code on it, and whether all lines above are blank or comments: a file may be thousands of comments.
+    let mut next_code = vec![None; lines.len() + 1];
+    for (i, line) in lines.iter().enumerate().rev() {
+        next_code[i] = if line.trim().is_empty() || is_comment(line) { next_code[i + 1] } else { Some(i) };
+    }
     for (i, line) in lines.iter().enumerate() {
         let Some(found) = directive(line, dialect) else { continue };
         let base = source.line_start(i + 1).unwrap_or(0) as usize;
@@ -55,13 +60,12 @@ pub fn comments(source: &SourceFile, dialect: Dialect) -> Vec<Suppression> {
         let alone = line[..found.at].trim().trim_start_matches('\u{feff}').is_empty();
         // Atlas: a comment with nothing but comments above it and an empty line below it.
         let heads = dialect == Dialect::Atlas
-            && lines[..i].iter().all(|l| is_comment(l) || l.trim().is_empty())
+            && next_code[0].is_none_or(|first| first >= i)
             && lines.get(i + 1).is_none_or(|l| l.trim().is_empty());
         let scope = if found.whole_file || heads {
             SuppressionScope::File
         } else if alone {
-            let next = lines[i + 1..].iter().position(|l| !l.trim().is_empty() && !is_comment(l));
-            SuppressionScope::Line(next.map_or(i + 2, |n| i + 2 + n))
+            SuppressionScope::Line(next_code[i + 1].map_or(i + 2, |n: usize| n + 1))
         } else {
             SuppressionScope::Line(i + 1)
         };

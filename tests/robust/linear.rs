@@ -68,6 +68,8 @@ fn many_statements() {
     is_linear("selects", |n| "SELECT 1;\n".repeat(n));
     is_linear("on one line", |n| "DROP TABLE IF EXISTS q; ".repeat(n));
     is_linear("inserts", |n| list(n, |i| format!("INSERT INTO orders (id, total, note) VALUES ({i}, {i}, 'text {i}');"), "\n"));
+    is_linear("allowed by comments", |n| list(n, |i| format!("-- airlock: allow drop-table -- gone\nDROP TABLE q{i};"), "\n"));
+    is_linear("comments that allow", |n| "-- airlock: allow drop-table -- gone\n".repeat(n));
     is_linear("broken", |n| "CREATE TABEL x (a int;\n".repeat(n));
 }
 
@@ -82,6 +84,9 @@ fn many_objects() {
 #[test]
 fn wide_objects() {
     is_linear("an IN list", |n| format!("DELETE FROM orders WHERE id IN ({});", list(n, |i| i.to_string(), ", ")));
+    // Beyond 1,600 columns Postgres refuses the table, and so do we.
+    is_linear("columns", |n| format!("CREATE TABLE t ({});", list(n, |i| format!("c{i} int NOT NULL DEFAULT {i}"), ", ")));
+    is_linear("added columns", |n| format!("ALTER TABLE orders {};", list(n, |i| format!("ADD COLUMN c{i} int"), ", ")));
     is_linear("rows of one INSERT", |n| format!("INSERT INTO orders (id, total) VALUES {};", list(n, |i| format!("({i}, {i})"), ", ")));
     is_linear("OR", |n| format!("DELETE FROM orders WHERE {};", list(n, |i| format!("id = {i}"), " OR ")));
     is_linear("labels of an enum", |n| format!("CREATE TYPE e AS ENUM ({});", list(n, |i| format!("'l{i}'"), ", ")));
