@@ -78,7 +78,7 @@ pub struct Expanded {
 /// Applies a script for its schema only: nothing is predicted. `false`: it names objects that nothing made, so the history that is
 /// known is not all of it.
 pub fn apply(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> bool {
-    !follow(statements, execution, catalog).iter().any(|(_, _, e)| names_the_unknown(e))
+    unknown_after(statements, execution, catalog).is_none()
 }
 
 /// The same: the first statement that names something unknown, and what Postgres says of it.

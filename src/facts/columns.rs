@@ -169,7 +169,13 @@ fn constraint(f: &mut Facts, h: &Here<'_>, table: &QName, rel: &Relation, c: &Ta
     // Release N-1 does not write to a column by a name that it does not know.
     let known =
         |n: &String| h.column_existed(table, n) && h.script.before.relation(rel.id).is_none_or(|o| o.assumed || o.column(n).is_some());
-    f.flag("columns.existed", columns.iter().any(known) || (columns.is_empty() && !rel.assumed));
+    // Its rows leave a new column NULL, and then neither a key nor a reference asks for more.
+    let by_itself = |n: &String| h.r.after.relation(rel.id).and_then(|r| r.column(n)).is_some_and(|c| c.default.is_some());
+    let old = match &c.kind {
+        ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. } => columns.iter().any(known),
+        _ => columns.iter().any(known) && columns.iter().all(|n| known(n) || by_itself(n)),
+    };
+    f.flag("columns.existed", old || (columns.is_empty() && !rel.assumed));
     let Some(old) = h.script.before.relation(rel.id) else { return };
     let same_columns = |k: &ConKind| {
         let (mut a, mut b) = (k.columns().to_vec(), columns.clone());

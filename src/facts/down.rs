@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Dump, DumpColumn, DumpTable, Id};
-use crate::op::{AlterAction, ConstraintKind, DmlKind, OpKind, Statement, Understood};
+use crate::catalog::{Catalog, ConKind, Dump, DumpColumn, DumpTable, Id, Relation};
+use crate::op::{AlterAction, ConstraintKind, DmlKind, Name, OpKind, Statement, TableConstraint, Understood};
 use crate::replay::ReplayedScript;
 use crate::source::Span;
 
@@ -125,6 +125,19 @@ fn loses(script: &ReplayedScript, r: &crate::replay::Replayed, op: &OpKind) -> O
     }
 }
 
+/// The table has a constraint that lets no row through which this one refuses.
+fn binds_as_well(cat: &Catalog, rel: &Relation, c: &TableConstraint) -> bool {
+    let same = |have: &[String], want: &[Name]| have.len() == want.len() && want.iter().all(|n| have.iter().any(|h| h == n.as_str()));
+    rel.constraints.iter().filter(|o| o.validated).any(|o| match (&o.kind, &c.kind) {
+        (ConKind::ForeignKey { table, columns, .. }, ConstraintKind::ForeignKey(fk)) => {
+            Some(*table) == cat.relation_by(&fk.table).map(|t| t.id) && same(columns, &fk.columns)
+        }
+        (ConKind::Unique { .. } | ConKind::PrimaryKey { .. }, ConstraintKind::Unique { columns, .. }) => same(o.kind.columns(), columns),
+        (ConKind::Check { expr: was, .. }, ConstraintKind::Check { expr }) => words::plain(&was.text) == words::plain(&expr.text),
+        _ => false,
+    })
+}
+
 /// The way forward removes all rows itself: those that the way back meets are new.
 fn emptied(script: &ReplayedScript, table: Id) -> bool {
     let all = |s: &crate::replay::Replayed, o: &OpKind| {
@@ -160,6 +173,8 @@ fn blocked(script: &ReplayedScript, down: &ReplayedScript, r: &crate::replay::Re
         AlterAction::SetNotNull { column } if was_there(column.as_str()) && rel.column(column.as_str()).is_some_and(|c| !c.not_null) => {
             Some((format!("no NULL in `{}`", column.as_str()), "23502"))
         }
+        // Release N is bound by one like it.
+        AlterAction::AddConstraint(c) if script.after.relation(rel.id).is_some_and(|r| binds_as_well(&script.after, r, c)) => None,
         AlterAction::AddConstraint(c) if !c.not_valid && !c.not_enforced => match &c.kind {
             ConstraintKind::Check { .. } => Some(("every row to pass the check".into(), "23514")),
             ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. } => Some(("no duplicates".into(), "23505")),
