@@ -187,7 +187,7 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
     let blocked = input::complaint(cat, &n, cat, &o).is_some();
     // What was computed from the old value does not say what it was.
     let zones = o.name.starts_with("timestamp") && n.name.starts_with("timestamp");
-    let computed = using.is_some_and(|e| !casts_the_column(e, column) && !(zones && in_utc(e, column)));
+    let computed = using.is_some_and(|e| !(casts_the_column(e, column) || zones && in_utc(e, column)));
     if computed || loses(cat, &o, &n, co, cn) {
         return if blocked { (Undo::LosesData, Undo::BlockedByData) } else { LOSES };
     }

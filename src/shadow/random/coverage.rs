@@ -33,7 +33,7 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.all().try_for_each(|(name, drawn, accepted)| {
-            let share = if drawn == 0 { 0 } else { accepted * 100 / drawn };
+            let share = (accepted * 100).checked_div(drawn).unwrap_or_default();
             writeln!(f, "  {name:<28} {drawn:>6} drawn, {accepted:>6} accepted ({share} %)")
         })
     }
