@@ -196,6 +196,12 @@ impl Ctx<'_> {
             .collect()
     }
 
+    /// The steps of the one table come behind those of the other.
+    pub fn comes_later(&self, one: &Relation, other: &Relation) -> bool {
+        let at = |r: &Relation| self.changes.tables.iter().position(|t| t.before.id == r.id);
+        at(one) > at(other)
+    }
+
     fn table(&self, rel: &Relation) -> Option<&TableChange> {
         self.changes.tables.iter().find(|t| t.before.id == rel.id)
     }
@@ -238,7 +244,9 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         let mut table = TableDraft::new(t.before.clone(), &script.before, options);
         table.follows = t.columns.iter().any(|c| c.filled_by.as_ref().is_some_and(|f| f.cross.is_some()));
         table.last_name = t.renamed.map(|_| crate::quote::qualified(&t.after.schema, &t.after.name));
-        for c in &t.columns {
+        // Renames last: their undo adds the second columns anew, behind those that the others only give back their names.
+        let is_rename = |c: &&change::ColumnChange| matches!(c.kind, ColumnKind::Pair { retyped: false, .. });
+        for c in t.columns.iter().filter(|c| !is_rename(c)).chain(t.columns.iter().filter(is_rename)) {
             match recipes::column(&ctx, c, &mut table, &mut draft) {
                 Ok(()) => {}
                 Err(Stop::Ask(q)) => asked.push(q),

@@ -11,6 +11,9 @@ use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
 use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
 
+/// The forward half of an entry that matters only when it is undone.
+pub const NOTHING: &str = "SELECT 1";
+
 /// A step of its own between the fused ones.
 pub struct Own {
     pub id: String,
@@ -228,7 +231,8 @@ impl TableDraft<'_> {
         self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
         let (sync, parked) = (self.sync(), self.parked());
         let swap = sync.drop().into_iter().chain(self.drop_functions()).chain(self.swap.iter().map(|(s, _)| s.clone()));
-        let statements: Vec<String> = swap.chain(parked.create()).chain(self.swap_last.iter().map(|(s, _)| s.clone())).collect();
+        let statements: Vec<String> =
+            swap.chain(parked.create()).chain(self.swap_last.iter().map(|(s, _)| s.clone())).filter(|s| s != NOTHING).collect();
         if !statements.is_empty() {
             let undone = |v: &[(String, Vec<String>)]| v.iter().rev().flat_map(|(_, u)| u.clone()).collect::<Vec<_>>();
             let back = undone(&self.swap_last).into_iter().chain(parked.drop()).chain(undone(&self.swap));

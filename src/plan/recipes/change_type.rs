@@ -12,7 +12,7 @@ use super::super::blocks::{Assignment, Pair, Value, guard, table, type_sql};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
-use super::super::table::{Job, Own, TableDraft};
+use super::super::table::{Job, NOTHING, Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
 use super::create_index::{Copy, copies};
 use super::{collation, column_grants, linked, set_not_null};
@@ -82,7 +82,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
             before.default.iter().map(|d| format!("ALTER TABLE {on} ALTER COLUMN {cur} SET DEFAULT {}", d.text)).collect(),
         ));
     }
-    if before.not_null {
+    // An identity column is NOT NULL for as long as it is one (`linked::sequence`).
+    if before.not_null && before.identity.is_none() {
         t.swap.push((
             format!("ALTER TABLE {on} ALTER COLUMN {cur} DROP NOT NULL"),
             vec![format!("ALTER TABLE {on} ALTER COLUMN {cur} SET NOT NULL")],
@@ -326,7 +327,7 @@ fn triggers(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, from: &s
         }
         // Undone behind the names, which the undo gives back first.
         let again = std::iter::once(drop).chain(x.script.before.attachment_sql(&rel, &g.name)).collect();
-        t.swap.insert(0, ("SELECT 1".into(), again));
+        t.swap.insert(0, (NOTHING.into(), again));
     }
     Ok(())
 }

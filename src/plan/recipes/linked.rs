@@ -6,7 +6,7 @@ use crate::quote::{generated_name, ident, idents, qualified};
 use super::super::blocks::table;
 use super::super::change::ColumnChange;
 use super::super::draft::slug;
-use super::super::table::{Own, TableDraft};
+use super::super::table::{NOTHING, Own, TableDraft};
 use super::super::{Ctx, Stop};
 
 /// The sequence goes with the name: behind the swap it belongs to the new column. Called when the swap has its renames.
@@ -28,7 +28,7 @@ pub fn sequence(
             // The old column has its name again by then: it is undone behind the renames.
             Vec::new(),
         ));
-        t.swap.insert(0, ("SELECT 1".into(), vec![format!("ALTER SEQUENCE {name} OWNED BY {on}.{}", ident(&before.name))]));
+        t.swap.insert(0, (NOTHING.into(), vec![format!("ALTER SEQUENCE {name} OWNED BY {on}.{}", ident(&before.name))]));
         return Ok(());
     };
     if after.identity.is_none() || !identity.sequence_options.is_empty() {
@@ -52,7 +52,9 @@ pub fn sequence(
     };
     let mut undo = vec![format!("ALTER TABLE {on} ALTER COLUMN {old} SET NOT NULL")];
     undo.extend(swap(&last, &old));
-    for (i, statement) in swap(&old, &last).into_iter().enumerate() {
+    let mut forward = swap(&old, &last);
+    forward.push(format!("ALTER TABLE {on} ALTER COLUMN {old} DROP NOT NULL"));
+    for (i, statement) in forward.into_iter().enumerate() {
         t.swap.push((statement, if i == 0 { std::mem::take(&mut undo) } else { Vec::new() }));
     }
     Ok(())
@@ -84,18 +86,32 @@ pub fn references(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, co
         if c.validated {
             again.push(format!("ALTER TABLE {theirs} VALIDATE CONSTRAINT {}", ident(&c.name)));
         }
-        t.swap.insert(0, (drop_old, again));
-        if own.is_some_and(|s| s.retyped) {
-            continue;
-        }
         let copy = ident(&generated_name("airlock_", &[&c.name, "new"]));
         let full = if *match_full { " MATCH FULL" } else { "" };
+        let retyped = own.filter(|s| s.retyped);
         let add = format!(
             "ALTER TABLE {theirs} ADD CONSTRAINT {copy} FOREIGN KEY ({}) REFERENCES {on} ({}){full} ON DELETE {on_delete} ON UPDATE {on_update} NOT VALID",
-            idents(columns),
+            idents(retyped.map(|s| &s.second).into_iter().chain(if retyped.is_some() { &[][..] } else { columns })),
             ident(second)
         );
         let drop = format!("ALTER TABLE {theirs} DROP CONSTRAINT {copy}");
+        // The undo takes the index away that the new key hangs on, so the key goes before it and comes again behind it.
+        again.push(add.clone());
+        if c.validated {
+            again.push(format!("ALTER TABLE {theirs} VALIDATE CONSTRAINT {copy}"));
+        }
+        t.swap.insert(0, (drop_old, again));
+        if retyped.is_some() {
+            if !x.comes_later(child, &rel) {
+                return x.refuse(
+                    change.span,
+                    format!("`{}` changes before `{}`, which it refers to", child.name, rel.name),
+                    "write the change of the table that is referred to first",
+                );
+            }
+            t.swap_last.push((NOTHING.into(), vec![drop]));
+            continue;
+        }
         let step = |id: &str, title: String, statement: String, undo: Vec<String>| Own {
             id: slug(&[id, &child.name, &c.name]),
             title,
@@ -121,7 +137,7 @@ pub fn references(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, co
         }
         t.swap_last.push((
             format!("ALTER TABLE {theirs} RENAME CONSTRAINT {copy} TO {}", ident(&c.name)),
-            vec![format!("ALTER TABLE {theirs} RENAME CONSTRAINT {} TO {copy}", ident(&c.name))],
+            vec![format!("ALTER TABLE {theirs} DROP CONSTRAINT {}", ident(&c.name))],
         ));
     }
     Ok(())
