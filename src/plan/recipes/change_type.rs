@@ -100,7 +100,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
             vec![format!("ALTER TABLE {on} ALTER COLUMN {last} DROP DEFAULT")],
         ));
     }
-    linked::sequence(x, change, t, before, after, &parked)?;
+    linked::sequence(x, change, t, (before, after), &parked, &second)?;
     linked::references(x, change, t, from, &second)?;
     t.swap_verdict = Undo::BlockedByData;
     let (back_up, back_down) = (up.renamed(from, &parked).renamed(&second, to), down.renamed(from, &parked).renamed(&second, to));

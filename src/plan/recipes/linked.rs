@@ -14,9 +14,9 @@ pub fn sequence(
     x: &Ctx<'_>,
     change: &ColumnChange,
     t: &mut TableDraft<'_>,
-    before: &Column,
-    after: &Column,
+    (before, after): (&Column, &Column),
     parked: &str,
+    second: &str,
 ) -> Result<(), Stop> {
     let (rel, on) = (t.rel.clone(), table(&t.rel));
     let Some(sequence) = x.script.before.sequence_of_column(rel.id, &before.name) else { return Ok(()) };
@@ -50,13 +50,14 @@ pub fn sequence(
             format!("ALTER SEQUENCE {spare_sql} RENAME TO {}", ident(&sequence.name)),
         ]
     };
-    let mut undo = vec![format!("ALTER TABLE {on} ALTER COLUMN {old} SET NOT NULL")];
-    undo.extend(swap(&last, &old));
+    // Undone behind the renames: from 18 on a NOT NULL has a name, and that is made of the column's.
+    let first = ident(&before.name);
+    let mut undo = vec![format!("ALTER TABLE {on} ALTER COLUMN {first} SET NOT NULL")];
+    undo.extend(swap(&ident(second), &first));
+    t.swap.insert(0, (NOTHING.into(), undo));
     let mut forward = swap(&old, &last);
     forward.push(format!("ALTER TABLE {on} ALTER COLUMN {old} DROP NOT NULL"));
-    for (i, statement) in forward.into_iter().enumerate() {
-        t.swap.push((statement, if i == 0 { std::mem::take(&mut undo) } else { Vec::new() }));
-    }
+    t.swap.extend(forward.into_iter().map(|statement| (statement, Vec::new())));
     Ok(())
 }
 
