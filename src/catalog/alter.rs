@@ -43,7 +43,11 @@ impl Catalog {
             None if target.if_exists => return Ok(Applied::skipped()),
             None if matches!(target.kind, ObjectKind::Type) => {
                 if self.complete && !self.unknown_extension() {
-                    return Err(fails("42704", format!("type \"{}\" does not exist", target.name)));
+                    // Attributes are columns of the type's relation, and that is what Postgres looks for.
+                    use AlterAction::{AddColumn, DropColumn, RenameColumn, SetType};
+                    let attribute = matches!(action, AddColumn { .. } | DropColumn { .. } | RenameColumn { .. } | SetType { .. });
+                    let (state, what) = if attribute { ("42P01", "relation") } else { ("42704", "type") };
+                    return Err(fails(state, format!("{what} \"{}\" does not exist", target.name)));
                 }
                 self.need_relation_of(&target.name, RelKind::Composite)?
             }
