@@ -5,9 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use rayon::prelude::*;
 
-use crate::catalog::Catalog;
 use crate::compat::Undo;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::history::{History, HistoryError};
@@ -18,7 +16,7 @@ use crate::rules::{Baseline, Checked, RuleSet};
 
 use super::fix::{self, FixArgs};
 use super::narrow::NarrowArgs;
-use super::project::{Judged, Pending, Project};
+use super::project::{Project, judge};
 use super::settings::{RuleArgs, Settings, read};
 use super::{CliError, SourceArgs, parse_format, parse_severity};
 
@@ -63,13 +61,12 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
     let open = || Project::open_with(&paths, &args.source, true).and_then(|p| args.narrow.apply(p));
     let mut project = open()?;
     let mut pending = project.pending();
-    let settings = settings(&project, &args.rules, &pending)?;
+    let settings = Settings::new(&project, &args.rules, &pending)?;
     let known = baseline(&project, args.baseline.as_ref())?;
     let mut notes = Vec::new();
     if args.fix.asked() {
         let wanted = known.as_ref();
-        let judged: Vec<Judged> = pending.into_par_iter().map(|p| Judged { script: p.judge() }).collect();
-        let drafts = fix::drafts(&settings, &judged, &args.fix, wanted);
+        let drafts = fix::drafts(&settings, &judge(pending), &args.fix, wanted);
         if args.fix.diff {
             fix::diff(&drafts, style, out)?;
             return Ok(u8::from(!drafts.is_empty() && !args.exit_zero));
@@ -171,11 +168,6 @@ fn statistics(report: &Report, format: Format, out: &mut dyn Write) -> Result<()
     Ok(())
 }
 
-fn settings(project: &Project, args: &RuleArgs, pending: &[Pending<'_>]) -> Result<Settings, CliError> {
-    let schemas: Vec<&Catalog> = pending.iter().map(|p| &p.before).collect();
-    Settings::new(project, args, &schemas)
-}
-
 /// What the report says of a script beside its findings.
 struct Seen {
     path: PathBuf,
@@ -252,7 +244,7 @@ pub struct BaselineArgs {
 pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open_with(&args.paths, &args.source, true)?;
     let pending = project.pending();
-    let settings = settings(&project, &args.rules, &pending)?;
+    let settings = Settings::new(&project, &args.rules, &pending)?;
     let found: Vec<Diagnostic> = settings.check(pending, |_, c| c.diagnostics).into_iter().flatten().collect();
     let path = args.output_file.clone().or(project.config.baseline.clone()).unwrap_or_else(|| PathBuf::from("airlock-baseline.json"));
     crate::history::write_atomically(&path, Baseline::of(&found).to_json().as_bytes())?;

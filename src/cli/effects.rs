@@ -48,8 +48,7 @@ pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let queries = |before: &Catalog, after: &Catalog| compat::judge(&workload, before, after, args.role.as_deref(), project.pg);
     let mut statements = Vec::new();
     let mut total = Value::Null;
-    for j in &judged {
-        let s = &j.script;
+    for s in &judged {
         for r in &s.statements {
             let mut v = describe(&r.effects, &r.compat, &queries(&r.before, &r.after));
             v["line"] = json!(s.source.position(r.statement.span.start).line);
@@ -60,7 +59,7 @@ pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         total = describe(&s.effects(), &s.compat, &queries(&s.before, &s.after));
     }
     if args.observe {
-        observe(&project, &judged.iter().map(|j| &j.script).collect::<Vec<_>>(), &mut statements)?;
+        observe(&project, &judged, &mut statements)?;
     }
     if args.output_format == EffectsFormat::Json {
         let v = json!({ "schema_version": 1, "postgres": project.pg.0, "statements": statements, "total": total });
@@ -112,7 +111,7 @@ fn broken(list: &[Broken]) -> BTreeMap<String, String> {
 }
 
 /// Adds `observed` to each statement: the same keys, seen on a server.
-fn observe(project: &Project, scripts: &[&ReplayedScript], statements: &mut [Value]) -> Result<(), CliError> {
+fn observe(project: &Project, scripts: &[ReplayedScript], statements: &mut [Value]) -> Result<(), CliError> {
     use crate::shadow::{Shadow, ShadowOptions, load, trace};
     let (Some(history), Some(script)) = (project.histories.first(), scripts.first()) else { return Ok(()) };
     let Some(index) = history.selected.first().copied() else { return Ok(()) };

@@ -8,11 +8,11 @@ use clap::Args;
 use rayon::prelude::*;
 
 use crate::history;
+use crate::replay::ReplayedScript;
 use crate::report::{Style, plural};
 use crate::rules::{self, Baseline, Draft};
 
 use super::CliError;
-use super::project::Judged;
 use super::settings::Settings;
 
 #[derive(Debug, Clone, Default, Args)]
@@ -35,21 +35,20 @@ impl FixArgs {
 }
 
 /// Every file with something to mend, mended. Findings of the baseline are left alone.
-pub fn drafts(settings: &Settings, judged: &[Judged], args: &FixArgs, known: Option<&Baseline>) -> Vec<Draft> {
-    let mut files: BTreeMap<PathBuf, Vec<&Judged>> = BTreeMap::new();
+pub fn drafts(settings: &Settings, judged: &[ReplayedScript], args: &FixArgs, known: Option<&Baseline>) -> Vec<Draft> {
+    let mut files: BTreeMap<PathBuf, Vec<&ReplayedScript>> = BTreeMap::new();
     for j in judged {
-        files.entry(j.script.source.path().to_path_buf()).or_default().push(j);
+        files.entry(j.source.path().to_path_buf()).or_default().push(j);
     }
-    let files: Vec<(PathBuf, Vec<&Judged>)> = files.into_iter().collect();
+    let files: Vec<(PathBuf, Vec<&ReplayedScript>)> = files.into_iter().collect();
     files
         .par_iter()
         .filter_map(|(path, parts)| {
-            let scripts: Vec<_> = parts.iter().map(|j| &j.script).collect();
             let wanted = |d: &crate::diagnostic::Diagnostic| {
                 let print = d.fingerprint();
                 !known.is_some_and(|k| k.findings.iter().any(|e| e.fingerprint == print))
             };
-            rules::mend(&settings.rules, &scripts, &settings.at(path), args.unsafe_fixes, &wanted)
+            rules::mend(&settings.rules, parts, &settings.at(path), args.unsafe_fixes, &wanted)
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::facts::{self, Value};
 
-use super::project::Project;
+use super::project::{Project, judge};
 use super::settings::{RuleArgs, Settings};
 use super::{CliError, SourceArgs};
 
@@ -80,13 +80,12 @@ enum FactsFormat {
 /// What a rule can match, operation by operation.
 pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
-    let judged = project.judge();
-    let schemas: Vec<_> = judged.iter().map(|j| &j.script.before).collect();
-    let settings = Settings::new(&project, &args.rules, &schemas)?;
+    let pending = project.pending();
+    let settings = Settings::new(&project, &args.rules, &pending)?;
     let mut list = Vec::new();
-    for j in &judged {
-        let source = &j.script.source;
-        for f in facts::collect(&j.script, &settings.selection.knowledge) {
+    for script in judge(pending) {
+        let source = &script.source;
+        for f in facts::collect(&script, &settings.selection.knowledge) {
             let at = source.position(f.span.start);
             if args.output_format == FactsFormat::Json {
                 let values: serde_json::Map<String, serde_json::Value> = f

@@ -136,7 +136,7 @@ pub fn one(project: &Project, path: &Path) -> Result<(ReplayedScript, String), C
     };
     let name = history.migrations[index].name.replace(['/', '\\'], "-");
     let judged = project.judge().pop().ok_or_else(|| CliError::Usage(format!("{}: no migration", path.display())))?;
-    Ok((judged.script, name))
+    Ok((judged, name))
 }
 
 pub fn make(project: &Project, script: &ReplayedScript, name: &str, args: &AnswerArgs, path: &Path) -> Result<Outcome, CliError> {

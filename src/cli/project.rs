@@ -22,11 +22,6 @@ pub struct Project {
     pub schema: Option<Script>,
 }
 
-/// One migration that was asked for, judged.
-pub struct Judged {
-    pub script: ReplayedScript,
-}
-
 /// One migration that was asked for, on the schema before it: it can be judged without the others.
 pub struct Pending<'p> {
     migration: &'p Migration,
@@ -47,6 +42,10 @@ impl Pending<'_> {
         script.history.down = down.map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog)));
         script
     }
+}
+
+pub fn judge(pending: Vec<Pending<'_>>) -> Vec<ReplayedScript> {
+    pending.into_par_iter().map(Pending::judge).collect()
 }
 
 impl Project {
@@ -177,8 +176,8 @@ impl Project {
     }
 
     /// Replays every history once and judges what was asked for.
-    pub fn judge(&self) -> Vec<Judged> {
-        self.pending().into_par_iter().map(|p| Judged { script: p.judge() }).collect()
+    pub fn judge(&self) -> Vec<ReplayedScript> {
+        judge(self.pending())
     }
 
     /// What runs before the migration: the dump, or the migrations before it.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use clap::Args;
 use rayon::prelude::*;
 
-use crate::catalog::Catalog;
 use crate::config::ConfigError;
 use crate::facts::Knowledge;
 use crate::replay::ReplayedScript;
@@ -44,8 +43,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `schemas`: those on which the workload's queries must resolve.
-    pub fn new(project: &Project, args: &RuleArgs, schemas: &[&Catalog]) -> Result<Settings, CliError> {
+    /// `pending` gives the schemas on which the workload's queries must resolve.
+    pub fn new(project: &Project, args: &RuleArgs, pending: &[Pending<'_>]) -> Result<Settings, CliError> {
         let config = &project.config;
         let rules = project.rules()?;
         names_are_known(project, &rules, args)?;
@@ -80,7 +79,7 @@ impl Settings {
         let knowledge = Knowledge {
             stats: statistics(project, args)?.map(Arc::new),
             small: Small { rows: config.statistics.small_rows, bytes: config.statistics.small_bytes },
-            workload: queries(project, args, schemas, &mut notes)?.map(Arc::new),
+            workload: queries(project, args, pending, &mut notes)?.map(Arc::new),
         };
         let selection = Selection {
             select: if args.select.is_empty() { config.rules.select.clone() } else { args.select.clone() },
@@ -165,7 +164,7 @@ fn statistics(project: &Project, args: &RuleArgs) -> Result<Option<Stats>, CliEr
     Ok(Some(stats))
 }
 
-fn queries(project: &Project, args: &RuleArgs, schemas: &[&Catalog], notes: &mut Vec<String>) -> Result<Option<Workload>, CliError> {
+fn queries(project: &Project, args: &RuleArgs, pending: &[Pending<'_>], notes: &mut Vec<String>) -> Result<Option<Workload>, CliError> {
     let config = &project.config.workload;
     let paths = if args.workload.is_empty() { &config.paths } else { &args.workload };
     if paths.is_empty() {
@@ -176,7 +175,8 @@ fn queries(project: &Project, args: &RuleArgs, schemas: &[&Catalog], notes: &mut
         let name = shown(&file);
         w.queries.extend(workload::read(&name, &read(&file)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))?);
     }
-    let unresolved = w.unresolved(schemas, project.pg);
+    let schemas: Vec<_> = pending.iter().map(|p| &p.before).collect();
+    let unresolved = w.unresolved(&schemas, project.pg);
     if !unresolved.is_empty() {
         let mut words: Vec<String> = unresolved.iter().take(5).map(|u| format!("{} ({})", u.name, u.reason)).collect();
         if unresolved.len() > 5 {

@@ -25,6 +25,9 @@ pub fn type_sql(catalog: &Catalog, ty: &ColumnType) -> String {
     }
 }
 
+/// An undo of what may stay, and the forward half of what matters only when it is undone.
+pub const NOTHING: &str = "SELECT 1";
+
 /// `SET search_path = …` for a function that evaluates the migration's own expressions: names mean there what they mean in the file.
 pub fn search_path(catalog: &Catalog) -> String {
     let names: Vec<String> = catalog.search_path.iter().filter(|s| *s != "$user").map(|s| ident(s)).collect();

@@ -4,7 +4,7 @@ use crate::catalog::{ConKind, Relation};
 use crate::op::Op;
 use crate::quote::{dollar, generated_name, ident, idents, qualified};
 
-use super::blocks::{Value, key, paged, search_path, table};
+use super::blocks::{NOTHING, Value, key, paged, search_path, table};
 use super::change::{ColumnChange, Cross, Move};
 use super::draft::{Draft, NewStep, slug};
 use super::table::TableDraft;
@@ -47,7 +47,7 @@ impl Crossing {
                             title: title.clone(),
                             statements: vec![copy.clone()],
                             // The rows may stay: the table that holds them is new.
-                            undo: vec!["SELECT 1".into()],
+                            undo: vec![NOTHING.into()],
                         },
                     );
                     step.transaction = false;

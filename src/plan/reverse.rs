@@ -113,7 +113,7 @@ pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
 }
 
 fn nothing() -> Vec<String> {
-    vec!["SELECT 1".into()]
+    vec![super::blocks::NOTHING.into()]
 }
 
 fn relation_name(c: &Catalog, n: &QName) -> String {

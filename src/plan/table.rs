@@ -6,13 +6,10 @@ use crate::catalog::{Catalog, Relation};
 use crate::compat::Undo;
 use crate::quote::ident;
 
-use super::blocks::{Assignment, Back, Filled, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
+use super::blocks::{Assignment, Back, Filled, NOTHING, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
 use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
-
-/// The forward half of an entry that matters only when it is undone.
-pub const NOTHING: &str = "SELECT 1";
 
 /// A step of its own between the fused ones.
 pub struct Own {
@@ -205,7 +202,7 @@ impl TableDraft<'_> {
                     title: self.title(&format!("fill the rows that were there, in batches of {}", self.options.batch_size)),
                     statements: vec![backfill(self.catalog, &self.rel, &self.backfill, self.options)],
                     // The values may stay: nobody reads them before the columns are dropped.
-                    undo: vec!["SELECT 1".into()],
+                    undo: vec![NOTHING.into()],
                 },
             );
             step.transaction = false;
@@ -215,7 +212,7 @@ impl TableDraft<'_> {
         }
         self.own(draft, PhaseKind::Migrate, &self.migrate);
         for job in &self.jobs {
-            let (statements, undo) = (job.statements.clone(), vec!["SELECT 1".into()]);
+            let (statements, undo) = (job.statements.clone(), vec![NOTHING.into()]);
             let step = draft.step(PhaseKind::Migrate, NewStep { id: job.id.clone(), title: job.title.clone(), statements, undo });
             step.actor = Actor::Application;
             step.undo_verdict = Undo::LosesData;

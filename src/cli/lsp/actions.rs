@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, Command, Range, TextEdit, Uri, WorkspaceEdit};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::Outcome;
@@ -109,20 +110,13 @@ fn base(project: &Project, path: &Path) -> PathBuf {
     config.or_else(repository).unwrap_or_else(|| path.parent().unwrap_or(Path::new(".")).to_path_buf())
 }
 
+/// What stands in a path as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
 /// `file:///…` with everything escaped that a URI does not take.
 pub fn uri_of(path: &Path) -> Option<Uri> {
     let full = std::path::absolute(path).ok()?;
-    let mut out = String::from("file://");
     let text = full.to_str()?.replace('\\', "/");
-    if !text.starts_with('/') {
-        out.push('/');
-    }
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || b"/-._~:".contains(&b) {
-            out.push(char::from(b));
-        } else {
-            out.push_str(&format!("%{b:02X}"));
-        }
-    }
-    out.parse().ok()
+    let root = if text.starts_with('/') { "" } else { "/" };
+    format!("file://{root}{}", utf8_percent_encode(&text, PLAIN)).parse().ok()
 }

@@ -45,8 +45,7 @@ impl Analysis {
     fn look(path: &Path, text: &str, args: &LspArgs) -> Result<(Vec<ReplayedScript>, Vec<Diagnostic>, RuleSet), CliError> {
         let project = Project::of_text(path, text.to_string(), &args.source)?;
         let pending = project.pending();
-        let schemas: Vec<_> = pending.iter().map(|p| &p.before).collect();
-        let settings = Settings::new(&project, &args.rules, &schemas)?;
+        let settings = Settings::new(&project, &args.rules, &pending)?;
         let checked = settings.check(pending, |script, checked| (script.clone(), checked));
         let (scripts, checked): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
         Ok((scripts, checked.into_iter().flat_map(|c| c.diagnostics).collect(), settings.rules))

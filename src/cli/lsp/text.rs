@@ -62,17 +62,7 @@ pub fn path_of(uri: &Uri) -> Option<PathBuf> {
     let text = uri.as_str().strip_prefix("file://")?;
     // A host may stand in front of the path; only this one is meant.
     let path = text.strip_prefix("localhost").unwrap_or(text);
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(b) = rest.next() {
-        if b != b'%' {
-            bytes.push(b);
-            continue;
-        }
-        let hex = [rest.next()?, rest.next()?];
-        bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?);
-    }
-    let path = String::from_utf8(bytes).ok()?;
+    let path = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
     // `/C:/x` on Windows.
     let drive = path.strip_prefix('/').filter(|p| p.as_bytes().get(1) == Some(&b':') && cfg!(windows));
     Some(PathBuf::from(drive.unwrap_or(&path)))

@@ -11,19 +11,14 @@ use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
 use super::super::table::{Own, TableDraft};
 use super::super::{Boundary, Ctx, Invariant, Stop};
-use super::collation;
+use super::{add_column, set_default};
 
 /// A column that needs nothing but its place.
 pub fn plain(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>) -> Result<(), Stop> {
     let Some(new) = &change.after else { return Ok(()) };
-    let (on, c) = (table(&t.rel), ident(&new.name));
     let default = new.default.as_ref().map(|d| format!(" DEFAULT {}", d.text)).unwrap_or_default();
     let not_null = if new.not_null { " NOT NULL" } else { "" };
-    t.expand.push((
-        format!("ALTER TABLE {on} ADD COLUMN {c} {}{}{default}{not_null}", x.new_type(change.span, &new.ty)?, collation(new)),
-        vec![format!("ALTER TABLE {on} DROP COLUMN {c}")],
-    ));
-    t.words.push(format!("new `{}`", new.name));
+    add_column(t, new, &x.new_type(change.span, &new.ty)?, &format!("{default}{not_null}"));
     t.expand_verdict = crate::compat::Undo::LosesData;
     inline(x, change, t)
 }
@@ -32,21 +27,14 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let Some(new) = &change.after else { return Ok(()) };
     let (rel, name) = (t.rel.clone(), new.name.as_str());
     let (on, c) = (table(&rel), ident(name));
-    t.words.push(format!("new `{name}`"));
-    t.expand.push((
-        format!("ALTER TABLE {on} ADD COLUMN {c} {}{}", type_sql(&x.script.after, &new.ty), collation(new)),
-        vec![format!("ALTER TABLE {on} DROP COLUMN {c}")],
-    ));
+    add_column(t, new, &type_sql(&x.script.after, &new.ty), "");
     t.expand_verdict = crate::compat::Undo::LosesData;
     draft.fills = true;
     let default = new.default.as_ref().map(|d| d.text.clone());
     let Some(fill) = &change.filled_by else {
         // A default row by row: new rows have it from the start, the others in batches.
         let Some(default) = default else { return Ok(()) };
-        t.expand.push((
-            format!("ALTER TABLE {on} ALTER COLUMN {c} SET DEFAULT {default}"),
-            vec![format!("ALTER TABLE {on} ALTER COLUMN {c} DROP DEFAULT")],
-        ));
+        t.expand.push(set_default(t, name, &default));
         let value = x.told(&rel, default);
         t.backfill.push(Assignment { column: name.into(), value, todo: format!("airlock_t.{c} IS NULL"), overwrites: false });
         required(t, new, &on);

@@ -1,7 +1,8 @@
 //! ADD COLUMN … NOT NULL without a default: nullable first; the plan fills it where it is told how, else release N does; NOT NULL when
 //! no NULL is left.
 
-use crate::catalog::{ColumnType, ConKind, TypeKind};
+use crate::catalog::{ColumnType, ConKind};
+use crate::compat::boundary_values;
 use crate::quote::{ident, idents, literal};
 
 use super::super::blocks::{Assignment, Filled, key, table, type_sql};
@@ -9,17 +10,13 @@ use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::table::{Job, TableDraft};
 use super::super::{Boundary, Ctx, Invariant, Stop};
-use super::collation;
+use super::{add_column, set_default};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let Some(new) = &change.after else { return Ok(()) };
     let (rel, name) = (t.rel.clone(), new.name.as_str());
     let (on, c) = (table(&rel), ident(name));
-    t.words.push(format!("new `{name}`"));
-    t.expand.push((
-        format!("ALTER TABLE {on} ADD COLUMN {c} {}{}", type_sql(&x.script.after, &new.ty), collation(new)),
-        vec![format!("ALTER TABLE {on} DROP COLUMN {c}")],
-    ));
+    add_column(t, new, &type_sql(&x.script.after, &new.ty), "");
     draft.fills = true;
     let todo = format!("airlock_t.{c} IS NULL");
     let told = x.answer(&rel, name, "value").map(str::to_string);
@@ -31,14 +28,9 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     match value {
         // The same for every row: a default, for as long as N-1 leaves it out.
         Some((value, reads)) if reads.is_empty() => {
-            t.expand.push((
-                format!("ALTER TABLE {on} ALTER COLUMN {c} SET DEFAULT {value}"),
-                vec![format!("ALTER TABLE {on} ALTER COLUMN {c} DROP DEFAULT")],
-            ));
-            t.swap.push((
-                format!("ALTER TABLE {on} ALTER COLUMN {c} DROP DEFAULT"),
-                vec![format!("ALTER TABLE {on} ALTER COLUMN {c} SET DEFAULT {value}")],
-            ));
+            let (set, drop) = set_default(t, name, &value);
+            t.expand.push((set.clone(), drop.clone()));
+            t.swap.extend(drop.into_iter().map(|drop| (drop, vec![set.clone()])));
             t.backfill.push(Assignment { column: name.into(), value: x.told(&rel, value), todo, overwrites: false });
             filled(&rel.name, name, &on, draft);
         }
@@ -133,29 +125,5 @@ pub fn job(x: &Ctx<'_>, t: &mut TableDraft<'_>, column: &str, sample: Option<&st
 
 /// A value that the type takes, for the proof to play the application with.
 pub fn sample(x: &Ctx<'_>, ty: &ColumnType) -> Option<String> {
-    if ty.array_dims > 0 {
-        return Some("'{}'".into());
-    }
-    if let Some(t) = ty.id.and_then(|id| x.script.after.types.get(&id)) {
-        return match &t.kind {
-            TypeKind::Enum { labels } => labels.first().map(|l| literal(&l.value)),
-            _ => None,
-        };
-    }
-    Some(
-        match ty.name.as_str() {
-            "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => "0",
-            "text" | "character varying" | "character" => "'x'",
-            "boolean" => "false",
-            "date" => "'2000-01-01'",
-            "uuid" => "'00000000-0000-0000-0000-000000000000'",
-            "json" | "jsonb" => "'{}'",
-            "bytea" => "''",
-            "interval" => "'0'",
-            "time without time zone" => "'00:00'",
-            n if n.starts_with("timestamp") => "'2000-01-01'",
-            _ => return None,
-        }
-        .into(),
-    )
+    boundary_values(&x.script.after, ty).first().map(|v| literal(v))
 }

@@ -8,11 +8,11 @@ use crate::effects::{Sent, predict};
 use crate::op::{Expr, FkAction};
 use crate::quote::{generated_name, ident, idents, literal, qualified};
 
-use super::super::blocks::{Assignment, Pair, Value, guard, table, type_sql};
+use super::super::blocks::{Assignment, NOTHING, Pair, Value, guard, table, type_sql};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
-use super::super::table::{Job, NOTHING, Own, TableDraft};
+use super::super::table::{Job, Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
 use super::create_index::{Copy, copies};
 use super::{collation, column_grants, linked, set_not_null};

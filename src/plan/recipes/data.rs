@@ -5,7 +5,7 @@ use crate::op::{Dml, DmlKind, InsertSource, QueryBody};
 use crate::quote::{dollar, ident};
 
 use super::super::PhaseKind;
-use super::super::blocks::table;
+use super::super::blocks::{NOTHING, table};
 use super::super::draft::slug;
 use super::super::standing::{Standing, StandingStep};
 
@@ -34,7 +34,7 @@ pub fn steps(s: &Standing<'_>, d: &Dml) -> Result<Vec<StandingStep>, String> {
             ));
         }
         // The table itself is what an undo drops.
-        _ if !old => StandingStep { undo: vec!["SELECT 1".into()], ..step("fill", format!("Rows of `{name}`")) },
+        _ if !old => StandingStep { undo: vec![NOTHING.into()], ..step("fill", format!("Rows of `{name}`")) },
         DmlKind::Insert { source, .. } => {
             let constant = matches!(source, InsertSource::Query(q) if matches!(q.body, QueryBody::Values(_))) && !reads_old;
             let made = step("insert", format!("Add rows to `{name}`"));

@@ -3,10 +3,10 @@
 use crate::catalog::{Column, ConKind};
 use crate::quote::{generated_name, ident, idents, qualified};
 
-use super::super::blocks::table;
+use super::super::blocks::{NOTHING, table};
 use super::super::change::ColumnChange;
 use super::super::draft::slug;
-use super::super::table::{NOTHING, Own, TableDraft};
+use super::super::table::{Own, TableDraft};
 use super::super::{Ctx, Stop};
 
 /// The sequence goes with the name: behind the swap it belongs to the new column. Called when the swap has its renames.

@@ -14,10 +14,11 @@ mod rename_column;
 pub mod rename_table;
 mod set_not_null;
 
-use crate::catalog::Column;
+use crate::catalog::{Acl, Column};
 use crate::op::{AlterAction, ConstraintKind, ObjectKind, OpKind};
 use crate::quote::ident;
 
+use super::blocks::table;
 use super::change::{ColumnChange, ColumnKind};
 use super::draft::Draft;
 use super::standing::{Standing, StandingStep, Verdict};
@@ -88,9 +89,30 @@ pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
     }
 }
 
+/// ADD COLUMN in expand; `rest` stands behind the type.
+pub fn add_column(t: &mut TableDraft<'_>, new: &Column, ty: &str, rest: &str) {
+    let (on, c) = (table(&t.rel), ident(&new.name));
+    t.words.push(format!("new `{}`", new.name));
+    let add = format!("ALTER TABLE {on} ADD COLUMN {c} {ty}{}{rest}", collation(new));
+    t.expand.push((add, vec![format!("ALTER TABLE {on} DROP COLUMN {c}")]));
+}
+
+/// A default that is given, and its undo.
+pub fn set_default(t: &TableDraft<'_>, column: &str, value: &str) -> (String, Vec<String>) {
+    let column = format!("ALTER TABLE {} ALTER COLUMN {}", table(&t.rel), ident(column));
+    (format!("{column} SET DEFAULT {value}"), vec![format!("{column} DROP DEFAULT")])
+}
+
 /// ` COLLATE …` of a column, where it has one of its own.
 pub fn collation(c: &Column) -> String {
     c.collation.as_ref().map_or_else(String::new, |n| format!(" COLLATE {}", n.split('.').map(ident).collect::<Vec<_>>().join(".")))
+}
+
+/// What one grantee has of `privileges`, on another object.
+pub fn grant(a: &Acl, privileges: &str, on: &str) -> String {
+    let to = if a.grantee == "public" { "PUBLIC".to_string() } else { ident(&a.grantee) };
+    let option = if a.grant_option { " WITH GRANT OPTION" } else { "" };
+    format!("GRANT {privileges} ON {on} TO {to}{option}")
 }
 
 /// The privileges that a column has by itself, for the second column.
@@ -99,9 +121,7 @@ pub fn column_grants(c: &Column, on: &str, second: &str) -> Vec<String> {
         .iter()
         .map(|a| {
             let privileges: Vec<String> = a.privileges.iter().map(|p| format!("{p} ({})", ident(second))).collect();
-            let to = if a.grantee == "public" { "PUBLIC".to_string() } else { ident(&a.grantee) };
-            let option = if a.grant_option { " WITH GRANT OPTION" } else { "" };
-            format!("GRANT {} ON {on} TO {to}{option}", privileges.join(", "))
+            grant(a, &privileges.join(", "), on)
         })
         .collect()
 }

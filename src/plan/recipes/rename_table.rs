@@ -57,9 +57,7 @@ pub fn plan(x: &Ctx<'_>, change: &TableChange, t: &mut TableDraft<'_>, draft: &m
         if privileges.is_empty() || rel.owner.as_deref() == Some(a.grantee.as_str()) {
             continue;
         }
-        let to = if a.grantee == "public" { "PUBLIC".to_string() } else { ident(&a.grantee) };
-        let option = if a.grant_option { " WITH GRANT OPTION" } else { "" };
-        create.push(format!("GRANT {} ON {new} TO {to}{option}", privileges.join(", ")));
+        create.push(super::grant(a, &privileges.join(", "), &new));
     }
     draft.checklist.push(format!("Release N says `{}` wherever N-1 said `{}`.", after.name, rel.name));
     draft.checklist.push(format!(
