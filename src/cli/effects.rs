@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
-use crate::compat::{self, Broken, Compat, KnownQuery};
+use crate::compat::{self, Broken, Compat};
 use crate::effects::Effects;
 use crate::op::PgVersion;
 use crate::replay::ReplayedScript;
@@ -44,7 +44,7 @@ enum EffectsFormat {
 pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
     let judged = project.judge();
-    let workload = args.workload.as_ref().map(|p| read_workload(p)).transpose()?.unwrap_or_default();
+    let workload = super::settings::known_queries(args.workload.as_slice())?;
     let queries = |before: &Catalog, after: &Catalog| compat::judge(&workload, before, after, args.role.as_deref(), project.pg);
     let mut statements = Vec::new();
     let mut total = Value::Null;
@@ -74,11 +74,6 @@ pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         text(&t, out)?;
     }
     Ok(0)
-}
-
-fn read_workload(path: &std::path::Path) -> Result<Vec<KnownQuery>, CliError> {
-    let name = path.display().to_string().replace('\\', "/");
-    crate::workload::read(&name, &super::settings::read(path)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))
 }
 
 pub fn describe(e: &Effects, c: &Compat, queries: &BTreeMap<String, String>) -> Value {

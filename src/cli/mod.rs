@@ -9,7 +9,9 @@ mod lsp;
 mod manual;
 mod narrow;
 mod plan;
+mod progress;
 mod project;
+mod proof;
 pub(crate) mod rules;
 mod settings;
 mod stats;
@@ -62,7 +64,7 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Prove a plan on a scratch Postgres.
     Verify(verify::VerifyArgs),
-    /// Explain a rule.
+    /// Explain a rule, or a check of a proof.
     Explain(rules::ExplainArgs),
     /// List the rules, or validate one of your own.
     Rules(rules::RulesArgs),

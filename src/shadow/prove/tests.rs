@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::history::{Execution, Script, Send};
 use crate::op::PgVersion;
-use crate::plan::{Context, Outcome, PlanOptions, parse_map, plan};
+use crate::plan::{Context, Outcome, PhaseKind, PlanOptions, parse_map, plan};
 use crate::replay;
 use crate::source::SourceFile;
 
@@ -40,13 +40,14 @@ fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
         Outcome::Planned(p) => p,
         other => panic!("{sql}: {other:?}"),
     };
-    let input = ProofInput { before: vec![base], direct, catalog_before, catalog_after: catalog, rows: 20, seed: 1 };
+    let input = ProofInput { before: vec![base], direct, catalog_before, catalog_after: catalog, rows: 20, seed: 1, workload: Vec::new() };
     (*p, input)
 }
 
+/// What failed, and what was not looked at although the plan needs it.
 fn failures(proof: &Proof) -> Vec<String> {
-    let bad = proof.checks.iter().filter(|c| c.status == Status::Fail);
-    bad.map(|c| format!("{} {:?} {:?}: {}", c.id, c.boundary, c.release, c.detail)).collect()
+    let bad = proof.findings.iter().filter(|c| c.status == Status::Fail || c.gap);
+    bad.map(|c| format!("{} {} {:?} {:?}: {}", c.check, c.about, c.boundary, c.release, c.detail)).collect()
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn the_four_changes_are_proved() {
         ("CREATE INDEX ON orders (code);", &[][..]),
     ] {
         let (plan, input) = made(sql, answers);
-        let proof = prove(&shadow, &plan, &input).expect("runs");
+        let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
         let found = failures(&proof);
         assert_eq!(proof.verdict, Verdict::Proved, "{sql}\n{}", found.join("\n"));
     }
@@ -182,7 +183,7 @@ fn proved(all: &[(&str, &[&str])]) {
     let mut wrong = Vec::new();
     for (sql, answers) in all {
         let (plan, input) = made(sql, answers);
-        let proof = prove(&shadow, &plan, &input).expect("runs");
+        let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
         if proof.verdict != Verdict::Proved {
             wrong.push(format!("{sql}\n{}", failures(&proof).join("\n")));
         }
@@ -196,7 +197,7 @@ fn broken(sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
     let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
     let (mut plan, input) = made(sql, answers);
     breaks(&mut plan);
-    let proof = prove(&shadow, &plan, &input).expect("runs");
+    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
     let found = failures(&proof).join("\n");
     assert_eq!(proof.verdict, Verdict::Failed);
     assert!(found.contains(says), "{found}");
