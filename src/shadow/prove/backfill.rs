@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::RelName;
 use crate::compat::Undo;
-use crate::plan::{Actor, Boundary, PhaseKind, Release, Step};
+use crate::plan::{Actor, PhaseKind, Step};
 use crate::quote::ident;
 
 use super::super::error::ShadowError;
 use super::super::session::Session;
 use super::super::start::Database;
-use super::release::Player;
 use super::steps::is_block;
 use super::{At, CheckId, Counterexample, Prover, forward};
 
@@ -26,7 +25,7 @@ impl Prover<'_> {
         phase == PhaseKind::Migrate && !step.transaction && step.actor == Actor::Migration && step.statements.iter().any(|s| is_block(s))
     }
 
-    pub(super) fn backfill(&mut self, db: &Database, step: &Step, old: &mut Player) -> Result<(), ShadowError> {
+    pub(super) fn backfill(&mut self, db: &Database, step: &Step) -> Result<(), ShadowError> {
         let small = self.in_small_batches(step);
         let copy = self.shadow.copy(db)?;
         let mut problems = Vec::new();
@@ -60,7 +59,7 @@ impl Prover<'_> {
         }
         let words = format!("killed at {kills} batches, it goes on; run once more it writes no row; other columns stay");
         self.check(CheckId::Backfill, At::about(&step.id), problems, words);
-        self.while_inserting(db, step, old)
+        Ok(())
     }
 
     /// The same step with few rows a batch and a short pause. What a person has rewritten is run as it is.
@@ -147,38 +146,6 @@ impl Prover<'_> {
             out.extend(session.rows(&format!("SELECT '{0}', ctid::text, xmin::text FROM {0}", t.replace('\'', "''"))).unwrap_or_default());
         }
         out
-    }
-
-    /// As it stands, while N-1 inserts without a pause.
-    fn while_inserting(&mut self, db: &Database, step: &Step, old: &mut Player) -> Result<(), ShadowError> {
-        let copy = self.shadow.copy(db)?;
-        let (mut session, mut writer) = (copy.connect()?, copy.connect()?);
-        let stop = session.canceller();
-        let moved = step.clone();
-        let worker = std::thread::spawn(move || forward(&mut session, &moved));
-        let start = Instant::now();
-        let (mut inserted, mut problems) = (0, Vec::new());
-        while !worker.is_finished() && start.elapsed() < PATIENCE && problems.is_empty() {
-            match old.insert(&mut writer) {
-                Ok(n) => inserted += n,
-                Err(e) => problems.push(e),
-            }
-        }
-        if !worker.is_finished() && problems.is_empty() {
-            let what = format!("it has not ended after {} s of inserts by N-1", PATIENCE.as_secs());
-            problems.push(Counterexample::new(what).statement(step.statements.join("; ")));
-        }
-        while !worker.is_finished() && start.elapsed() >= PATIENCE {
-            stop.cancel();
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        match worker.join() {
-            Ok(Err(e)) if problems.is_empty() => problems.push(e.counterexample("while N-1 inserts")),
-            _ => {}
-        }
-        let at = At::about(&step.id).boundary(Boundary::B1).release(Release::Old);
-        self.check(CheckId::Backfill, at, problems, format!("it ends while N-1 inserts ({inserted} rows meanwhile)"));
-        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::catalog::RelName;
+use crate::compat::Undo;
 use crate::op::LockMode;
 use crate::plan::{Actor, PredictedEffects, Step};
 use crate::quote::literal;
@@ -11,7 +12,7 @@ use super::super::error::ShadowError;
 use super::super::session::Session;
 use super::super::start::Database;
 use super::steps::{is_block, merge, named};
-use super::{At, CheckId, Counterexample, Prover, Refused, forward, play};
+use super::{At, CheckId, Counterexample, Prover, Refused, back, play};
 
 /// Stands in for the plan's own lock timeout, so that a proof takes no minutes.
 const SHORT: Duration = Duration::from_millis(150);
@@ -20,8 +21,8 @@ const SHORT: Duration = Duration::from_millis(150);
 const PATIENCE: Duration = Duration::from_millis(2500);
 
 impl Prover<'_> {
-    /// Whether the step is one that others may wait for.
-    pub(super) fn blocking(&mut self, db: &Database, step: &Step) -> Result<bool, ShadowError> {
+    /// Looks at who waits for the step. The database is afterwards as it was before, or the answer says that it is not.
+    pub(super) fn blocking(&mut self, db: &Database, step: &Step) -> Result<Looked, ShadowError> {
         let mut locks = PredictedEffects::default();
         step.predicted.iter().for_each(|p| merge(&mut locks, p));
         let wanted = if step.transaction { LockMode::Share } else { LockMode::ShareUpdateExclusive };
@@ -29,10 +30,9 @@ impl Prover<'_> {
         let strong: Vec<(RelName, LockMode)> =
             locks.locks.iter().filter(|(_, m)| **m >= wanted).filter_map(|(r, m)| Some((named(&there, r)?.clone(), *m))).collect();
         if strong.is_empty() || step.actor == Actor::Application || step.statements.iter().any(|s| is_block(s)) {
-            return Ok(false);
+            return Ok(Looked { waits: false, spoiled: false });
         }
-        let copy = self.shadow.copy(db)?;
-        let mut holder = copy.connect()?;
+        let mut holder = db.connect()?;
         holder.run("BEGIN").map_err(ShadowError::sql("begin"))?;
         for (table, mode) in &strong {
             // A reader, where readers are in the way of the step; else a writer.
@@ -41,26 +41,18 @@ impl Prover<'_> {
                 .run(&format!("LOCK TABLE {} IN {} MODE", table.sql(), held.sql()))
                 .map_err(ShadowError::sql(format!("hold {table} as an application does")))?;
         }
-        let waited = attempt(&copy, step, &strong)?;
-        let _ = holder.run("COMMIT");
+        let waited = attempt(db, step, &strong, &mut holder)?;
         let mut problems = Vec::new();
         let shown = step.statements.iter().find(|s| !is_timeout(s)).cloned().unwrap_or_default();
         let names = strong.iter().map(|(t, m)| format!("{t} {}", m.sql())).collect::<Vec<_>>().join(", ");
         if waited.unbounded {
             let what = format!("waits for {names} without a lock_timeout while another session uses it, and everybody queues behind it");
-            problems.push(Counterexample::new(what).statement(shown.clone()));
+            problems.push(Counterexample::new(what).statement(shown));
         } else if waited.longest > PATIENCE {
             let what = format!("another session waited {} ms behind the step", waited.longest.as_millis());
-            problems.push(Counterexample::new(what).statement(shown.clone()));
-        } else if let Some(e) = waited.error.filter(|e| !e.error.is("55P03")) {
+            problems.push(Counterexample::new(what).statement(shown));
+        } else if let Some(e) = waited.error.as_ref().filter(|e| !e.error.is("55P03")) {
             problems.push(e.counterexample("while another session uses the table"));
-        }
-        // A step that waited without a transaction has done its work by now; one in a transaction has done nothing.
-        if problems.is_empty()
-            && !waited.done
-            && let Err(e) = forward(&mut copy.connect()?, step)
-        {
-            problems.push(e.counterexample("run again, when nobody holds the table"));
         }
         let longest = waited.longest.as_millis();
         let words = if step.transaction {
@@ -72,8 +64,19 @@ impl Prover<'_> {
             format!("waits for {names} without making others wait ({longest} ms)")
         };
         self.check(CheckId::Blocking, At::about(&step.id), problems, words);
-        Ok(true)
+        // What a step in a transaction did not finish has left nothing.
+        let clean = step.transaction && !waited.done;
+        let spoiled = !clean && (step.one_way.is_some() || step.undo_verdict != Undo::Lossless || back(&mut db.connect()?, step).is_err());
+        Ok(Looked { waits: true, spoiled })
     }
+}
+
+/// What became of a look at a step.
+pub(super) struct Looked {
+    /// Others may wait for it.
+    pub waits: bool,
+    /// The database is not what it was.
+    pub spoiled: bool,
 }
 
 struct Waited {
@@ -82,11 +85,12 @@ struct Waited {
     unbounded: bool,
     /// The step went through.
     done: bool,
+    /// Unless it was ended here: then its refusal says nothing.
     error: Option<Refused>,
 }
 
 /// Runs the step while the tables are held, and lets a third session queue behind it.
-fn attempt(db: &Database, step: &Step, strong: &[(RelName, LockMode)]) -> Result<Waited, ShadowError> {
+fn attempt(db: &Database, step: &Step, strong: &[(RelName, LockMode)], holder: &mut Session) -> Result<Waited, ShadowError> {
     let mut worker = db.connect()?;
     let stop = worker.canceller();
     let (pid, transaction) = (worker.pid(), step.transaction);
@@ -123,16 +127,22 @@ fn attempt(db: &Database, step: &Step, strong: &[(RelName, LockMode)]) -> Result
         std::thread::sleep(Duration::from_millis(2));
     }
     let unbounded = !free || (transaction && !running.is_finished());
-    // Outside of a transaction it goes on once the holder lets go; what comes of it is looked at when the step is run and undone.
+    if !unbounded {
+        let _ = holder.run("COMMIT");
+    }
+    // Outside of a transaction it goes on now that nobody is in its way.
+    while !transaction && !unbounded && !running.is_finished() && start.elapsed() < PATIENCE * 8 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let cancelled = !running.is_finished();
     while !running.is_finished() {
         stop.cancel();
         std::thread::sleep(Duration::from_millis(10));
     }
+    let _ = holder.run("COMMIT");
     let longest = behind.join().unwrap_or(PATIENCE * 2);
     let end = running.join().unwrap_or(Ok(()));
-    // Where it was ended here, its refusal says nothing.
-    let done = end.is_ok() || cancelled;
+    let done = end.is_ok();
     Ok(Waited { longest, unbounded, done, error: end.err().filter(|_| !cancelled) })
 }
 

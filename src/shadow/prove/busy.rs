@@ -1,5 +1,7 @@
 //! The steps with both releases at work: statements at every boundary, writes of both, the way back after N has written.
 
+use std::time::{Duration, Instant};
+
 use crate::compat::Undo;
 use crate::plan::{Actor, Boundary, PhaseKind, Release, Step, Works};
 
@@ -9,10 +11,14 @@ use super::super::start::Database;
 use super::held::Held;
 use super::queries::Queries;
 use super::release::Player;
+use super::steps::is_block;
 use super::{At, CheckId, Counterexample, Prover, Refused, back, forward};
 
 /// Writes of both releases in turn at B2.
 const TURNS: usize = 40;
+
+/// A backfill that N-1's inserts have kept busy for so long has no end.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn phase_end(kind: PhaseKind) -> Boundary {
     match kind {
@@ -95,13 +101,15 @@ impl Prover<'_> {
             held |= holder.rows(&format!("SELECT 1 FROM {} FOR UPDATE LIMIT 1", t.sql())).is_ok_and(|r| !r.is_empty());
         }
         let mut session = db.connect()?;
+        let stop = session.canceller();
         let moved = step.clone();
         let worker = std::thread::spawn(move || forward(&mut session, &moved));
         let mut writer = db.connect()?;
         let mut problems = Vec::new();
-        let mut writes = 0;
+        let (mut meanwhile, mut writes) = (0, 0);
+        let start = Instant::now();
         if held && !step.statements.iter().any(|s| s.contains("CONCURRENTLY")) {
-            std::thread::sleep(std::time::Duration::from_millis(60));
+            std::thread::sleep(Duration::from_millis(60));
             for _ in 0..3 {
                 match old.insert(&mut writer) {
                     Ok(n) => writes += n,
@@ -110,10 +118,33 @@ impl Prover<'_> {
             }
         }
         let _ = holder.run("COMMIT");
-        let error = worker.join().unwrap_or(Ok(())).err();
+        let backfill = step.actor == Actor::Migration && step.statements.iter().any(|s| is_block(s));
+        // A table that never rests must not keep a backfill from its end.
+        while backfill && !worker.is_finished() && start.elapsed() < PATIENCE && problems.is_empty() {
+            match old.insert(&mut writer) {
+                Ok(n) => meanwhile += n,
+                Err(e) => problems.push(e),
+            }
+        }
+        let endless = backfill && !worker.is_finished() && problems.is_empty();
+        while endless && !worker.is_finished() {
+            stop.cancel();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut error = worker.join().unwrap_or(Ok(())).err();
+        let at = At::about(&step.id).boundary(Boundary::B1).release(Release::Old);
+        if backfill {
+            let problems = match error.take_if(|_| endless) {
+                Some(e) => {
+                    let what = format!("it has not ended after {} s of inserts by N-1", PATIENCE.as_secs());
+                    vec![Counterexample::new(what).statement(e.statement)]
+                }
+                None => Vec::new(),
+            };
+            self.check(CheckId::Backfill, at, problems, format!("it ends while N-1 inserts ({} rows meanwhile)", writes + meanwhile));
+        }
         if writes > 0 || !problems.is_empty() {
-            let at = At::about(&step.id).boundary(Boundary::B1).release(Release::Old);
-            self.check(CheckId::DualWrites, at, problems, format!("{writes} rows inserted by N-1 while the step ran"));
+            self.check(CheckId::DualWrites, at, problems, format!("{} rows inserted by N-1 while the step ran", writes + meanwhile));
         }
         Ok(error)
     }

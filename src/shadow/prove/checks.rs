@@ -205,7 +205,7 @@ mod tests {
     fn every_check_has_a_page_and_a_name_that_leads_to_it() {
         for c in CheckId::iter() {
             assert_eq!(CheckId::named(&c.to_string()), Some(c));
-            assert!(c.page().contains("## What to do") && c.title().len() > 20, "{c}");
+            assert!(c.page().contains("## What to do") && !c.title().is_empty(), "{c}");
             assert!(!c.page().contains("  "), "{c}: blanks in a row");
         }
         assert_eq!(CheckId::named("no-such-check"), None);

@@ -98,6 +98,8 @@ struct Rows {
     /// The same after the migration itself; without rows where it takes none.
     direct: Database,
     filled: Seeded,
+    /// The migration takes no rows, for this reason.
+    refused: Option<String>,
 }
 
 impl Prover<'_> {
@@ -150,15 +152,8 @@ impl Prover<'_> {
             self.nothing(&format!("the schema before the migration does not load: {f}"));
             return Ok(());
         }
-        // The intended end, without rows: the direct migration may be refused on rows, which is why there is a plan.
-        let direct = self.shadow.copy(&base)?;
-        let failures = Runner::new(&direct)?.script(&self.input.direct)?;
-        if let Some(f) = failures.first() {
-            self.nothing(&format!("the migration itself is refused: {f}"));
-            return Ok(());
-        }
         (self.progress)("filling the tables");
-        let (rows, refused) = self.rows(&base, direct)?;
+        let Some((rows, refused)) = self.rows(&base)? else { return Ok(()) };
         for (table, why) in &rows.filled.failed {
             let words = format!("{table} took no row, so nothing is known about its rows: {why}");
             for c in [CheckId::DualWrites, CheckId::FinalData] {
@@ -168,18 +163,19 @@ impl Prover<'_> {
         let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
         let mut old = Player::new(Release::Old, before, after, &self.touched);
         let mut new = Player::new(Release::New, after, before, &self.touched);
-        old.learn(self.shadow.copy(&rows.seeded)?)?;
+        let reference = self.shadow.copy(&rows.seeded)?;
+        old.learn(&reference)?;
         if let Some((daring, why)) = refused {
             self.refused_rows(&daring, &why, &mut old)?;
         }
         let intended = Snapshot::take(&rows.direct)?;
-        self.quiet(&rows, &intended, &mut old)?;
+        self.quiet(&rows, &intended)?;
         // What fails for a release on its own schema says nothing about the plan.
         let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, ..SeedOptions::default() };
         seed(&mut rows.direct.connect()?, &self.touched, &options)?;
-        let mut roles = self.roles(&mut rows.seeded.connect()?, &rows, &old, &new)?;
-        let queries = Queries::learn(&self.input.workload, before, &mut rows.seeded.connect()?)?;
-        new.learn(self.shadow.copy(&rows.direct)?)?;
+        new.learn(&rows.direct)?;
+        let mut roles = self.roles(&reference, &rows, &old, &new)?;
+        let queries = Queries::learn(&self.input.workload, before, &mut reference.connect()?)?;
         for (player, which) in [(&old, "N-1"), (&new, "N")] {
             let (all, works) = player.known();
             if all > 0 && works == 0 {
@@ -197,13 +193,12 @@ impl Prover<'_> {
                 self.not_run(c, At::default(), false, why);
             }
         }
-        self.lost_writes(&rows)?;
         self.busy(&rows.seeded, old, new, &mut roles, &queries)
     }
 
     /// Rows that the migration itself takes, as daring as they may be: only on those can the two ends be compared. Beside them the first
-    /// rows that it refuses, with its words.
-    fn rows(&mut self, base: &Database, direct: Database) -> Result<(Rows, Option<(Database, String)>), ShadowError> {
+    /// rows that it refuses, with its words. `None`: it is refused without any row.
+    fn rows(&mut self, base: &Database) -> Result<Option<(Rows, Option<(Database, String)>)>, ShadowError> {
         let mut refused: Option<(Database, String, Seeded)> = None;
         for profile in [Profile::Edges, Profile::Ordinary, Profile::Careful] {
             let seeded = self.shadow.copy(base)?;
@@ -212,15 +207,22 @@ impl Prover<'_> {
             let filled = seed(&mut seeded.connect()?, &self.seeded(), &options)?;
             let end = self.shadow.copy(&seeded)?;
             match Runner::new(&end)?.script(&self.input.direct)?.first() {
-                None => return Ok((Rows { seeded, direct: end, filled }, refused.map(|(db, why, _)| (db, why)))),
+                None => {
+                    let rows = Rows { seeded, direct: end, filled, refused: None };
+                    return Ok(Some((rows, refused.map(|(db, why, _)| (db, why)))));
+                }
                 Some(f) if refused.is_none() => refused = Some((seeded, f.error.message.clone(), filled)),
                 Some(_) => {}
             }
         }
-        match refused {
-            Some((seeded, _, filled)) => Ok((Rows { seeded, direct, filled }, None)),
-            None => Ok((Rows { seeded: self.shadow.copy(base)?, direct, filled: Seeded::default() }, None)),
+        // The intended end, without rows.
+        let direct = self.shadow.copy(base)?;
+        if let Some(f) = Runner::new(&direct)?.script(&self.input.direct)?.first() {
+            self.nothing(&format!("the migration itself is refused: {f}"));
+            return Ok(None);
         }
+        let Some((seeded, why, filled)) = refused else { return Ok(None) };
+        Ok(Some((Rows { seeded, direct, filled, refused: Some(why) }, None)))
     }
 
     /// Texts that the new type of a column takes, where not every text is one.
@@ -242,7 +244,8 @@ impl Prover<'_> {
     }
 
     /// Every role that was given rights on a touched table, as a player of each release.
-    fn roles(&mut self, session: &mut Session, rows: &Rows, old: &Player, new: &Player) -> Result<Vec<(Player, Player)>, ShadowError> {
+    fn roles(&mut self, reference: &Database, rows: &Rows, old: &Player, new: &Player) -> Result<Vec<(Player, Player)>, ShadowError> {
+        let mut session = reference.connect()?;
         let before = &self.input.catalog_before;
         let tables = self.touched.iter().filter_map(|t| before.relation_named(&t.schema, &t.name));
         let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -264,8 +267,8 @@ impl Prover<'_> {
             }
             session.run("RESET ROLE").map_err(ShadowError::sql("reset the role"))?;
             let (mut a, mut b) = (old.as_role(name), new.as_role(name));
-            a.learn(self.shadow.copy(&rows.seeded)?)?;
-            b.learn(self.shadow.copy(&rows.direct)?)?;
+            a.learn(reference)?;
+            b.learn(&rows.direct)?;
             out.push((a, b));
         }
         Ok(out)

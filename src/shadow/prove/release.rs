@@ -26,7 +26,7 @@ pub struct Player {
     /// Columns of unique indexes of either schema, partial ones too: two rows may not say the same.
     unique: BTreeSet<(RelName, String)>,
     /// The release's own schema with rows: what is refused there too is no fault of the plan.
-    reference: Option<(Database, Session)>,
+    reference: Option<Session>,
     count: u64,
     last: String,
 }
@@ -111,14 +111,14 @@ impl Player {
     }
 
     /// Which statements work on the release's own schema, of which `db` is a copy with rows.
-    pub fn learn(&mut self, db: Database) -> Result<(), ShadowError> {
+    pub fn learn(&mut self, db: &Database) -> Result<(), ShadowError> {
         let mut session = db.connect()?;
         for i in 0..self.shapes.len() {
             if self.attempt(&mut session, i, 0).is_err() {
                 self.hopeless.insert(i);
             }
         }
-        self.reference = Some((db, session));
+        self.reference = Some(session);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Player {
 
     /// The values are at fault: on the release's own schema the statement is refused in the same way.
     fn refused_anyway(&mut self, i: usize, e: &SqlError) -> bool {
-        let Some((_, session)) = &mut self.reference else { return false };
+        let Some(session) = &mut self.reference else { return false };
         // Only what depends on rows can be the values' fault.
         if !(e.sqlstate.starts_with("22") || e.sqlstate.starts_with("23")) || self.last.starts_with("COPY") {
             return false;

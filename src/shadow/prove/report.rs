@@ -178,7 +178,7 @@ fn summary(id: CheckId, findings: &[Finding]) -> Summary {
     } else if let Some(f) = first(Status::NotRun, true) {
         (Status::NotRun, true, said(f))
     } else if let Some(f) = first(Status::Pass, false) {
-        let detail = if passed == 1 { said(f) } else { format!("{passed} times, for instance {}", said(f)) };
+        let detail = if passed == 1 { said(f) } else { format!("{passed} looks, the first: {}", said(f)) };
         (Status::Pass, false, detail)
     } else if let Some(f) = first(Status::NotRun, false) {
         (Status::NotRun, false, said(f))

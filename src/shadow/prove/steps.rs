@@ -9,7 +9,6 @@ use crate::plan::{Actor, Boundary, PhaseKind, PredictedEffects, Release, Step};
 use crate::quote::ident;
 
 use super::super::error::ShadowError;
-use super::super::load::Runner;
 use super::super::observe::{Around, Observer};
 use super::super::script::head;
 use super::super::session::Session;
@@ -19,23 +18,33 @@ use super::release::Player;
 use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back, forward};
 
 impl Prover<'_> {
-    pub(super) fn quiet(&mut self, rows: &Rows, intended: &Snapshot, old: &mut Player) -> Result<(), ShadowError> {
-        let db = self.shadow.copy(&rows.seeded)?;
+    pub(super) fn quiet(&mut self, rows: &Rows, intended: &Snapshot) -> Result<(), ShadowError> {
+        let twins = self.twins(rows)?;
+        let mut db = self.shadow.copy(&rows.seeded)?;
         let mut now = Snapshot::take(&db)?;
         let (mut waits, mut backfills) = (false, false);
+        let mut done: Vec<&Step> = Vec::new();
         for phase in &self.plan.phases {
             for step in &phase.steps {
-                (self.progress)(&format!("step {}: undo, effects, waiting", step.id));
-                waits |= self.blocking(&db, step)?;
+                (self.progress)(&format!("step {}", step.id));
+                let looked = self.blocking(&db, step)?;
+                waits |= looked.waits;
+                if looked.spoiled {
+                    db = self.again(rows, &done)?;
+                }
                 if self.is_backfill(phase.kind, step) {
                     backfills = true;
-                    self.backfill(&db, step, old)?;
+                    self.backfill(&db, step)?;
                 }
-                self.undone(&db, &now, step)?;
+                if self.undone(&db, &now, step)? {
+                    db = self.again(rows, &done)?;
+                }
                 let problems = self.observe(&db, phase.kind, step)?;
                 self.check(CheckId::Effects, At::about(&step.id), problems, "locks and rewrites as predicted");
+                done.push(step);
                 now = Snapshot::take(&db)?;
             }
+            self.lost_after(&db, phase.kind, rows, &twins)?;
         }
         if !waits {
             self.not_run(
@@ -66,62 +75,67 @@ impl Prover<'_> {
         self.final_data(rows, &db)
     }
 
-    /// The step and its undo on a copy; a step outside of a transaction also after each part of it.
-    fn undone(&mut self, db: &Database, now: &Snapshot, step: &Step) -> Result<(), ShadowError> {
+    /// The database as it is behind these steps.
+    fn again(&self, rows: &Rows, steps: &[&Step]) -> Result<Database, ShadowError> {
+        let db = self.shadow.copy(&rows.seeded)?;
+        for s in steps {
+            // What refuses to run is told where it was run first.
+            let _ = forward(&mut db.connect()?, s);
+        }
+        Ok(db)
+    }
+
+    /// The step and its undo; a step outside of a transaction is also undone after each part of it. `true`: the database is not what it was.
+    fn undone(&mut self, db: &Database, now: &Snapshot, step: &Step) -> Result<bool, ShadowError> {
         let mut problems = self.preconditions(&mut db.connect()?, step);
         if step.one_way.is_some() {
             self.check(CheckId::Undo, At::about(&step.id), problems, "one way, as the plan says");
-            return Ok(());
+            return Ok(false);
         }
-        let parts = if step.transaction { step.statements.len()..=step.statements.len() } else { 1..=step.statements.len() };
+        let all = step.statements.len();
+        let parts = if step.transaction { all..=all } else { 1.min(all)..=all };
+        let mut spoiled = false;
         for n in parts {
-            let copy = self.shadow.copy(db)?;
-            let data = self.data(&mut copy.connect()?);
-            let mut session = copy.connect()?;
+            // What gives everything back needs no copy.
+            let copy = if step.undo_verdict == Undo::Lossless { None } else { Some(self.shadow.copy(db)?) };
+            let on = copy.as_ref().unwrap_or(db);
+            let data = self.data(&mut on.connect()?);
+            let mut session = on.connect()?;
             let part = Step { statements: step.statements[..n].to_vec(), ..step.clone() };
             if let Err(e) = forward(&mut session, &part) {
                 problems.push(e.counterexample("the step is refused"));
-                break;
-            }
-            if let Err(e) = back(&mut session, step) {
-                let what = if n < step.statements.len() {
-                    format!("the undo is refused after statement {n}")
-                } else {
-                    "the undo is refused".into()
-                };
+            } else if let Err(e) = back(&mut session, step) {
+                let what = if n < all { format!("the undo is refused after statement {n}") } else { "the undo is refused".into() };
                 problems.push(e.counterexample(&what));
-                break;
-            }
-            drop(session);
-            let there = Snapshot::take(&copy)?;
-            let changes = now.changes(&there);
-            if !changes.is_empty() {
-                let last = &step.statements[n - 1];
-                problems.extend(changes.iter().map(|c| {
+            } else {
+                drop(session);
+                let last = step.statements.get(n.saturating_sub(1)).cloned().unwrap_or_default();
+                problems.extend(now.changes(&Snapshot::take(on)?).iter().map(|c| {
                     let what = format!("after the undo: {} {}", if c.removed { "missing" } else { "left over" }, c.line);
                     Counterexample::new(what).statement(last.clone())
                 }));
-                break;
+                // A loss that the plan declares is none that it hides.
+                if problems.is_empty() && step.undo_verdict == Undo::Lossless && self.data(&mut on.connect()?) != data {
+                    problems.push(Counterexample::new("after the undo the rows of before have other values"));
+                }
             }
-            // A loss that the plan declares is none that it hides.
-            if step.undo_verdict == Undo::Lossless && self.data(&mut copy.connect()?) != data {
-                problems.push(Counterexample::new("after the undo the rows of before have other values"));
+            if !problems.is_empty() {
+                spoiled = copy.is_none();
                 break;
             }
         }
         self.check(CheckId::Undo, At::about(&step.id), problems, "the schema and the rows of before are back");
-        Ok(())
+        Ok(spoiled)
     }
 
     /// Rows after the plan and after the direct migration, where that takes the rows.
     fn final_data(&mut self, rows: &Rows, planned: &Database) -> Result<(), ShadowError> {
-        let direct = self.shadow.copy(&rows.seeded)?;
         let at = At::default().boundary(Boundary::B4);
-        if let Some(f) = Runner::new(&direct)?.script(&self.input.direct)?.first() {
-            return self.what_stays(rows, planned, &f.error.message);
+        if let Some(why) = &rows.refused {
+            return self.what_stays(rows, planned, why);
         }
         let mut problems = Vec::new();
-        let (mut a, mut b) = (direct.connect()?, planned.connect()?);
+        let (mut a, mut b) = (rows.direct.connect()?, planned.connect()?);
         let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
         let there: Vec<&Relation> = self
             .touched
