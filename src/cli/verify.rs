@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::op::PgVersion;
 use crate::plan::{self, Outcome, Plan};
-use crate::shadow::prove::{ProofInput, Verdict, checks, prove};
+use crate::shadow::prove::{ProofInput, Verdict, checks, prove, self_test};
 use crate::shadow::{Shadow, ShadowOptions};
 
 use super::plan::{AnswerArgs, hash, make, one};
@@ -37,6 +37,9 @@ pub struct VerifyArgs {
     /// Seed of the random rows, writes and moments.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Break the plan in every way that it has room for, and prove that each broken plan fails.
+    #[arg(long)]
+    self_test: bool,
     /// Print the pages of all checks in Markdown.
     #[arg(long)]
     list_checks: bool,
@@ -76,7 +79,10 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let progress = Progress::new();
     progress.say("starting the server");
     let shadow = Shadow::start(&ShadowOptions { pg: target.pg, url, ..ShadowOptions::default() })?;
-    let proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
+    let mut proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
+    if args.self_test {
+        self_test(&shadow, &target.plan, &target.input, &mut proof, &|words| progress.say(words))?;
+    }
     progress.end();
     if json {
         serde_json::to_writer_pretty(&mut *out, &proof).map_err(std::io::Error::from)?;

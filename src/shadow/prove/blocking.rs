@@ -152,7 +152,7 @@ fn waits(look: &mut Session, pid: i32) -> bool {
 }
 
 /// Bounds the wait for locks; 0 means that it does not.
-fn is_timeout(sql: &str) -> bool {
+pub(super) fn is_timeout(sql: &str) -> bool {
     let words = sql.to_ascii_lowercase();
     let value = words.split_once("lock_timeout").map(|(_, v)| v.trim_start_matches([' ', '=', '\'']).trim_start_matches("to").trim());
     words.trim_start().starts_with("set") && value.is_some_and(|v| !v.trim_start_matches([' ', '\'']).starts_with('0'))

@@ -46,6 +46,9 @@ impl Prover<'_> {
         self.releases(&db, Boundary::B0, &mut old, &mut new, roles, queries)?;
         let mut now = Boundary::B0;
         for phase in &self.plan.phases {
+            if self.enough() {
+                return Ok(());
+            }
             let end = phase_end(phase.kind);
             (self.progress)(&format!("both releases up to {end}"));
             if phase.kind == PhaseKind::ContractSoft {

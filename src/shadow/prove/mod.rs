@@ -7,6 +7,7 @@ mod busy;
 pub mod checks;
 mod held;
 mod lost;
+mod mutate;
 mod queries;
 mod release;
 mod report;
@@ -30,6 +31,7 @@ use super::snapshot::Snapshot;
 use super::start::{Database, Shadow};
 
 pub use checks::CheckId;
+pub use mutate::{Mutation, self_test};
 pub use report::{Counterexample, Finding, Proof, Status, StepReport, Summary, Verdict};
 
 use queries::Queries;
@@ -51,8 +53,13 @@ pub struct ProofInput {
 
 /// `progress` hears what is being done, in a few words.
 pub fn prove(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: &dyn Fn(&str)) -> Result<Proof, ShadowError> {
+    run(shadow, plan, input, progress, false)
+}
+
+/// `first`: one failure is enough.
+fn run(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: &dyn Fn(&str), first: bool) -> Result<Proof, ShadowError> {
     let touched = touched(plan, input);
-    let mut p = Prover { shadow, plan, input, progress, touched, findings: Vec::new(), steps: Vec::new() };
+    let mut p = Prover { shadow, plan, input, progress, first, touched, findings: Vec::new(), steps: Vec::new() };
     p.run()?;
     Ok(Proof::new(shadow.version(), p.findings, p.steps))
 }
@@ -62,6 +69,7 @@ struct Prover<'a> {
     plan: &'a Plan,
     input: &'a ProofInput,
     progress: &'a dyn Fn(&str),
+    first: bool,
     touched: BTreeSet<RelName>,
     findings: Vec<Finding>,
     steps: Vec<StepReport>,
@@ -110,6 +118,11 @@ impl Prover<'_> {
             (Status::Fail, problems.iter().map(|p| p.to_string()).collect::<Vec<_>>().join("\n"))
         };
         self.note(check, at, status, false, detail, problems);
+    }
+
+    /// Something has failed, and that is all that was asked.
+    fn enough(&self) -> bool {
+        self.first && self.findings.iter().any(|f| f.status == Status::Fail)
     }
 
     /// `gap`: the plan needs it.
@@ -170,6 +183,9 @@ impl Prover<'_> {
         }
         let intended = Snapshot::take(&rows.direct)?;
         self.quiet(&rows, &intended)?;
+        if self.enough() {
+            return Ok(());
+        }
         // What fails for a release on its own schema says nothing about the plan.
         let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, ..SeedOptions::default() };
         seed(&mut rows.direct.connect()?, &self.touched, &options)?;

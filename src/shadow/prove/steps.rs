@@ -41,6 +41,9 @@ impl Prover<'_> {
                 }
                 let problems = self.observe(&db, phase.kind, step)?;
                 self.check(CheckId::Effects, At::about(&step.id), problems, "locks and rewrites as predicted");
+                if self.enough() {
+                    return Ok(());
+                }
                 done.push(step);
                 now = Snapshot::take(&db)?;
             }

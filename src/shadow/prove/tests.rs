@@ -322,3 +322,21 @@ fn a_search_path_tells_nothing_about_the_writer() {
     assert_eq!(written(&|_| {}, &steps), ["new"]);
     assert_eq!(written(&by_search_path, &steps), ["lon"], "the trigger that looks at the search path loses it");
 }
+
+/// Every way to break the plan is noticed; how many ways it has room for.
+#[track_caller]
+fn controlled(sql: &str, answers: &[&str]) -> usize {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let (plan, input) = made(sql, answers);
+    let mut proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
+    self_test(&shadow, &plan, &input, &mut proof, &|_| {}).expect("runs");
+    let control: Vec<_> = proof.findings.iter().filter(|f| f.check == CheckId::NegativeControl).collect();
+    control.iter().for_each(|f| println!("{} {}: {}", f.status, f.about, f.detail));
+    assert_eq!(failures(&proof), Vec::<String>::new(), "{sql}");
+    control.iter().filter(|f| f.status == Status::Pass).count()
+}
+
+#[test]
+fn every_broken_rename_is_caught() {
+    assert!(controlled("ALTER TABLE orders RENAME COLUMN note TO remark;", &[]) >= 10);
+}
