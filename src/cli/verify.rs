@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 
 use crate::op::PgVersion;
 use crate::plan::{self, Outcome, Plan};
-use crate::shadow::prove::{ProofInput, Verdict, checks, prove, self_test};
+use crate::shadow::prove::{ProofInput, Verdict, checks, down, prove, self_test};
+use crate::shadow::seed::SeedOptions;
 use crate::shadow::{Shadow, ShadowOptions};
 
 use super::plan::{AnswerArgs, hash, make, one};
@@ -40,6 +41,12 @@ pub struct VerifyArgs {
     /// Break the plan in every way that it has room for, and prove that each broken plan fails.
     #[arg(long)]
     self_test: bool,
+    /// Prove the down migration instead: up and then down must give the schema back; what rows lose is said.
+    #[arg(long, conflicts_with_all = ["self_test", "list_checks"])]
+    down: bool,
+    /// Prove it on each of these versions, for instance `14,15,18`.
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', conflicts_with_all = ["shadow_url", "list_checks"])]
+    postgres: Vec<PgVersion>,
     /// Print the pages of all checks in Markdown.
     #[arg(long)]
     list_checks: bool,
@@ -66,31 +73,107 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         write!(out, "{}", checks::markdown())?;
         return Ok(0);
     };
-    let json = args.output_format == ProofFormat::Json;
-    let Some(target) = open(args, target, args.source.pg_version)? else {
-        if json {
-            writeln!(out, "{}", serde_json::json!({ "schema_version": 2, "verdict": "safe", "checks": [], "findings": [], "steps": [] }))?;
-        } else {
-            writeln!(out, "{} is safe as it is: there is no plan to prove.", target.display())?;
+    let versions: Vec<Option<PgVersion>> =
+        if args.postgres.is_empty() { vec![args.source.pg_version] } else { args.postgres.iter().copied().map(Some).collect() };
+    let many = versions.len() > 1;
+    let (mut code, mut table, mut all) = (0, Vec::new(), Vec::new());
+    for version in versions {
+        let exact = !args.postgres.is_empty();
+        let one = if args.down { prove_down(args, target, version, exact, out)? } else { prove_plan(args, target, version, exact, out)? };
+        code = code.max(u8::from(!one.good));
+        table.push(format!("Postgres {:8} {}", one.postgres, one.verdict));
+        all.push(one.json);
+        if args.output_format == ProofFormat::Text && many {
+            writeln!(out)?;
         }
-        return Ok(0);
+    }
+    if args.output_format == ProofFormat::Json {
+        // One version is one object, as it always was; several are a list.
+        let v = match <[serde_json::Value; 1]>::try_from(all) {
+            Ok([one]) => one,
+            Err(all) => all.into(),
+        };
+        serde_json::to_writer_pretty(&mut *out, &v).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else if many {
+        table.iter().try_for_each(|l| writeln!(out, "{l}"))?;
+    }
+    Ok(code)
+}
+
+/// What one version came to.
+struct One {
+    good: bool,
+    postgres: String,
+    verdict: String,
+    json: serde_json::Value,
+}
+
+fn start(args: &VerifyArgs, pg: PgVersion, exact: bool, url: Option<String>) -> Result<Shadow, CliError> {
+    // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
+    let url = if exact { None } else { args.shadow_url.clone().or(url) };
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, ..ShadowOptions::default() })?)
+}
+
+fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {
+    Ok(serde_json::to_value(v).map_err(std::io::Error::from)?)
+}
+
+fn prove_plan(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool, out: &mut dyn Write) -> Result<One, CliError> {
+    let Some(target) = open(args, path, pg)? else {
+        if args.output_format == ProofFormat::Text {
+            writeln!(out, "{} is safe as it is: there is no plan to prove.", path.display())?;
+        }
+        let json = serde_json::json!({ "schema_version": 2, "verdict": "safe", "checks": [], "findings": [], "steps": [] });
+        return Ok(One { good: true, postgres: pg.unwrap_or_default().to_string(), verdict: "safe".into(), json });
     };
-    let url = args.shadow_url.clone().or(target.url.clone());
     let progress = Progress::new();
     progress.say("starting the server");
-    let shadow = Shadow::start(&ShadowOptions { pg: target.pg, url, ..ShadowOptions::default() })?;
+    let shadow = start(args, target.pg, exact, target.url.clone())?;
     let mut proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
     if args.self_test {
         self_test(&shadow, &target.plan, &target.input, &mut proof, &|words| progress.say(words))?;
     }
     progress.end();
-    if json {
-        serde_json::to_writer_pretty(&mut *out, &proof).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-    } else {
+    if args.output_format == ProofFormat::Text {
         proof::text(&proof, &shadow.describe(), out)?;
     }
-    Ok(u8::from(proof.verdict != Verdict::Proved))
+    let good = proof.verdict == Verdict::Proved;
+    Ok(One { good, postgres: proof.postgres.clone(), verdict: proof.verdict.to_string(), json: as_json(&proof)? })
+}
+
+fn prove_down(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool, out: &mut dyn Write) -> Result<One, CliError> {
+    let source = SourceArgs { pg_version: pg, ..args.source.clone() };
+    let project = Project::open(&[path.to_path_buf()], &source)?;
+    let (script, _) = one(&project, path)?;
+    let found = project.histories.first().and_then(|h| Some((h, *h.selected.first()?)));
+    let Some((history, index)) = found else { return Err(CliError::Usage(format!("{}: no migration", path.display()))) };
+    let migration = &history.migrations[index];
+    let Some(down) = &migration.down else {
+        return Err(CliError::Usage(format!("{}: there is no down migration beside it, nor in it", path.display())));
+    };
+    let progress = Progress::new();
+    progress.say("up and down");
+    let shadow = start(args, project.pg, exact, project.config.shadow.url.clone())?;
+    let options = SeedOptions { rows: args.rows, seed: args.seed, ..SeedOptions::default() };
+    let found = down::down(&shadow, &project.before(history, index), &migration.up, down, &script.before, &options)?;
+    progress.end();
+    let verdict = match (&found.refused, found.schema.is_empty(), found.lost.is_empty()) {
+        (Some(_), ..) => "refused",
+        (None, false, _) => "the schema does not come back",
+        (None, true, false) => "the schema comes back, and data is lost",
+        (None, true, true) => "the schema comes back, and so do the rows",
+    };
+    if args.output_format == ProofFormat::Text {
+        writeln!(out, "On {}, {} up and down: {verdict}", shadow.describe(), path.display())?;
+        found.refused.iter().try_for_each(|r| writeln!(out, "  {r}"))?;
+        found.schema.iter().try_for_each(|l| writeln!(out, "  {l}"))?;
+        if !found.lost.is_empty() {
+            writeln!(out, "Lost:")?;
+        }
+        found.lost.iter().try_for_each(|l| writeln!(out, "  {}, for instance {}", l.what, l.example))?;
+    }
+    Ok(One { good: found.restores_schema(), postgres: found.postgres.clone(), verdict: verdict.into(), json: as_json(&found)? })
 }
 
 /// `None`: the migration is safe as it is.

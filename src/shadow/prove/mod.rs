@@ -5,6 +5,7 @@ mod backfill;
 mod blocking;
 mod busy;
 pub mod checks;
+pub mod down;
 mod held;
 mod lost;
 mod mutate;

@@ -340,3 +340,26 @@ fn controlled(sql: &str, answers: &[&str]) -> usize {
 fn every_broken_rename_is_caught() {
     assert!(controlled("ALTER TABLE orders RENAME COLUMN note TO remark;", &[]) >= 10);
 }
+
+#[test]
+fn what_a_down_migration_gives_back() {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let cases = [
+        ("ALTER TABLE orders ADD COLUMN size int;", "ALTER TABLE orders DROP COLUMN size;", true, 0),
+        ("ALTER TABLE orders DROP COLUMN note;", "ALTER TABLE orders ADD COLUMN note text;", false, 1),
+        ("ALTER TABLE orders ADD COLUMN size int;", "SELECT 1;", false, 0),
+        ("UPDATE orders SET note = 'x';", "SELECT 1;", true, 1),
+        ("ALTER TABLE visits ALTER COLUMN payload SET DEFAULT '';", "ALTER TABLE visits ALTER COLUMN payload DROP DEFAULT;", true, 0),
+        ("ALTER TABLE orders ADD COLUMN size int;", "ALTER TABLE orders DROP COLUMN nope;", false, 0),
+    ];
+    for (up, back, schema, lost) in cases {
+        let execution = Execution::new(true, Send::Statement);
+        let way = |sql: &str| Script::whole(SourceFile::new("2.sql", sql), execution.clone());
+        let base = Script::whole(SourceFile::new("1.sql", BASE), execution.clone());
+        let mut catalog = Catalog::new(shadow.pg());
+        replay::apply(&crate::lower::lower(&base.source, &base.parts), &execution, &mut catalog);
+        let options = SeedOptions { rows: 20, ..SeedOptions::default() };
+        let found = down::down(&shadow, &[base], &way(up), &way(back), &catalog, &options).expect("runs");
+        assert_eq!((found.restores_schema(), found.lost.len()), (schema, lost), "{up} / {back}: {found:?}");
+    }
+}
