@@ -10,10 +10,13 @@ mod lsp;
 mod manual;
 mod narrow;
 mod plan;
+mod progress;
 mod project;
+mod proof;
 pub(crate) mod rules;
 mod settings;
 mod stats;
+mod trace;
 mod verify;
 mod watch;
 
@@ -64,7 +67,9 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Prove a plan on a scratch Postgres.
     Verify(verify::VerifyArgs),
-    /// Explain a rule.
+    /// Run migrations on a scratch Postgres, and print what each statement locked, rewrote, scanned and built, beside what was predicted.
+    Trace(trace::TraceArgs),
+    /// Explain a rule, or a check of a proof.
     Explain(rules::ExplainArgs),
     /// List the rules, or validate one of your own.
     Rules(rules::RulesArgs),
@@ -157,6 +162,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Effects(args) => effects::run(args, &mut out)?,
         Command::Plan(args) => plan::run(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,
+        Command::Trace(args) => trace::run(args, &mut out)?,
         Command::Explain(args) => rules::explain(args, style, &mut out)?,
         Command::Rules(args) => rules::run(args, &mut out)?,
         Command::Stats(args) => stats::run(args, cli.quiet, &mut out)?,

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::op::PgVersion;
 use crate::report::{Style, plural};
 use crate::rules::{self, ABOUT_THE_TEXT, Example, Rule, RuleSet, page};
+use crate::shadow::prove::CheckId;
 use crate::shadow::{Database, Session, Shadow, ShadowOptions, SqlError};
 use crate::source::SourceFile;
 
@@ -17,7 +18,7 @@ use super::{CliError, SourceArgs, settings};
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Its name, as a finding shows it.
+    /// Its name, as a finding or `airlock verify` shows it.
     rule: String,
     #[command(flatten)]
     source: SourceArgs,
@@ -27,12 +28,15 @@ pub fn explain(args: &ExplainArgs, style: Style, out: &mut dyn Write) -> Result<
     let set = known(&args.source)?;
     let name = args.rule.as_str();
     let about = ABOUT_THE_TEXT.iter().find(|(n, _)| *n == name);
-    let text = match (set.get(name), about) {
-        (Some(rule), _) => page(rule),
-        (None, Some((name, words))) => format!("# {name}\n\n{words}.\n"),
-        (None, None) => {
+    let text = match (set.get(name), about, CheckId::named(name)) {
+        (Some(rule), ..) => page(rule),
+        (None, Some((name, words)), _) => format!("# {name}\n\n{words}.\n"),
+        (None, None, Some(check)) => check.page(),
+        (None, None, None) => {
             let near = set.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-            return Err(CliError::Usage(format!("no rule is called `{name}`{near} `airlock rules` lists them")));
+            return Err(CliError::Usage(format!(
+                "no rule and no check is called `{name}`{near}; `airlock rules` and `airlock verify --list-checks` list them"
+            )));
         }
     };
     write!(out, "{}", rules::draw(&text, style.width, style.color))?;

@@ -279,21 +279,24 @@ pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions
     let body = match key(catalog, rel) {
         Some(key) => {
             let vars = |p: &str| (0..key.len()).map(|i| ident(&format!("airlock_{p}{i}"))).collect::<Vec<_>>();
-            let (last, next) = (vars("last"), vars("next"));
+            let (last, next, end) = (vars("last"), vars("next"), vars("end"));
             let declare: String = key
                 .iter()
-                .zip(last.iter().zip(&next))
-                .map(|(k, (l, n))| format!("  {l} {t}.{0}%TYPE;\n  {n} {t}.{0}%TYPE;\n", ident(k)))
+                .zip(last.iter().zip(next.iter().zip(&end)))
+                .map(|(k, (l, (n, e)))| format!("  {l} {t}.{0}%TYPE;\n  {n} {t}.{0}%TYPE;\n  {e} {t}.{0}%TYPE;\n", ident(k)))
                 .collect();
             let columns = key.iter().map(|k| format!("{row}.{}", ident(k))).collect::<Vec<_>>().join(", ");
             let order = idents(&key);
             let back = key.iter().map(|k| format!("{} DESC", ident(k))).collect::<Vec<_>>().join(", ");
             let after = format!("({} IS NULL OR ({columns}) > ({}))", last[0], last.join(", "));
+            // What comes behind the last row of now is written with the trigger in place: without this bound a busy table has no end.
+            let until = format!("SELECT {columns} INTO {} FROM {t} AS {row} ORDER BY {} LIMIT 1", end.join(", "), desc(&key, row));
             let advance: String = last.iter().zip(&next).map(|(l, n)| format!("    {l} := {n};\n")).collect();
             format!(
-                "\nDECLARE\n{declare}BEGIN\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
+                "\nDECLARE\n{declare}BEGIN\n  {until};\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} AND ({columns}) <= ({}) ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
                  EXIT WHEN {} IS NULL;\n    {};\n    COMMIT;\n{advance}{pause}  END LOOP;\nEND\n",
                 next.join(", "),
+                end.join(", "),
                 options.batch_size,
                 next[0],
                 statement(&format!("{after} AND ({columns}) <= ({})", next.join(", "))),
@@ -310,6 +313,10 @@ pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions
         ),
     };
     format!("DO {}", crate::quote::dollar(&body))
+}
+
+fn desc(key: &[String], row: &str) -> String {
+    key.iter().map(|k| format!("{row}.{} DESC", ident(k))).collect::<Vec<_>>().join(", ")
 }
 
 /// Columns that identify a row: the primary key, or a unique index over columns that are never NULL.

@@ -47,6 +47,8 @@ mod snapshot_test;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod trace_test;
+#[cfg(test)]
 mod truth_random_test;
 #[cfg(test)]
 mod truth_test;
