@@ -49,7 +49,13 @@ pub fn run(args: &InitArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         file if file.is_file() => Some(squawk(&file)?),
         _ => None,
     };
-    let mut files = vec![(folder.join(FILE_NAME), configuration(&found, squawk.as_ref()))];
+    let config = folder.join(FILE_NAME);
+    let mut files = Vec::new();
+    // Who comes back for the hook or the workflow keeps the configuration.
+    let kept = config.exists() && !args.force && (args.hook || args.workflow);
+    if !kept {
+        files.push((config, configuration(&found, squawk.as_ref())));
+    }
     let migrations = found.root.as_deref().unwrap_or("migrations");
     if args.hook {
         files.push((folder.join(HOOK_FILE), format!("repos:\n{}", hook(migrations))));
@@ -65,6 +71,9 @@ pub fn run(args: &InitArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         }
     }
     writeln!(out, "{}", found.words)?;
+    if kept {
+        writeln!(out, "kept  {}", folder.join(FILE_NAME).display())?;
+    }
     for (path, text) in &files {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|e| CliError::Usage(format!("{}: cannot be made: {e}", parent.display())))?;
@@ -82,7 +91,7 @@ pub fn run(args: &InitArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     for (said, option, what) in [(args.hook, "--hook", "a pre-commit hook"), (args.workflow, "--workflow", "a workflow for GitHub Actions")]
     {
         if !said {
-            writeln!(out, "      airlock init {option} --force    ({what})")?;
+            writeln!(out, "      airlock init {option}    ({what})")?;
         }
     }
     Ok(0)
