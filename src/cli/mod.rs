@@ -4,6 +4,7 @@ mod check;
 mod effects;
 mod fix;
 mod history;
+mod init;
 mod inspect;
 mod lsp;
 mod manual;
@@ -17,6 +18,7 @@ mod settings;
 mod stats;
 mod trace;
 mod verify;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -79,6 +81,10 @@ enum Command {
     History(history::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
+    /// Write a configuration for this project, and if asked the pre-commit hook and the workflow.
+    Init(init::InitArgs),
+    /// Print the JSON schema of airlock.toml.
+    SchemaJson,
     /// Speak with an editor over standard input and output (Language Server Protocol).
     Lsp(lsp::LspArgs),
     /// Print a completion script for a shell.
@@ -168,6 +174,8 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
             drop(out);
             return lsp::run(args);
         }
+        Command::Init(args) => init::run(args, &mut out)?,
+        Command::SchemaJson => manual::schema(&mut out)?,
         Command::Completions(args) => manual::completions(args, &mut out)?,
         Command::Man(args) => manual::pages(args, &mut out)?,
     };

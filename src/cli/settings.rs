@@ -21,10 +21,10 @@ use super::project::{Pending, Project, with_options};
 #[derive(Debug, Clone, Default, Args)]
 pub struct RuleArgs {
     /// Rules, groups or tags to check, instead of the default ones; `all` is every rule.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "AIRLOCK_SELECT")]
     select: Vec<String>,
     /// Rules, groups or tags to leave out.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "AIRLOCK_IGNORE")]
     ignore: Vec<String>,
     /// Sizes of tables, as `airlock stats` writes them: what hurts on a large table is advice on a small one.
     #[arg(long, value_name = "FILE", env = "AIRLOCK_STATISTICS_FILE")]
