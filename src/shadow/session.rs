@@ -96,6 +96,7 @@ pub struct Session {
     /// A statement that runs longer is cancelled.
     limit: Duration,
     pid: i32,
+    config: Config,
     // Dropped last: the connection's task lives on it.
     runtime: Runtime,
 }
@@ -124,7 +125,7 @@ impl Session {
             });
             Ok::<_, tokio_postgres::Error>(client)
         })?;
-        let mut session = Session { client, notices, limit, pid: 0, runtime };
+        let mut session = Session { client, notices, limit, pid: 0, config: config.clone(), runtime };
         session.pid = session.value("SELECT pg_backend_pid()")?.and_then(|v| v.parse().ok()).unwrap_or_default();
         session.take_notices();
         Ok(session)
@@ -184,15 +185,25 @@ impl Session {
     }
 
     /// `COPY … FROM STDIN` with its data.
+    ///
+    /// When the server refuses it before it asks for data, the client library counts one answer too many and the connection is of no use
+    /// any more. Then another one takes its place: a transaction that was open is rolled back, and settings are as at the start.
     pub fn copy_in(&mut self, sql: &str, data: &str) -> Result<u64, SqlError> {
         use futures_util::SinkExt;
         let (sql, data) = (sql.to_string(), data.to_string());
-        self.bounded(|client| async move {
+        let asked = std::rc::Rc::new(std::cell::Cell::new(false));
+        let seen = asked.clone();
+        let end = self.bounded(|client| async move {
             let sink = client.copy_in::<_, std::io::Cursor<Vec<u8>>>(&sql).await?;
+            seen.set(true);
             futures_util::pin_mut!(sink);
             sink.send(std::io::Cursor::new(data.into_bytes())).await?;
             sink.finish().await
-        })
+        });
+        if end.is_err() && !asked.get() {
+            *self = Session::connect(&self.config, self.limit)?;
+        }
+        end
     }
 
     /// Data of `COPY … TO STDOUT`.

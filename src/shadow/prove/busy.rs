@@ -92,6 +92,14 @@ impl Prover<'_> {
                 self.roll_back(&db, phase.kind, &mut old)?;
             }
         }
+        if !self.findings.iter().any(|f| f.check == CheckId::HeldSessions) {
+            self.not_run(
+                CheckId::HeldSessions,
+                At::default(),
+                false,
+                "no step runs while a release that uses the changed tables is at work",
+            );
+        }
         Ok(())
     }
 
