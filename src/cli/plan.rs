@@ -187,8 +187,15 @@ pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
             let _ = std::fs::remove_dir_all(folder.join(phase));
         }
     }
+    if folder.join("plan.toml").is_file()
+        && let Ok(old) = super::carry::open(folder)
+        && old.plan.progress.as_ref().is_some_and(|p| p.abandoned.is_none() && !p.steps.is_empty())
+    {
+        return Err(usage("its plan is being carried out; `airlock abandon` it first, or choose another folder with --into".into()));
+    }
     // The source is named from the plan's folder, so that the two can be moved together.
     let mut plan = plan.clone();
+    plan.made = Some(crate::history::date(super::advance::now()));
     std::fs::create_dir_all(folder).map_err(|e| usage(e.to_string()))?;
     if let Ok(folder) = std::fs::canonicalize(folder)
         && let Some(relative) = relative(&folder, Path::new(&plan.source))
@@ -206,7 +213,8 @@ pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     Ok(files.into_iter().map(|(n, _)| n).collect())
 }
 
-fn relative(from: &Path, to: &Path) -> Option<String> {
+/// A path as it is seen from a folder; `None`: the two have nothing in common.
+pub fn relative(from: &Path, to: &Path) -> Option<String> {
     let (a, b): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
     let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     if same < 2 {

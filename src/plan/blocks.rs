@@ -272,18 +272,19 @@ pub fn backfill(catalog: &Catalog, rel: &Relation, assignments: &[Assignment], o
     paged(catalog, rel, "airlock_t", options, &|page| format!("UPDATE {t} AS airlock_t SET {set} WHERE {page} AND {todo}"))
 }
 
-/// Runs a statement for one page of a table's rows after the other. `row` is how the statement calls a row of the table.
+/// Runs a statement for one page of a table's rows after the other, up to the last one that is there when it begins: a row that comes
+/// later is the trigger's, and to run after those that N-1 inserts would never end. `row` is how the statement calls a row of the table.
 pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions, statement: &dyn Fn(&str) -> String) -> String {
     let t = table(rel);
     let pause = format!("    PERFORM pg_sleep({});\n", f64::from(options.pause_ms) / 1000.0);
     let body = match key(catalog, rel) {
         Some(key) => {
             let vars = |p: &str| (0..key.len()).map(|i| ident(&format!("airlock_{p}{i}"))).collect::<Vec<_>>();
-            let (last, next) = (vars("last"), vars("next"));
+            let (last, next, end) = (vars("last"), vars("next"), vars("end"));
             let declare: String = key
                 .iter()
-                .zip(last.iter().zip(&next))
-                .map(|(k, (l, n))| format!("  {l} {t}.{0}%TYPE;\n  {n} {t}.{0}%TYPE;\n", ident(k)))
+                .zip(last.iter().zip(next.iter().zip(&end)))
+                .map(|(k, (l, (n, e)))| format!("  {l} {t}.{0}%TYPE;\n  {n} {t}.{0}%TYPE;\n  {e} {t}.{0}%TYPE;\n", ident(k)))
                 .collect();
             let columns = key.iter().map(|k| format!("{row}.{}", ident(k))).collect::<Vec<_>>().join(", ");
             let order = idents(&key);
@@ -291,9 +292,11 @@ pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions
             let after = format!("({} IS NULL OR ({columns}) > ({}))", last[0], last.join(", "));
             let advance: String = last.iter().zip(&next).map(|(l, n)| format!("    {l} := {n};\n")).collect();
             format!(
-                "\nDECLARE\n{declare}BEGIN\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
+                "\nDECLARE\n{declare}BEGIN\n  SELECT {order} INTO {} FROM {t} ORDER BY {back} LIMIT 1;\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} AND ({columns}) <= ({}) ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
                  EXIT WHEN {} IS NULL;\n    {};\n    COMMIT;\n{advance}{pause}  END LOOP;\nEND\n",
+                end.join(", "),
                 next.join(", "),
+                end.join(", "),
                 options.batch_size,
                 next[0],
                 statement(&format!("{after} AND ({columns}) <= ({})", next.join(", "))),
