@@ -227,11 +227,10 @@ pub fn same(script: &Script, want: &Half) -> Result<(), String> {
     if texts != want.statements.iter().map(|s| s.trim()).collect::<Vec<_>>() {
         return Err(format!("{} statements instead of {}: {texts:?}", texts.len(), want.statements.len()));
     }
-    let inside = found.iter().filter(|r| r.effects.in_transaction).count();
+    let atomic = found.windows(2).all(|w| w[0].transaction == w[1].transaction);
     match want.transaction {
-        // One statement is atomic by itself.
-        true if want.statements.len() > 1 && inside < found.len() => Err("not in one transaction".into()),
-        false if inside > 0 => Err("in a transaction".into()),
+        true if !atomic => Err("not in one transaction".into()),
+        false if found.iter().any(|r| r.sent.in_transaction) => Err("in a transaction".into()),
         _ => Ok(()),
     }
 }

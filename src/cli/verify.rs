@@ -54,9 +54,9 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         source.pg_version = source.pg_version.or(Some(PgVersion(p.postgres)));
         source.framework = source.framework.or_else(|| Some(p.framework.clone()));
     }
-    let progress = plan.as_ref().and_then(|p| p.progress.as_ref()).filter(|p| !p.migrations.is_empty());
+    let progress = plan.as_ref().and_then(|p| p.progress.clone()).filter(|p| !p.migrations.is_empty());
     let folder = plan_file(&args.target).and_then(|f| Some(f.parent()?.to_path_buf())).unwrap_or_default();
-    let project = match progress {
+    let project = match &progress {
         // Handed over in part: its text is read as if it stood where it stood.
         Some(p) => Project::of_text(&folder.join(&p.migrations).join(&p.original), crate::history::read_sql(&migration)?, &source)?,
         None => Project::open(std::slice::from_ref(&migration), &source)?,
@@ -96,7 +96,7 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     };
     let ours = |s: &crate::history::Script| {
         let path = s.source.path().to_string_lossy().replace('\\', "/");
-        progress.is_some_and(|p| p.steps.iter().flat_map(|c| &c.files).any(|f| path.ends_with(&format!("/{f}"))))
+        progress.as_ref().is_some_and(|p| p.steps.iter().flat_map(|c| &c.files).any(|f| path.ends_with(&format!("/{f}"))))
     };
     if project.schema.is_none() && history.before(index).any(ours) {
         return Err(CliError::Usage(format!(

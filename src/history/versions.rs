@@ -36,7 +36,13 @@ impl Versions {
         let digits = last.bytes().all(|b| b.is_ascii_digit());
         let number = last.parse::<u64>().unwrap_or(0);
         if digits && let Some(at) = stamp_seconds(&last).filter(|_| matches!(last.len(), 8 | 12 | 14)) {
-            return Versions { kind: Kind::Stamp, at: now.max(at + 1) };
+            // A shorter one stands before its own day or minute, and in the order of the alphabet behind it.
+            let step = match last.len() {
+                8 => 86_400,
+                12 => 60,
+                _ => 1,
+            };
+            return Versions { kind: Kind::Stamp, at: now.max(at + step) };
         }
         if digits && last.len() == 13 {
             return Versions { kind: Kind::Epoch, at: (now * 1000).max(number + 1) };
