@@ -287,7 +287,7 @@ fn hand_over(open: &Open, home: &Home, batch: &Batch, mut progress: Progress, ta
         history.migrations.remove(i);
     }
     let new: Vec<_> = batch.steps.iter().filter_map(|(_, _, w)| if let Way::Migration(m) = w { Some(m.clone()) } else { None }).collect();
-    let next = history::compose(&history, &new, taken.changed, now()).map_err(CliError::Usage)?;
+    let next = history::compose(&home.history, home.original, &new, taken.changed, now()).map_err(CliError::Usage)?;
     // Its text is read from the plan's folder from now on.
     let source = if taken.kept.is_empty() { open.plan.source.clone() } else { format!("original/{}", progress.original) };
     let change = Change { write: next.files.iter().cloned().chain(taken.kept).collect(), remove: taken.gone };

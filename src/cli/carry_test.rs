@@ -62,7 +62,7 @@ fn round_trip(h: &History, options: &Options, now: u64) -> Vec<String> {
     let mut h = h.clone();
     let root = h.root.clone();
     for batch in batches {
-        let next = match compose(&h, &batch, Vec::new(), now) {
+        let next = match compose(&h, None, &batch, Vec::new(), now) {
             Ok(n) => n,
             Err(e) => return vec![e],
         };

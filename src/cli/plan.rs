@@ -178,6 +178,10 @@ pub fn hash(text: &str) -> String {
 
 pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     let usage = |e: String| CliError::Usage(format!("{}: {e}", folder.display()));
+    let old = std::fs::read_to_string(folder.join("plan.toml")).ok().and_then(|t| plan::read(&t).ok()).and_then(|p| p.progress);
+    if old.is_some_and(|p| p.abandoned.is_none() && !p.steps.is_empty()) {
+        return Err(usage("its plan is being carried out; `airlock abandon` it first, or choose another folder with --into".into()));
+    }
     // An older plan in the same place goes, but never anything that Airlock did not write.
     if folder.exists() {
         if !folder.join("plan.toml").is_file() && std::fs::read_dir(folder).is_ok_and(|mut d| d.next().is_some()) {
@@ -186,12 +190,6 @@ pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
         for phase in ["1-expand", "2-migrate", "3-contract-soft", "4-contract-hard"] {
             let _ = std::fs::remove_dir_all(folder.join(phase));
         }
-    }
-    if folder.join("plan.toml").is_file()
-        && let Ok(old) = super::carry::open(folder)
-        && old.plan.progress.as_ref().is_some_and(|p| p.abandoned.is_none() && !p.steps.is_empty())
-    {
-        return Err(usage("its plan is being carried out; `airlock abandon` it first, or choose another folder with --into".into()));
     }
     // The source is named from the plan's folder, so that the two can be moved together.
     let mut plan = plan.clone();

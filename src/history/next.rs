@@ -44,6 +44,9 @@ pub fn by_hand(framework: Framework, m: &NewMigration) -> Option<String> {
     if !m.up.transaction && matches!(framework, F::Refinery | F::Drizzle | F::NodePgMigrate | F::Hasura) {
         return Some(format!("{framework} runs every file in a transaction, and this must run outside of one"));
     }
+    if framework == F::GraphileMigrate && !m.up.transaction && m.up.statements.len() > 1 {
+        return Some("graphile-migrate takes one statement outside of a transaction, and one file at a time".into());
+    }
     let template = match framework {
         F::Tern => "{{",
         F::Flyway | F::Liquibase => "${",
@@ -51,6 +54,27 @@ pub fn by_hand(framework: Framework, m: &NewMigration) -> Option<String> {
     };
     let halves = std::iter::once(&m.up).chain(&m.down);
     halves.flat_map(|h| &h.statements).any(|s| s.contains(template)).then(|| format!("{framework} would replace `{template}…` in its text"))
+}
+
+/// Runners that have no way back at all.
+fn only_forward(framework: Framework) -> bool {
+    use Framework as F;
+    matches!(framework, F::Refinery | F::Pgmigrate | F::Prisma | F::Drizzle | F::GraphileMigrate | F::Atlas | F::Bytebase | F::Supabase)
+}
+
+/// The way back is written: some histories have none, and whoever runs all files of a folder must not find one.
+fn takes_downs(h: &History) -> bool {
+    use Framework as F;
+    let any = h.migrations.iter().any(|m| m.down.is_some());
+    match h.framework {
+        F::Plain | F::Flyway => any,
+        F::Sqlx => any || last_file(h).ends_with(".up.sql"),
+        f => !only_forward(f),
+    }
+}
+
+fn last_file(h: &History) -> String {
+    h.migrations.last().map(|m| m.up.source.path().file_name().unwrap_or_default().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The runner runs the step, but not its way back.
@@ -67,13 +91,29 @@ pub fn one_by_one(framework: Framework) -> bool {
     ways::all_pending_in_one(framework) || framework == Framework::GraphileMigrate
 }
 
-/// The files of the next migrations, in order. `changed`: files of the runner that have another text already, which goes along. `now`:
+/// The files of the next migrations, in order. `gone`: a migration that is being taken out. `changed`: files of the runner that have another text already, which goes along. `now`:
 /// seconds since 1970. `Err`: why it cannot be done, with the next step.
-pub fn compose(history: &History, new: &[NewMigration], changed: Vec<(PathBuf, String)>, now: u64) -> Result<NextFiles, String> {
+pub fn compose(
+    history: &History,
+    gone: Option<usize>,
+    new: &[NewMigration],
+    changed: Vec<(PathBuf, String)>,
+    now: u64,
+) -> Result<NextFiles, String> {
+    let mut rest = history.clone();
+    if let Some(i) = gone.filter(|i| *i < rest.migrations.len()) {
+        rest.migrations.remove(i);
+    }
+    // Its number is not given again, since a database of somebody may have it; but where none may be missing.
+    let counted = if matches!(history.framework, Framework::Tern | Framework::Drizzle) { &rest } else { history };
     let out = NextFiles { files: changed, ..NextFiles::default() };
-    let mut w = Writer { h: history, versions: Versions::after(history, now), out, taken: Vec::new(), up: PathBuf::new() };
+    let versions = Versions::after(counted, now);
+    let mut w = Writer { h: &rest, versions, out, taken: Vec::new(), up: PathBuf::new() };
     for m in new {
         let mut m = m.clone();
+        if !takes_downs(&rest) {
+            m.down = None;
+        }
         if let Some(words) = no_way_back(history.framework, &m) {
             w.out.afterwards.push(words);
             m.down = None;
@@ -156,18 +196,6 @@ impl Writer<'_> {
         self.out.files.push((path, text));
     }
 
-    fn has_downs(&self) -> bool {
-        self.h.migrations.iter().any(|m| m.down.is_some())
-    }
-
-    fn last_file(&self) -> String {
-        self.h
-            .migrations
-            .last()
-            .map(|m| m.up.source.path().file_name().unwrap_or_default().to_string_lossy().into_owned())
-            .unwrap_or_default()
-    }
-
     fn write(&mut self, m: &NewMigration, now: u64) -> Result<(), String> {
         use Framework as F;
         let framework = self.h.framework;
@@ -195,7 +223,7 @@ impl Writer<'_> {
                 self.put(format!("{name}.sql"), format!("{head}{title}{}", body(&m.up, m.up.transaction)));
             }
             F::Bytebase => {
-                let v = if self.last_file().starts_with(['v', 'V']) { &self.last_file()[..1] } else { "" };
+                let v = if last_file(self.h).starts_with(['v', 'V']) { &last_file(self.h)[..1] } else { "" };
                 let head = if m.up.transaction { "" } else { "-- txn-mode = off\n" };
                 self.put(format!("{v}{name}.sql"), format!("{head}{title}{}", body(&m.up, m.up.transaction)));
             }
@@ -247,7 +275,7 @@ impl Writer<'_> {
                 if framework == F::Flyway && !m.up.transaction {
                     conf(self, format!("V{named}.sql"));
                 }
-                if let Some(d) = m.down.as_ref().filter(|_| framework == F::Flyway && self.has_downs()) {
+                if let Some(d) = m.down.as_ref().filter(|_| framework == F::Flyway) {
                     self.put(format!("U{named}.sql"), format!("{title}{}", body(d, d.transaction)));
                     if !d.transaction {
                         conf(self, format!("U{named}.sql"));
@@ -327,8 +355,8 @@ impl Writer<'_> {
             // golang-migrate makes no transaction, and may be told to split the file.
             format!("{head}{title}{}", body(h, framework != Framework::GolangMigrate))
         };
-        let last = self.last_file();
-        if framework == Framework::Sqlx && !self.has_downs() && !last.ends_with(".up.sql") {
+        let last = last_file(self.h);
+        if framework == Framework::Sqlx && !takes_downs(self.h) {
             self.put(format!("{name}.sql"), text(&m.up));
             return;
         }
@@ -405,11 +433,7 @@ impl Writer<'_> {
             F::Dbmate => list.push("dbmate writes db/schema.sql anew when they run: commit it with them".into()),
             _ => {}
         }
-        let backward = matches!(
-            self.h.framework,
-            F::Refinery | F::Pgmigrate | F::Prisma | F::Drizzle | F::GraphileMigrate | F::Atlas | F::Bytebase | F::Supabase
-        );
-        if backward && new.iter().any(|m| m.down.is_some()) {
+        if only_forward(self.h.framework) && new.iter().any(|m| m.down.is_some()) {
             list.push(format!("{} runs no way back: to go back, use `airlock abandon`, or the undo files of the plan", self.h.framework));
         }
     }

@@ -303,7 +303,7 @@ impl Prover<'_> {
         let (mut problems, mut declared) = (Vec::new(), 0);
         for c in intended.changes(&now) {
             let line = c.line.to_string();
-            if self.plan.deviations.iter().any(|d| line.contains(d.object.rsplit('.').next().unwrap_or(&d.object))) {
+            if self.plan.deviations.iter().any(|d| is_about(&line, &d.object)) {
                 declared += 1;
             } else {
                 problems.push(format!("{}: {line}", if c.removed { "missing" } else { "left over" }));
@@ -472,13 +472,13 @@ impl Prover<'_> {
         Ok(())
     }
 
-    /// Holds a row back so that the step has to wait in the middle, and lets N-1 insert meanwhile.
+    /// Holds a row back so that the step has to wait in the middle, and lets N-1 insert meanwhile, rows that refer to the held one included.
     fn while_writing(&mut self, db: &Database, step: &Step, old: &mut Player) -> Result<Option<SqlError>, ShadowError> {
         let mut holder = db.connect()?;
         holder.run("BEGIN").map_err(ShadowError::sql("begin"))?;
         let mut held = false;
         for t in self.touched() {
-            held |= holder.rows(&format!("SELECT 1 FROM {} FOR UPDATE LIMIT 1", t.sql())).is_ok_and(|r| !r.is_empty());
+            held |= holder.rows(&format!("SELECT 1 FROM {} FOR NO KEY UPDATE LIMIT 1", t.sql())).is_ok_and(|r| !r.is_empty());
         }
         let mut session = db.connect()?;
         let statements = step.statements.clone();
@@ -613,8 +613,20 @@ fn merge(into: &mut PredictedEffects, from: &PredictedEffects) {
     }
 }
 
+/// The line names the object: its table and its column, each as a whole word.
+pub(in crate::shadow) fn is_about(line: &str, object: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let named = |name: &str| {
+        line.match_indices(name).any(|(i, _)| {
+            let (before, after) = (line[..i].chars().next_back(), line[i + name.len()..].chars().next());
+            !name.is_empty() && !before.is_some_and(word) && !after.is_some_and(word)
+        })
+    };
+    object.rsplit('.').take(2).enumerate().all(|(i, name)| named(name) || i == 1 && object.split('.').count() == 2)
+}
+
 /// Runs statements as the runner would.
-fn play(session: &mut Session, statements: &[String], transaction: bool) -> Result<(), SqlError> {
+pub(in crate::shadow) fn play(session: &mut Session, statements: &[String], transaction: bool) -> Result<(), SqlError> {
     if transaction {
         session.run("BEGIN")?;
     }
