@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::diagnostic::Severity;
@@ -14,27 +15,35 @@ use crate::stats::Small;
 pub const FILE_NAME: &str = "airlock.toml";
 
 /// Everything that `airlock.toml` may say. Unknown keys are errors.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
     /// The migration runner, where recognising it is not enough.
     #[serde(deserialize_with = "framework")]
+    #[schemars(schema_with = "framework_names")]
     pub framework: Option<Framework>,
     /// Major version of Postgres, 14 to 18.
+    #[schemars(range(min = 14, max = 18))]
     pub pg_version: Option<u8>,
     /// A dump to start from instead of the migrations.
     pub schema: Option<PathBuf>,
     /// Settings that the runner makes before each migration (`lock_timeout = "2s"`).
     pub settings: BTreeMap<String, String>,
+    /// Which rules speak, and how loudly.
     pub rules: Rules,
     /// Other settings for some files or tables; a later one wins over an earlier one.
     pub overrides: Vec<Override>,
+    /// Comments that allow a finding.
     pub suppressions: Suppressions,
     /// Findings that are known and not reported: the file that `airlock baseline` writes.
     pub baseline: Option<PathBuf>,
+    /// Sizes of tables: what hurts on a large one is advice on a small one.
     pub statistics: StatisticsSection,
+    /// The queries of release N-1.
     pub workload: WorkloadSection,
+    /// How plans work.
     pub plan: PlanSection,
+    /// The server for proofs.
     pub shadow: ShadowSection,
     /// The file that this was read from, for messages that point into it.
     #[serde(skip)]
@@ -48,7 +57,7 @@ pub struct Origin {
     pub text: String,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Override {
     /// Globs from the folder of `airlock.toml`; a folder stands for everything below it. Empty: every file.
@@ -59,12 +68,14 @@ pub struct Override {
     pub select: Vec<String>,
     /// Turned off there.
     pub ignore: Vec<String>,
+    /// By rule: `error`, `warning` or `advice`.
     pub severity: BTreeMap<String, Severity>,
     /// By rule: values for what its file lists under `[options]`; those of `[rules.options]` hold for what is not named.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
     pub options: BTreeMap<String, toml::Table>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Suppressions {
     /// A comment that allows a finding must say why.
@@ -73,13 +84,14 @@ pub struct Suppressions {
     pub compat: Vec<Dialect>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct StatisticsSection {
     /// The file that `airlock stats` writes.
     pub path: Option<PathBuf>,
     /// A table with fewer rows than this, and fewer bytes than `small-bytes`, is small.
     pub small_rows: u64,
+    /// See `small-rows`.
     pub small_bytes: u64,
 }
 
@@ -90,7 +102,7 @@ impl Default for StatisticsSection {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct WorkloadSection {
     /// Files and folders with the queries of release N-1.
@@ -101,25 +113,32 @@ pub struct WorkloadSection {
     pub role: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Rules {
     /// Rules, groups or tags; empty: the default ones.
     pub select: Vec<String>,
+    /// Rules, groups or tags to leave out.
     pub ignore: Vec<String>,
     /// Folders or files of rules in the format of the built-in ones.
     pub paths: Vec<PathBuf>,
+    /// By rule: `error`, `warning` or `advice`.
     pub severity: BTreeMap<String, Severity>,
     /// By rule: values for what its file lists under `[options]`.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
     pub options: BTreeMap<String, toml::Table>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PlanSection {
+    /// Rows that a batch of a backfill writes.
     pub batch_size: Option<u32>,
+    /// Milliseconds between two batches.
     pub pause_ms: Option<u32>,
+    /// Milliseconds that a step waits for its lock.
     pub lock_timeout_ms: Option<u32>,
+    /// How often a step tries again to get its lock.
     pub lock_retries: Option<u32>,
     /// Where `airlock status` looks for plans; `airlock/plans` unless given.
     pub folder: Option<PathBuf>,
@@ -127,7 +146,7 @@ pub struct PlanSection {
     pub overdue_days: Option<u64>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ShadowSection {
     /// A server on which Airlock may make and drop databases named `airlock_shadow_…`.
@@ -147,17 +166,35 @@ fn framework<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Framework>
     Framework::named(&name).map(Some).map_err(serde::de::Error::custom)
 }
 
+fn framework_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    use strum::VariantNames;
+    schemars::json_schema!({ "enum": Framework::VARIANTS, "description": "The migration runner, where recognising it is not enough." })
+}
+
 impl Config {
-    pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error })?;
-        let mut config: Config = toml::from_str(&text).map_err(|e| {
-            let line = e.span().map(|s| line_of(&text, s.start));
+    /// The JSON schema of `airlock.toml`, made from these types, so that the two cannot differ.
+    pub fn json_schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Config);
+        schema.insert("title".into(), FILE_NAME.into());
+        schema.to_value()
+    }
+
+    /// The text of a configuration; paths in it stay as they are written.
+    fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|e| {
+            let line = e.span().map(|s| line_of(text, s.start));
             ConfigError::Invalid { path: path.to_path_buf(), line, message: with_suggestion(e.message()) }
         })?;
         if config.pg_version.is_some_and(|v| !crate::op::PgVersion::SUPPORTED.contains(&v)) {
             let message = "pg-version: expected 14, 15, 16, 17 or 18".to_string();
-            return Err(ConfigError::Invalid { path: path.to_path_buf(), line: line_with(&text, "pg-version"), message });
+            return Err(ConfigError::Invalid { path: path.to_path_buf(), line: line_with(text, "pg-version"), message });
         }
+        Ok(config)
+    }
+
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error })?;
+        let mut config = Config::parse(path, &text)?;
         // Paths are meant from the file's own folder.
         let folder = path.parent().unwrap_or(Path::new(""));
         let single = [&mut config.schema, &mut config.baseline, &mut config.statistics.path, &mut config.plan.folder];
@@ -184,13 +221,14 @@ impl Config {
     }
 }
 
-/// ``unknown field `x`, expected one of `a`, `b` `` of serde, as a question.
+/// ``unknown field `x`, expected one of `a`, `b` `` of serde, as a question; the same for a word that is no value.
 fn with_suggestion(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match (message.starts_with("unknown field"), names.split_first()) {
-        (true, Some((unknown, known))) => match nearest(unknown, known) {
-            Some(near) => format!("unknown key `{unknown}`; did you mean `{near}`?"),
-            None => format!("unknown key `{unknown}`; known here: {}", known.join(", ")),
+    let what = [("unknown field", "unknown key"), ("unknown variant", "unknown value")];
+    match (what.iter().find(|(serde, _)| message.starts_with(serde)), names.split_first()) {
+        (Some((_, what)), Some((unknown, known))) => match nearest(unknown, known) {
+            Some(near) => format!("{what} `{unknown}`; did you mean `{near}`?"),
+            None => format!("{what} `{unknown}`; known here: {}", known.join(", ")),
         },
         _ => message.trim_end().to_string(),
     }
@@ -236,5 +274,8 @@ mod tests {
         std::fs::write(&path, "framework = 'goose'\npg-version = 16\n[rules]\nignore = ['truncate']\n").expect("a file");
         let config = Config::read(&path).expect("reads");
         assert_eq!((config.framework, config.pg_version), (Some(Framework::Goose), Some(16)));
+        std::fs::write(&path, "[rules.severity]\ndrop-column = 'warnin'\n").expect("a file");
+        let error = Config::read(&path).expect_err("an unknown value").to_string();
+        assert!(error.ends_with(":2: unknown value `warnin`; did you mean `warning`?"), "{error}");
     }
 }

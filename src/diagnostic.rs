@@ -18,6 +18,7 @@ use crate::sql::token::{SqlText, TokenKind, tokenize};
     strum::IntoStaticStr,
     serde::Serialize,
     serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]

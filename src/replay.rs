@@ -2,6 +2,8 @@
 //!
 //! The only place that joins the runner's way of executing a file with the operations in it.
 
+use std::sync::Arc;
+
 use crate::catalog::{ApplyError, Catalog};
 use crate::compat::Compat;
 use crate::effects::{Effects, Sent};
@@ -13,8 +15,9 @@ use crate::source::{SourceFile, Span};
 #[derive(Debug, Clone)]
 pub struct Replayed {
     pub statement: Statement,
-    pub before: Catalog,
-    pub after: Catalog,
+    /// Statements of a file share the schemas between them.
+    pub before: Arc<Catalog>,
+    pub after: Arc<Catalog>,
     pub sent: Sent,
     pub effects: Effects,
     pub compat: Compat,
@@ -142,10 +145,17 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
     let pg = catalog.pg;
     let mut tx = Tracker::new(execution, &statements, catalog);
     let mut out = Vec::with_capacity(statements.len());
+    let mut last = Arc::new(before.clone());
+    let mut share = |now: &Catalog| {
+        if !now.is_unchanged_since(&last) {
+            last = Arc::new(now.clone());
+        }
+        last.clone()
+    };
     for (i, statement) in statements.into_iter().enumerate() {
         tx.enter(i, &statement, catalog);
         let sent = sent(pg, &tx);
-        let here = catalog.clone();
+        let here = share(catalog);
         let (mut effects, errors) = crate::effects::predict_and_apply(&statement, catalog, sent);
         // What a publication demands is asked when the statement has been read.
         let late = |e: &ApplyError| e.sqlstate == "55000";
@@ -168,7 +178,7 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         out.push(Replayed {
             statement,
             before: here,
-            after: catalog.clone(),
+            after: share(catalog),
             sent,
             effects,
             compat,

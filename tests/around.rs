@@ -101,7 +101,7 @@ fn settings_differ_by_path_and_by_table() {
         ("[[overrides]]\npath = ['x']\n", "airlock.toml:2: unknown key `path`; did you mean `paths`?"),
         ("[[overrides]]\npaths = ['[']\n", "airlock.toml:2: `[` is no glob"),
         ("[rules.options.drop-column]\nmax = 1\n", "airlock.toml:1: rule `drop-column`: no option is called `max`"),
-        ("[suppressions]\ncompat = ['squak']\n", "airlock.toml:2: unknown variant `squak`"),
+        ("[suppressions]\ncompat = ['squak']\n", "airlock.toml:2: unknown value `squak`; did you mean `squawk`?"),
     ] {
         write(dir.path(), "airlock.toml", toml);
         let o = airlock(dir.path(), &["check", "new"]);
@@ -340,4 +340,134 @@ fn flags_as_they_are_known_elsewhere() {
     assert!(out(&o).starts_with("create-index-blocking\n\n") && !out(&o).contains("```") && !out(&o).contains('\u{1b}'), "{}", out(&o));
     let o = airlock(dir.path(), &["rules", "--output-format", "markdown"]);
     assert!(out(&o).contains("| `create-index-blocking` |"), "{}", out(&o));
+}
+
+#[test]
+fn init_writes_what_it_recognised_and_overwrites_nothing() {
+    let dir = project(&[
+        ("db/migrations/1_a.sql", "-- +goose Up\nCREATE TABLE t (id int);\n-- +goose Down\nDROP TABLE t;\n"),
+        ("db/migrations/2_b.sql", "-- +goose Up\nALTER TABLE t DROP COLUMN id;\n-- +goose Down\nALTER TABLE t ADD id int;\n"),
+        (
+            ".squawk.toml",
+            "pg_version = '15.2'\nexcluded_rules = ['ban-drop-column', 'prefer-big-int', 'no-such-rule']\nexcluded_paths = ['old/*.sql']\nassume_in_transaction = true\n",
+        ),
+    ]);
+    let o = airlock(dir.path(), &["init", "--hook", "--workflow"]);
+    assert!(o.status.success(), "{}{}", out(&o), err(&o));
+    let said = out(&o);
+    assert!(said.contains("goose (by ") && said.contains("2 migrations"), "{said}");
+    assert!(said.contains("no rule of squawk is called `no-such-rule`") && said.contains("assume_in_transaction"), "{said}");
+    let read = |f: &str| std::fs::read_to_string(dir.path().join(f)).expect("written");
+    let toml = read("airlock.toml");
+    for line in ["framework = \"goose\"", "pg-version = 15", "    \"drop-column\", # squawk: ban-drop-column", "compat = [\"squawk\"]"] {
+        assert!(toml.lines().any(|l| l == line), "{line}: {toml}");
+    }
+    assert!(read(".pre-commit-config.yaml").contains("files: \"^db/migrations/\""));
+    assert!(read(".github/workflows/airlock.yml").contains("paths: \"db/migrations\""));
+    // The imported settings hold.
+    assert!(found(dir.path(), &["db/migrations", "--select", "drop-column"]).0.is_empty());
+    let o = airlock(dir.path(), &["init"]);
+    assert!(o.status.code() == Some(2) && err(&o).contains("airlock.toml: is there already, nothing was written"), "{}", err(&o));
+    write(dir.path(), "airlock.toml", "# mine\n");
+    std::fs::remove_file(dir.path().join(".squawk.toml")).expect("removed");
+    assert!(airlock(dir.path(), &["init", "--force"]).status.success());
+    // What is commented out is right as well.
+    let all: String = read("airlock.toml")
+        .lines()
+        .map(|l| match l.strip_prefix("# ") {
+            Some(rest) if rest.starts_with('[') || rest.contains(" = ") && !rest.contains(": ") => rest,
+            _ => l,
+        })
+        .filter(|l| !["baseline", "path"].iter().any(|k| l.starts_with(&format!("{k} ="))) && !l.contains(".sqlx"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(all.contains("\nrequire-reason = true") && all.contains("\n[[overrides]]"), "{all}");
+    write(dir.path(), "airlock.toml", &all);
+    let o = airlock(dir.path(), &["check", "db", "--exit-zero"]);
+    assert!(o.status.success(), "{}\n{all}", err(&o));
+    let empty = project(&[]);
+    let o = airlock(empty.path(), &["init"]);
+    assert!(o.status.success() && out(&o).contains("No migration was found yet"), "{}{}", out(&o), err(&o));
+}
+
+#[test]
+fn the_schema_of_the_configuration_is_printed() {
+    let dir = project(&[]);
+    let o = airlock(dir.path(), &["schema-json"]);
+    let v: Value = serde_json::from_slice(&o.stdout).expect("JSON");
+    assert_eq!(v["additionalProperties"], false);
+    assert!(v["properties"]["pg-version"]["description"].as_str().is_some_and(|d| d.contains("14 to 18")), "{v:#}");
+    assert!(v["properties"]["framework"]["enum"].as_array().is_some_and(|e| e.iter().any(|f| f == "golang-migrate")), "{v:#}");
+    assert!(v["properties"].get("origin").is_none());
+}
+
+#[test]
+fn options_come_from_the_environment_too() {
+    let dir = project(&[("m/1.sql", BASE), ("m/2.sql", "ALTER TABLE orders DROP COLUMN note;\n")]);
+    let run = |name: &str, value: &str| {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_airlock"));
+        c.current_dir(dir.path()).args(["check", "m"]).env_remove("GITHUB_ACTIONS").env(name, value).output().expect("runs")
+    };
+    assert_eq!(run("AIRLOCK_IGNORE", "drop-column").status.code(), Some(0));
+    assert_eq!(run("AIRLOCK_SELECT", "create-index-blocking").status.code(), Some(0));
+    assert_eq!(run("AIRLOCK_FAIL_ON", "warning").status.code(), Some(1));
+    assert!(out(&run("AIRLOCK_OUTPUT_FORMAT", "concise")).starts_with("m/2.sql:1:"));
+    let o = run("AIRLOCK_IGNORE", "drop-colum");
+    assert!(o.status.code() == Some(2) && err(&o).contains("did you mean `drop-column`?"), "{}", err(&o));
+}
+
+#[test]
+fn files_are_listed_and_what_was_read_is_said() {
+    let dir = project(&[("airlock.toml", ""), ("m/1.sql", BASE), ("m/2.sql", "DROP TABLE orders;\n"), ("m/3.sql", "SELECT 1;\n")]);
+    let o = airlock(dir.path(), &["check", "m/3.sql", "m/2.sql", "--show-files"]);
+    assert_eq!((o.status.code(), out(&o).as_str()), (Some(0), "m/2.sql\nm/3.sql\n"), "{}", err(&o));
+    let o = airlock(dir.path(), &["check", "m/3.sql", "--verbose"]);
+    assert!(err(&o).contains("airlock.toml; Postgres ") && err(&o).contains("3 migrations, 1 reported on"), "{}", err(&o));
+}
+
+#[test]
+fn a_watched_project_is_checked_again() {
+    use std::io::{BufRead, BufReader};
+    let dir = project(&[("m/1.sql", BASE), ("m/2.sql", "SELECT 1;\n")]);
+    let mut c = Command::new(env!("CARGO_BIN_EXE_airlock"));
+    c.current_dir(dir.path()).args(["check", "m", "--watch", "--output-format", "concise"]).env_remove("GITHUB_ACTIONS");
+    let mut child = c.stdout(std::process::Stdio::piped()).spawn().expect("the program runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut until_it_waits = || {
+        let seen: Vec<String> = lines.by_ref().map_while(Result::ok).take_while(|l| !l.starts_with("Watching")).collect();
+        seen.join("\n")
+    };
+    let first = until_it_waits();
+    assert!(first.contains("no findings"), "{first}");
+    write(dir.path(), "m/2.sql", "ALTER TABLE orders DROP COLUMN note;\n");
+    let second = until_it_waits();
+    assert!(second.starts_with("m/2.sql:1:") && second.contains("[drop-column]"), "{second}");
+    child.kill().expect("ends");
+    child.wait().expect("ended");
+}
+
+/// What people read first; a change of it is seen in review.
+#[test]
+fn help_of_the_commands_around() {
+    let dir = project(&[]);
+    for command in [
+        "check",
+        "baseline",
+        "init",
+        "schema-json",
+        "rules",
+        "explain",
+        "stats",
+        "history",
+        "effects",
+        "facts",
+        "lsp",
+        "completions",
+        "man",
+    ] {
+        let o = airlock(dir.path(), &[command, "--help"]);
+        assert!(o.status.success(), "{command}");
+        assert!(out(&o).lines().all(|l| l.chars().count() <= 100), "{command}: too wide");
+        insta::assert_snapshot!(format!("help_{command}"), out(&o));
+    }
 }

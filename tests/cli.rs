@@ -171,47 +171,151 @@ fn a_plan_of_another_text_is_refused() {
     assert!(String::from_utf8_lossy(&o.stderr).contains("has changed since the plan was made"));
 }
 
-/// The action's script with files in place of GitHub's.
-#[test]
-fn the_action_annotates_and_sets_its_outputs() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let repo = dir.path().join("repo");
-    copy(&root().join("testdata/shop"), &repo);
-    std::fs::remove_file(repo.join("migrations/005_drop_remark.sql")).expect("removes");
+/// A repository with the shop, in which a branch adds the last migration and the plan for it.
+fn shop_with_a_change(dir: &Path) -> std::path::PathBuf {
+    let repo = dir.join("repo");
+    copy(&root().join("testdata/shop"), &repo.join("shop"));
+    std::fs::remove_file(repo.join("shop/migrations/005_drop_remark.sql")).expect("removes");
     let git = |args: &[&str]| {
-        let o = Command::new("git")
-            .current_dir(&repo)
-            .args(["-c", "user.name=x", "-c", "user.email=x@x"])
-            .args(args)
-            .output()
-            .expect("git runs");
+        let who = ["-c", "user.name=x", "-c", "user.email=x@x"];
+        let o = Command::new("git").current_dir(&repo).args(who).args(args).output().expect("git runs");
         assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
     };
     git(&["init", "-q", "-b", "main"]);
     git(&["add", "-A"]);
     git(&["commit", "-qm", "before"]);
     git(&["checkout", "-qb", "change"]);
-    std::fs::copy(root().join(SHOP).join("005_drop_remark.sql"), repo.join("migrations/005_drop_remark.sql")).expect("copies");
+    let migration = repo.join("shop/migrations/005_drop_remark.sql");
+    std::fs::copy(root().join(SHOP).join("005_drop_remark.sql"), &migration).expect("copies");
+    let plan = repo.join("shop/airlock/plans/005_drop_remark").display().to_string();
+    assert_eq!(airlock(&["plan", &migration.display().to_string(), "--into", &plan]).status.code(), Some(0));
     git(&["add", "-A"]);
     git(&["commit", "-qm", "change"]);
-    let (output, summary) = (dir.path().join("output"), dir.path().join("summary"));
+    repo
+}
+
+/// The action's script in that repository, with files in place of GitHub's: its exit code and what it printed, the outputs, and the summary.
+fn action(dir: &Path, repo: &Path, inputs: &[(&str, &str)]) -> (Option<i32>, String, String, String) {
+    let (output, summary) = (dir.join("output"), dir.join("summary"));
+    for f in [&output, &summary] {
+        std::fs::write(f, "").expect("an empty file");
+    }
     let o = Command::new(root().join("scripts/action"))
-        .current_dir(&repo)
-        .env("AIRLOCK_BINARY", env!("CARGO_BIN_EXE_airlock"))
-        .env("AIRLOCK_PR_BASE", "main")
-        .env("AIRLOCK_FAIL_ON", "error")
-        .env("RUNNER_TEMP", dir.path())
+        .current_dir(repo)
+        .env("INPUT_BINARY_PATH", env!("CARGO_BIN_EXE_airlock"))
+        .env("INPUT_PULL_REQUEST_BASE", "main")
+        .env("INPUT_WORKING_DIRECTORY", "shop")
+        .env("INPUT_PATHS", "migrations")
+        .env("RUNNER_TEMP", dir)
         .env("GITHUB_OUTPUT", &output)
         .env("GITHUB_STEP_SUMMARY", &summary)
+        .envs(inputs.iter().copied())
         .output()
         .expect("the script runs");
-    assert_eq!(o.status.code(), Some(1), "{}", String::from_utf8_lossy(&o.stderr));
-    let out = text(&o);
-    assert!(out.starts_with("::error file=migrations/005_drop_remark.sql,line=1,endLine=1,col=20,"), "{out}");
+    let read = |f| std::fs::read_to_string(f).expect("readable");
+    (o.status.code(), text(&o) + &String::from_utf8_lossy(&o.stderr), read(&output), read(&summary))
+}
+
+#[test]
+fn the_action_annotates_and_sets_its_outputs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let repo = shop_with_a_change(dir.path());
+    let sarif = dir.path().join("airlock.sarif").display().to_string();
+    let (code, out, output, summary) = action(dir.path(), &repo, &[("INPUT_FAIL_ON", "error"), ("INPUT_SARIF_FILE", &sarif)]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.starts_with("::error file=shop/migrations/005_drop_remark.sql,line=1,endLine=1,col=20,"), "{out}");
     assert!(!out.contains("004_rename_note"), "only what changed is reported: {out}");
-    let output = std::fs::read_to_string(output).expect("outputs");
-    assert!(output.contains("exit-code=1\n") && output.contains("rollback-safe=false\n"), "{output}");
-    assert!(std::fs::read_to_string(summary).expect("a summary").contains("| error | migrations/005_drop_remark.sql:1 | drop-column |"));
+    for line in ["exit-code=1", "errors=1", "rollback-safe=false", "proved=", &format!("sarif-file={sarif}")] {
+        assert!(output.lines().any(|l| l == line), "{line}: {output}");
+    }
+    assert!(std::fs::read_to_string(&sarif).expect("SARIF").contains("\"ruleId\": \"drop-column\""));
+    assert!(summary.contains("drop-column") && summary.contains("code rollback: breaks"), "{summary}");
+    let (code, out, output, summary) =
+        action(dir.path(), &repo, &[("INPUT_FAIL_ON", "never"), ("INPUT_ANNOTATIONS", "false"), ("INPUT_SUMMARY", "false")]);
+    assert!(code == Some(0) && !out.contains("::error") && summary.is_empty() && output.contains("errors=1\n"), "{out}{output}");
+    // Without a change there is nothing to report, and a rollback is safe.
+    let (code, _, output, _) = action(dir.path(), &repo, &[("INPUT_BASE_REF", "HEAD")]);
+    assert!(code == Some(0) && output.contains("rollback-safe=true\n") && output.contains("errors=0\n"), "{output}");
+    let (code, out, output, _) = action(dir.path(), &repo, &[("INPUT_BASE_REF", "no-such-branch")]);
+    assert!(code == Some(2) && out.contains("no-such-branch") && output.contains("rollback-safe=false\n"), "{out}{output}");
+}
+
+#[test]
+fn live_the_action_proves_changed_plans() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let repo = shop_with_a_change(dir.path());
+    let inputs = [("INPUT_FAIL_ON", "never"), ("INPUT_VERIFY", "true")];
+    let (code, out, output, summary) = action(dir.path(), &repo, &inputs);
+    assert!(code == Some(0) && output.contains("proved=true\n"), "{out}{output}");
+    assert!(summary.contains("Proof of `airlock/plans/005_drop_remark`: proved: "), "{summary}");
+    // A plan that was changed for the worse fails the job.
+    let plan = repo.join("shop/airlock/plans/005_drop_remark");
+    for e in walkdir::WalkDir::new(&plan).into_iter().flatten().filter(|e| e.path().extension().is_some_and(|x| x == "sql")) {
+        std::fs::write(e.path(), "SELECT 1;\n").expect("writes");
+    }
+    let (code, out, output, _) = action(dir.path(), &repo, &[("INPUT_FAIL_ON", "error"), ("INPUT_VERIFY", "true")]);
+    assert!(code == Some(1) && output.contains("proved=false\n"), "{out}{output}");
+    assert!(out.contains("::error title=airlock%3A proof::The plan airlock/plans/005_drop_remark is not proved"), "{out}");
+}
+
+/// One comment, updated the next time. A few lines of HTTP stand for GitHub.
+#[test]
+fn the_action_updates_its_one_comment() {
+    use std::io::{BufRead, Read, Write};
+    let dir = tempfile::tempdir().expect("a folder");
+    let repo = shop_with_a_change(dir.path());
+    let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let api = format!("http://{}", server.local_addr().expect("an address"));
+    let seen = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        let mut body = String::new();
+        while seen.len() < 4 {
+            let (stream, _) = server.accept().expect("a client");
+            let mut reader = std::io::BufReader::new(stream);
+            let (mut first, mut length) = (String::new(), 0);
+            reader.read_line(&mut first).expect("a request");
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).expect("a header");
+                if let Some(n) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = n.trim().parse().expect("a number");
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut sent = vec![0; length];
+            reader.read_exact(&mut sent).expect("a body");
+            let answer = if first.starts_with("GET") {
+                let mine = serde_json::json!([{ "id": 7, "body": "of somebody" }, { "id": 8, "body": body }]);
+                if body.is_empty() { "[]".to_string() } else { mine.to_string() }
+            } else {
+                let sent: Value = serde_json::from_slice(&sent).expect("JSON");
+                body = sent["body"].as_str().expect("a body").to_string();
+                "{}".to_string()
+            };
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+            reader.get_mut().write_all((head + &answer).as_bytes()).expect("answers");
+            seen.push(first.split(" HTTP").next().unwrap_or_default().to_string());
+        }
+        (seen, body)
+    });
+    let inputs = [
+        ("INPUT_FAIL_ON", "never"),
+        ("INPUT_COMMENT", "true"),
+        ("INPUT_PULL_REQUEST", "5"),
+        ("INPUT_GITHUB_TOKEN", "t"),
+        ("GITHUB_REPOSITORY", "a/b"),
+        ("GITHUB_API_URL", &api),
+    ];
+    for _ in 0..2 {
+        let (code, out, _, _) = action(dir.path(), &repo, &inputs);
+        assert!(code == Some(0) && !out.contains("could not be written"), "{out}");
+    }
+    let (seen, body) = seen.join().expect("the server ends");
+    let list = "GET /repos/a/b/issues/5/comments?per_page=100&page=1";
+    assert_eq!(seen, [list, "POST /repos/a/b/issues/5/comments", list, "PATCH /repos/a/b/issues/comments/8"]);
+    assert!(body.starts_with("<!-- airlock: airlock -->\n## Airlock") && body.contains("drop-column"), "{body}");
 }
 
 /// Every project of the corpus: findings or none, never an error, in one pass. Where the corpus is missing there is nothing to check.

@@ -5,6 +5,7 @@
 
 mod alter;
 mod apply;
+mod bounds;
 mod casts;
 mod code;
 mod columns;
@@ -29,6 +30,7 @@ mod partitions;
 mod publications;
 mod query;
 mod refusals;
+mod refused_indexes;
 mod rename;
 mod render;
 mod render_rest;

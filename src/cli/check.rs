@@ -18,7 +18,7 @@ use super::fix::{self, FixArgs};
 use super::narrow::NarrowArgs;
 use super::project::{Project, judge};
 use super::settings::{RuleArgs, Settings, read};
-use super::{CliError, SourceArgs, parse_format, parse_severity};
+use super::{CliError, SourceArgs, parse_format, parse_severity, watch};
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -39,10 +39,10 @@ pub struct CheckArgs {
     #[arg(long, short, value_name = "FILE")]
     output_file: Option<PathBuf>,
     /// Findings that are known: the file that `airlock baseline` writes.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_BASELINE")]
     baseline: Option<PathBuf>,
     /// Exit with 1 when a finding is at least this severe.
-    #[arg(long, value_name = "SEVERITY", default_value = "warning", value_parser = parse_severity)]
+    #[arg(long, value_name = "SEVERITY", default_value = "warning", value_parser = parse_severity, env = "AIRLOCK_FAIL_ON")]
     fail_on: Severity,
     /// Exit with 0 even when there are findings.
     #[arg(long)]
@@ -53,13 +53,38 @@ pub struct CheckArgs {
     /// A path without SQL files is no error.
     #[arg(long)]
     no_error_on_unmatched: bool,
+    /// List the files that would be reported on, and check nothing.
+    #[arg(long)]
+    show_files: bool,
+    /// Say on standard error what was read: configuration, migration runner, number of migrations.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Check again whenever a file changes, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["fix", "unsafe_fixes", "show_files"])]
+    watch: bool,
 }
 
 pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
+    if args.watch { watch::run(&args.paths, &args.source, out, |out| once(args, style, out)) } else { once(args, style, out) }
+}
+
+fn once(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliError> {
     let paths = existing(&args.paths, args.no_error_on_unmatched)?;
     let Some(paths) = paths else { return Ok(0) };
     let open = || Project::open_with(&paths, &args.source, true).and_then(|p| args.narrow.apply(p));
     let mut project = open()?;
+    if args.verbose {
+        say_what_was_read(&project);
+    }
+    if args.show_files {
+        let asked = project.histories.iter().flat_map(|h| h.selected.iter().filter_map(|i| h.migrations.get(*i)));
+        // A file may hold several migrations, or both halves of one.
+        let files: BTreeSet<String> = asked.flat_map(|m| std::iter::once(&m.up).chain(&m.down)).map(|s| report::path(&s.source)).collect();
+        for f in files {
+            writeln!(out, "{f}")?;
+        }
+        return Ok(0);
+    }
     let mut pending = project.pending();
     let settings = Settings::new(&project, &args.rules, &pending)?;
     let known = baseline(&project, args.baseline.as_ref())?;
@@ -106,6 +131,22 @@ pub fn run(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, Cl
     to.flush()?;
     let failed = report.diagnostics.iter().any(|d| d.severity >= args.fail_on);
     Ok(u8::from(failed && !args.exit_zero))
+}
+
+fn say_what_was_read(project: &Project) {
+    let config = project.config.origin.as_ref().map_or("no configuration".to_string(), |o| o.path.display().to_string());
+    let _ = writeln!(std::io::stderr(), "configuration: {config}; Postgres {}", project.pg.0);
+    for h in &project.histories {
+        let count = plural(h.migrations.len(), "migration");
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}: {} (by {}), {count}, {} reported on",
+            h.root.display(),
+            h.framework,
+            h.evidence,
+            h.selected.len()
+        );
+    }
 }
 
 /// The paths in which there is SQL; `None`: there were paths, and none of them has any.

@@ -8,9 +8,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
-use crate::compat::{self, Broken, Compat, KnownQuery};
+use crate::compat::{self, Broken, Compat};
 use crate::effects::Effects;
-use crate::op::PgVersion;
 use crate::replay::ReplayedScript;
 
 use super::project::Project;
@@ -44,7 +43,7 @@ enum EffectsFormat {
 pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
     let judged = project.judge();
-    let workload = args.workload.as_ref().map(|p| read_workload(p)).transpose()?.unwrap_or_default();
+    let workload = super::settings::known_queries(args.workload.as_slice())?;
     let queries = |before: &Catalog, after: &Catalog| compat::judge(&workload, before, after, args.role.as_deref(), project.pg);
     let mut statements = Vec::new();
     let mut total = Value::Null;
@@ -74,11 +73,6 @@ pub fn run(args: &EffectsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         text(&t, out)?;
     }
     Ok(0)
-}
-
-fn read_workload(path: &std::path::Path) -> Result<Vec<KnownQuery>, CliError> {
-    let name = path.display().to_string().replace('\\', "/");
-    crate::workload::read(&name, &super::settings::read(path)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))
 }
 
 pub fn describe(e: &Effects, c: &Compat, queries: &BTreeMap<String, String>) -> Value {
@@ -112,28 +106,17 @@ fn broken(list: &[Broken]) -> BTreeMap<String, String> {
 
 /// Adds `observed` to each statement: the same keys, seen on a server.
 fn observe(project: &Project, scripts: &[ReplayedScript], statements: &mut [Value]) -> Result<(), CliError> {
-    use crate::shadow::{Shadow, ShadowOptions, load, trace};
-    let (Some(history), Some(script)) = (project.histories.first(), scripts.first()) else { return Ok(()) };
-    let Some(index) = history.selected.first().copied() else { return Ok(()) };
-    let shadow =
-        Shadow::start(&ShadowOptions { pg: PgVersion(project.pg.0), url: project.config.shadow.url.clone(), ..ShadowOptions::default() })?;
-    let base = shadow.database()?;
-    let failures = load::load(&base, &project.before(history, index))?;
-    if let Some(f) = failures.first() {
-        return Err(CliError::Usage(format!("the migrations before {} do not load on the shadow:\n{f}", script.source.path().display())));
-    }
-    let seen = trace::trace(&base, &history.migrations[index].up)?;
-    for t in seen {
-        let Some(v) = statements.iter_mut().find(|v| v["statement"].as_str() == Some(t.piece.text.as_str()) && v.get("observed").is_none())
-        else {
-            continue;
-        };
-        let e = &t.observed.effects;
-        v["observed"] = json!({
-            "locks": e.locks.iter().map(|(r, m)| (r.to_string(), m.to_string())).collect::<BTreeMap<_, _>>(),
-            "rewrites": e.rewrites, "scans": e.scans, "builds": e.builds, "in_transaction": e.in_transaction, "fails": e.fails,
-            "error": t.observed.error.as_ref().map(|e| e.message.clone()),
-        });
+    use crate::shadow::seed::SeedOptions;
+    use crate::shadow::{Shadow, ShadowOptions};
+    let url = project.config.shadow.url.clone();
+    let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, ..ShadowOptions::default() })?;
+    let no_rows = SeedOptions { rows: 0, ..SeedOptions::default() };
+    let seen = super::trace::observe(project, scripts, &shadow, &no_rows, &super::progress::Progress::new())?;
+    for t in seen.into_iter().flatten() {
+        let unseen = |v: &&mut Value| v["statement"].as_str() == Some(t.piece.text.as_str()) && v.get("observed").is_none();
+        if let Some(v) = statements.iter_mut().find(unseen) {
+            v["observed"] = super::trace::effects(&t.observed.effects);
+        }
     }
     Ok(())
 }

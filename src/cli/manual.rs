@@ -1,10 +1,12 @@
-//! `airlock completions` and `airlock man`: made from the command line's own definition.
+//! `airlock completions`, `airlock man` and `airlock schema-json`: made from the definitions of the command line and of the configuration.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+
+use crate::config::Config;
 
 use super::{Cli, CliError};
 
@@ -32,5 +34,12 @@ pub fn pages(args: &ManArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     std::fs::create_dir_all(&args.folder).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), &args.folder).map_err(failed)?;
     writeln!(out, "{}: airlock.1 and a page for each command", args.folder.display())?;
+    Ok(0)
+}
+
+/// For editors: `#:schema ./airlock.schema.json` in the first line of `airlock.toml`.
+pub fn schema(out: &mut dyn Write) -> Result<u8, CliError> {
+    serde_json::to_writer_pretty(&mut *out, &Config::json_schema()).map_err(std::io::Error::from)?;
+    writeln!(out)?;
     Ok(0)
 }

@@ -8,17 +8,22 @@ mod check;
 mod effects;
 mod fix;
 mod history;
+mod init;
 mod inspect;
 mod lsp;
 mod manual;
 mod narrow;
 mod plan;
+mod progress;
 mod project;
+mod proof;
 pub(crate) mod rules;
 mod settings;
 mod stats;
 mod status;
+mod trace;
 mod verify;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -73,7 +78,9 @@ enum Command {
     Abandon(advance::AbandonArgs),
     /// Prove a plan on a scratch Postgres.
     Verify(verify::VerifyArgs),
-    /// Explain a rule.
+    /// Run migrations on a scratch Postgres, and print what each statement locked, rewrote, scanned and built, beside what was predicted.
+    Trace(trace::TraceArgs),
+    /// Explain a rule, or a check of a proof.
     Explain(rules::ExplainArgs),
     /// List the rules, or validate one of your own.
     Rules(rules::RulesArgs),
@@ -85,6 +92,10 @@ enum Command {
     History(history::HistoryArgs),
     /// Print the schema after the migrations.
     Schema(inspect::SchemaArgs),
+    /// Write a configuration for this project, and if asked the pre-commit hook and the workflow.
+    Init(init::InitArgs),
+    /// Print the JSON schema of airlock.toml.
+    SchemaJson,
     /// Speak with an editor over standard input and output (Language Server Protocol).
     Lsp(lsp::LspArgs),
     /// Print a completion script for a shell.
@@ -165,6 +176,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Status(args) => status::run(args, &mut out)?,
         Command::Abandon(args) => advance::abandon(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,
+        Command::Trace(args) => trace::run(args, &mut out)?,
         Command::Explain(args) => rules::explain(args, style, &mut out)?,
         Command::Rules(args) => rules::run(args, &mut out)?,
         Command::Stats(args) => stats::run(args, cli.quiet, &mut out)?,
@@ -176,6 +188,8 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
             drop(out);
             return lsp::run(args);
         }
+        Command::Init(args) => init::run(args, &mut out)?,
+        Command::SchemaJson => manual::schema(&mut out)?,
         Command::Completions(args) => manual::completions(args, &mut out)?,
         Command::Man(args) => manual::pages(args, &mut out)?,
     };

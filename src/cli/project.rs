@@ -188,6 +188,11 @@ impl Project {
         }
     }
 
+    /// The migrations around a file say what its schema is, and no dump does.
+    pub fn has_no_schema(&self) -> bool {
+        self.schema.is_none()
+    }
+
     /// The catalog after everything.
     pub fn final_catalog(&self, history: &History, until: usize) -> Catalog {
         let mut catalog = self.start();

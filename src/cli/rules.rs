@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::op::PgVersion;
 use crate::report::{Style, plural};
 use crate::rules::{self, ABOUT_THE_TEXT, Example, Rule, RuleSet, page};
+use crate::shadow::prove::CheckId;
 use crate::shadow::{Database, Session, Shadow, ShadowOptions, SqlError};
 use crate::source::SourceFile;
 
@@ -17,7 +18,7 @@ use super::{CliError, SourceArgs, settings};
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Its name, as a finding shows it.
+    /// Its name, as a finding or `airlock verify` shows it.
     rule: String,
     #[command(flatten)]
     source: SourceArgs,
@@ -27,12 +28,15 @@ pub fn explain(args: &ExplainArgs, style: Style, out: &mut dyn Write) -> Result<
     let set = known(&args.source)?;
     let name = args.rule.as_str();
     let about = ABOUT_THE_TEXT.iter().find(|(n, _)| *n == name);
-    let text = match (set.get(name), about) {
-        (Some(rule), _) => page(rule),
-        (None, Some((name, words))) => format!("# {name}\n\n{words}.\n"),
-        (None, None) => {
+    let text = match (set.get(name), about, CheckId::named(name)) {
+        (Some(rule), ..) => page(rule),
+        (None, Some((name, words)), _) => format!("# {name}\n\n{words}.\n"),
+        (None, None, Some(check)) => check.page(),
+        (None, None, None) => {
             let near = set.suggest(name).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-            return Err(CliError::Usage(format!("no rule is called `{name}`{near} `airlock rules` lists them")));
+            return Err(CliError::Usage(format!(
+                "no rule and no check is called `{name}`{near}; `airlock rules` and `airlock verify --list-checks` list them"
+            )));
         }
     };
     write!(out, "{}", rules::draw(&text, style.width, style.color))?;
@@ -44,6 +48,9 @@ pub struct RulesArgs {
     /// text, json, or markdown: the table of the documentation.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output_format: RulesFormat,
+    /// Write a page of Markdown for each rule into this folder, and an `index.md` with the table, instead of listing.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["check", "output_format"])]
+    into: Option<PathBuf>,
     /// Validate a rule file of yours and run its examples, instead of listing.
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
@@ -66,6 +73,9 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         return check(path, args, out);
     }
     let set = known(&args.source)?;
+    if let Some(folder) = &args.into {
+        return pages(&set, folder, out);
+    }
     match args.output_format {
         RulesFormat::Markdown => write!(out, "{}", rules::markdown(&set))?,
         RulesFormat::Json => {
@@ -81,6 +91,20 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<u8, CliError> {
             }
         }
     }
+    Ok(0)
+}
+
+/// For the documentation: a page a rule, and the table over them.
+fn pages(set: &RuleSet, folder: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+    std::fs::create_dir_all(folder).map_err(|e| CliError::Usage(format!("{}: cannot be made: {e}", folder.display())))?;
+    for rule in set.iter() {
+        crate::history::write_atomically(&folder.join(format!("{}.md", rule.name)), page(rule).as_bytes())?;
+    }
+    for (name, words) in ABOUT_THE_TEXT {
+        crate::history::write_atomically(&folder.join(format!("{name}.md")), format!("# {name}\n\n{words}.\n").as_bytes())?;
+    }
+    crate::history::write_atomically(&folder.join("index.md"), rules::markdown(set).as_bytes())?;
+    writeln!(out, "{}: {} and index.md", folder.display(), plural(set.iter().count() + ABOUT_THE_TEXT.len(), "page"))?;
     Ok(0)
 }
 

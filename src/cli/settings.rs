@@ -21,10 +21,10 @@ use super::project::{Pending, Project, with_options};
 #[derive(Debug, Clone, Default, Args)]
 pub struct RuleArgs {
     /// Rules, groups or tags to check, instead of the default ones; `all` is every rule.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "AIRLOCK_SELECT")]
     select: Vec<String>,
     /// Rules, groups or tags to leave out.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "AIRLOCK_IGNORE")]
     ignore: Vec<String>,
     /// Sizes of tables, as `airlock stats` writes them: what hurts on a large table is advice on a small one.
     #[arg(long, value_name = "FILE", env = "AIRLOCK_STATISTICS_FILE")]
@@ -170,11 +170,7 @@ fn queries(project: &Project, args: &RuleArgs, pending: &[Pending<'_>], notes: &
     if paths.is_empty() {
         return Ok(None);
     }
-    let mut w = Workload { complete: config.complete, role: config.role.clone(), queries: Vec::new() };
-    for file in workload_files(paths)? {
-        let name = shown(&file);
-        w.queries.extend(workload::read(&name, &read(&file)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))?);
-    }
+    let mut w = Workload { complete: config.complete, role: config.role.clone(), queries: known_queries(paths)? };
     let schemas: Vec<_> = pending.iter().map(|p| &p.before).collect();
     let unresolved = w.unresolved(&schemas, project.pg);
     if !unresolved.is_empty() {
@@ -200,6 +196,16 @@ fn queries(project: &Project, args: &RuleArgs, pending: &[Pending<'_>], notes: &
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).to_string_lossy().replace('\\', "/")
+}
+
+/// The queries of files and folders.
+pub fn known_queries(paths: &[PathBuf]) -> Result<Vec<crate::compat::KnownQuery>, CliError> {
+    let mut out = Vec::new();
+    for file in workload_files(paths)? {
+        let name = shown(&file);
+        out.extend(workload::read(&name, &read(&file)?).map_err(|e| CliError::Usage(format!("{name}:{e}")))?);
+    }
+    Ok(out)
 }
 
 /// The files themselves, and in folders what looks like a workload, in order of their names.

@@ -6,31 +6,50 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::op::PgVersion;
-use crate::plan::{self, Boundary, Outcome, Plan, Release};
-use crate::shadow::prove::{Proof, ProofInput, Status, Verdict, prove};
+use crate::plan::{self, Outcome, Plan};
+use crate::shadow::prove::{ProofInput, Verdict, checks, down, prove, self_test};
+use crate::shadow::seed::SeedOptions;
 use crate::shadow::{Shadow, ShadowOptions};
 
 use super::plan::{AnswerArgs, hash, make, one};
+use super::progress::Progress;
 use super::project::Project;
-use super::{CliError, SourceArgs};
+use super::{CliError, SourceArgs, proof, settings};
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// A plan (its folder or its plan.toml), or a migration, which is planned first.
-    target: PathBuf,
+    #[arg(required_unless_present = "list_checks")]
+    target: Option<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
     answers: AnswerArgs,
+    /// Queries of release N-1 that must go on working: a SQL file, a JSON object from name to SQL, an export of pg_stat_statements, or a
+    /// folder of these. Repeatable.
+    #[arg(long, value_name = "PATH")]
+    workload: Vec<PathBuf>,
     /// Server on which scratch databases named `airlock_shadow_…` are made and dropped; a throwaway server of this machine unless given.
     #[arg(long, value_name = "URL", env = "AIRLOCK_SHADOW_URL", hide_env_values = true)]
     shadow_url: Option<String>,
     /// Rows in each changed table.
     #[arg(long, value_name = "N", default_value_t = 50)]
     rows: usize,
-    /// Seed of the random rows.
+    /// Seed of the random rows, writes and moments.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Break the plan in every way that it has room for, and prove that each broken plan fails.
+    #[arg(long)]
+    self_test: bool,
+    /// Prove the down migration instead: up and then down must give the schema back; what rows lose is said.
+    #[arg(long, conflicts_with_all = ["self_test", "list_checks"])]
+    down: bool,
+    /// Prove it on each of these versions, for instance `14,15,18`.
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', conflicts_with_all = ["shadow_url", "list_checks"])]
+    postgres: Vec<PgVersion>,
+    /// Print the pages of all checks in Markdown.
+    #[arg(long)]
+    list_checks: bool,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output_format: ProofFormat,
 }
@@ -41,21 +60,139 @@ enum ProofFormat {
     Json,
 }
 
+/// A plan and what it is proved with.
+struct Target {
+    plan: Plan,
+    input: ProofInput,
+    pg: PgVersion,
+    url: Option<String>,
+}
+
 pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let (plan, migration) = match plan_file(&args.target) {
+    let Some(target) = args.target.as_ref().filter(|_| !args.list_checks) else {
+        write!(out, "{}", checks::markdown())?;
+        return Ok(0);
+    };
+    let versions: Vec<Option<PgVersion>> =
+        if args.postgres.is_empty() { vec![args.source.pg_version] } else { args.postgres.iter().copied().map(Some).collect() };
+    let many = versions.len() > 1;
+    let (mut code, mut table, mut all) = (0, Vec::new(), Vec::new());
+    for version in versions {
+        let exact = !args.postgres.is_empty();
+        let one = if args.down { prove_down(args, target, version, exact, out)? } else { prove_plan(args, target, version, exact, out)? };
+        code = code.max(u8::from(!one.good));
+        table.push(format!("Postgres {:8} {}", one.postgres, one.verdict));
+        all.push(one.json);
+        if args.output_format == ProofFormat::Text && many {
+            writeln!(out)?;
+        }
+    }
+    if args.output_format == ProofFormat::Json {
+        // One version is one object, as it always was; several are a list.
+        let v = match <[serde_json::Value; 1]>::try_from(all) {
+            Ok([one]) => one,
+            Err(all) => all.into(),
+        };
+        serde_json::to_writer_pretty(&mut *out, &v).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else if many {
+        table.iter().try_for_each(|l| writeln!(out, "{l}"))?;
+    }
+    Ok(code)
+}
+
+/// What one version came to.
+struct One {
+    good: bool,
+    postgres: String,
+    verdict: String,
+    json: serde_json::Value,
+}
+
+fn start(args: &VerifyArgs, pg: PgVersion, exact: bool, url: Option<String>) -> Result<Shadow, CliError> {
+    // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
+    let url = if exact { None } else { args.shadow_url.clone().or(url) };
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, ..ShadowOptions::default() })?)
+}
+
+fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {
+    Ok(serde_json::to_value(v).map_err(std::io::Error::from)?)
+}
+
+fn prove_plan(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool, out: &mut dyn Write) -> Result<One, CliError> {
+    let Some(target) = open(args, path, pg)? else {
+        if args.output_format == ProofFormat::Text {
+            writeln!(out, "{} is safe as it is: there is no plan to prove.", path.display())?;
+        }
+        let json = serde_json::json!({ "schema_version": 2, "verdict": "safe", "checks": [], "findings": [], "steps": [] });
+        return Ok(One { good: true, postgres: pg.unwrap_or_default().to_string(), verdict: "safe".into(), json });
+    };
+    let progress = Progress::new();
+    progress.say("starting the server");
+    let shadow = start(args, target.pg, exact, target.url.clone())?;
+    let mut proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
+    if args.self_test {
+        self_test(&shadow, &target.plan, &target.input, &mut proof, &|words| progress.say(words))?;
+    }
+    progress.end();
+    if args.output_format == ProofFormat::Text {
+        proof::text(&proof, &shadow.describe(), out)?;
+    }
+    let good = proof.verdict == Verdict::Proved;
+    Ok(One { good, postgres: proof.postgres.clone(), verdict: proof.verdict.to_string(), json: as_json(&proof)? })
+}
+
+fn prove_down(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool, out: &mut dyn Write) -> Result<One, CliError> {
+    let source = SourceArgs { pg_version: pg, ..args.source.clone() };
+    let project = Project::open(&[path.to_path_buf()], &source)?;
+    let (script, _) = one(&project, path)?;
+    let found = project.histories.first().and_then(|h| Some((h, *h.selected.first()?)));
+    let Some((history, index)) = found else { return Err(CliError::Usage(format!("{}: no migration", path.display()))) };
+    let migration = &history.migrations[index];
+    let Some(down) = &migration.down else {
+        return Err(CliError::Usage(format!("{}: there is no down migration beside it, nor in it", path.display())));
+    };
+    let progress = Progress::new();
+    progress.say("up and down");
+    let shadow = start(args, project.pg, exact, project.config.shadow.url.clone())?;
+    let options = SeedOptions { rows: args.rows, seed: args.seed, ..SeedOptions::default() };
+    let found = down::down(&shadow, &project.before(history, index), &migration.up, down, &script.before, &options)?;
+    progress.end();
+    let verdict = match (&found.refused, found.schema.is_empty(), found.lost.is_empty()) {
+        (Some(_), ..) => "refused",
+        (None, false, _) => "the schema does not come back",
+        (None, true, false) => "the schema comes back, and data is lost",
+        (None, true, true) => "the schema comes back, and so do the rows",
+    };
+    if args.output_format == ProofFormat::Text {
+        writeln!(out, "On {}, {} up and down: {verdict}", shadow.describe(), path.display())?;
+        found.refused.iter().try_for_each(|r| writeln!(out, "  {r}"))?;
+        found.schema.iter().try_for_each(|l| writeln!(out, "  {l}"))?;
+        if !found.lost.is_empty() {
+            writeln!(out, "Lost:")?;
+        }
+        found.lost.iter().try_for_each(|l| writeln!(out, "  {}, for instance {}", l.what, l.example))?;
+    }
+    Ok(One { good: found.restores_schema(), postgres: found.postgres.clone(), verdict: verdict.into(), json: as_json(&found)? })
+}
+
+/// `None`: the migration is safe as it is.
+fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Option<Target>, CliError> {
+    let (plan, migration) = match plan_file(target) {
         Some(file) => {
             let (plan, migration) = read(&file)?;
             (Some(plan), migration)
         }
-        None => (None, args.target.clone()),
+        None => (None, target.to_path_buf()),
     };
     let mut source = args.source.clone();
+    source.pg_version = pg;
     if let Some(p) = &plan {
         source.pg_version = source.pg_version.or(Some(PgVersion(p.postgres)));
         source.framework = source.framework.or_else(|| Some(p.framework.clone()));
     }
     let progress = plan.as_ref().and_then(|p| p.progress.clone()).filter(|p| !p.migrations.is_empty());
-    let folder = plan_file(&args.target).and_then(|f| Some(f.parent()?.to_path_buf())).unwrap_or_default();
+    let folder = plan_file(target).and_then(|f| Some(f.parent()?.to_path_buf())).unwrap_or_default();
     let project = match &progress {
         // Handed over in part: its text is read as if it stood where it stood.
         Some(p) => Project::of_text(&folder.join(&p.migrations).join(&p.original), crate::history::read_sql(&migration)?, &source)?,
@@ -74,10 +211,7 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         }
         None => match make(&project, &script, &name, &args.answers, &migration)? {
             Outcome::Planned(p) => *p,
-            Outcome::Safe => {
-                writeln!(out, "{} is safe as it is: there is no plan to prove.", migration.display())?;
-                return Ok(0);
-            }
+            Outcome::Safe => return Ok(None),
             Outcome::Asked(q) => {
                 return Err(CliError::Usage(
                     q.iter().map(|q| format!("{}\n  answer: {}", q.question, q.answer)).collect::<Vec<_>>().join("\n"),
@@ -101,10 +235,11 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     if project.schema.is_none() && history.before(index).any(ours) {
         return Err(CliError::Usage(format!(
             "{}: files of the plan come before its migration in the order of {}; prove a plan before `airlock advance`, or give the schema with --schema",
-            args.target.display(),
+            target.display(),
             history.framework
         )));
     }
+    let workload = if args.workload.is_empty() { &project.config.workload.paths } else { &args.workload };
     let input = ProofInput {
         before: project.before(history, index),
         direct: history.migrations[index].up.clone(),
@@ -112,17 +247,9 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         catalog_after: script.after.clone(),
         rows: args.rows,
         seed: args.seed,
+        workload: settings::known_queries(workload)?,
     };
-    let url = args.shadow_url.clone().or(project.config.shadow.url.clone());
-    let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, ..ShadowOptions::default() })?;
-    let proof = prove(&shadow, &plan, &input)?;
-    if args.output_format == ProofFormat::Json {
-        serde_json::to_writer_pretty(&mut *out, &proof).map_err(std::io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        text(&proof, &shadow.describe(), out)?;
-    }
-    Ok(u8::from(proof.verdict != Verdict::Proved))
+    Ok(Some(Target { plan, input, pg: project.pg, url: project.config.shadow.url.clone() }))
 }
 
 pub(super) fn plan_file(target: &Path) -> Option<PathBuf> {
@@ -161,51 +288,4 @@ fn statements(text: &str) -> Vec<String> {
         .filter(|s| !matches!(s.command, "BEGIN" | "COMMIT"))
         .map(|s| source.slice(s.span).to_string())
         .collect()
-}
-
-fn text(proof: &Proof, home: &str, out: &mut dyn Write) -> Result<(), CliError> {
-    writeln!(out, "On {home}:\n")?;
-    writeln!(out, "{:9} {:8} {:9} check", "boundary", "release", "status")?;
-    for c in &proof.checks {
-        let b = c.boundary.map_or("–".to_string(), |b: Boundary| b.to_string());
-        let r = c.release.map_or("–".to_string(), |r: Release| r.to_string());
-        let status = match c.status {
-            Status::Pass => "pass",
-            Status::Fail => "FAIL",
-            Status::NotRun => "not run",
-        };
-        let mut lines = c.detail.lines();
-        writeln!(out, "{b:9} {r:8} {status:9} {}: {}", c.id, lines.next().unwrap_or_default())?;
-        for l in lines {
-            writeln!(out, "{:28} {l}", "")?;
-        }
-    }
-    writeln!(out, "\nWhat each statement did (predicted | observed):")?;
-    let mut file = "";
-    for s in &proof.steps {
-        if s.file != file {
-            file = &s.file;
-            writeln!(out, "{}", if file.is_empty() { "the application" } else { file })?;
-        }
-        writeln!(out, "  {}", s.statement)?;
-        let words = |e: &plan::PredictedEffects| {
-            let mut v: Vec<String> = e.locks.iter().map(|(r, m)| format!("{r} {}", m.sql())).collect();
-            v.extend(e.rewrites.iter().map(|r| format!("rewrites {r}")));
-            v.extend(e.scans.iter().map(|r| format!("scans {r}")));
-            v.extend(e.builds.iter().map(|r| format!("builds {r}")));
-            if v.is_empty() { "nothing".to_string() } else { v.join(", ") }
-        };
-        writeln!(out, "      {} | {}", words(&s.predicted), words(&s.observed))?;
-    }
-    let n = |status: Status| proof.checks.iter().filter(|c| c.status == status).count();
-    writeln!(
-        out,
-        "\n{}: {} checks passed, {} failed, {} not run (Postgres {})",
-        proof.verdict,
-        n(Status::Pass),
-        n(Status::Fail),
-        n(Status::NotRun),
-        proof.postgres
-    )?;
-    Ok(())
 }

@@ -11,6 +11,7 @@ mod facts_test;
 mod functions;
 mod input;
 mod judge;
+mod keys;
 mod names;
 mod operators;
 mod outcome;

@@ -4,6 +4,9 @@ mod alter;
 mod columns;
 #[cfg(test)]
 mod facts_test;
+mod maintenance;
+mod partitions;
+mod queries;
 #[cfg(test)]
 pub(crate) mod recorded_test;
 mod seen;

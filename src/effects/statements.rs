@@ -3,11 +3,11 @@
 //! Lock modes: <https://www.postgresql.org/docs/current/explicit-locking.html>, and the recorded observations of real servers.
 
 use crate::catalog::{Catalog, ConKind, Id, RelKind, Relation};
-use crate::op::{
-    Call, Dml, DmlKind, Expr, ExprKind, FromItem, GrantOn, LockMode, ObjectKind, Op, OpKind, QName, Query, QueryBody, ReindexTarget,
-    RowLock, Statement,
-};
+use crate::op::{Call, Expr, ExprKind, GrantOn, LockMode, ObjectKind, Op, OpKind, QName, QueryBody, Statement};
 
+use super::maintenance::{maintained, reindex};
+use super::partitions::{default_partition, parent_indexes};
+use super::queries::{dml, query, read_relation};
 use super::seen::{Seen, added};
 use super::{Effects, Sent, alter};
 
@@ -140,8 +140,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
             if let Some((parent, _)) = &t.partition_of {
                 let Some(id) = s.find(parent).map(|r| r.id) else { return };
                 s.lock(id, L::AccessExclusive);
-                alter::parent_indexes(s, id);
-                alter::default_partition(s, id);
+                parent_indexes(s, id);
+                default_partition(s, id);
                 // Foreign keys of the parent are made on the partition too.
                 if let Some(r) = s.get(id) {
                     for c in &r.constraints {
@@ -436,11 +436,6 @@ fn lock_below(s: &mut Seen<'_>, view: Id, mode: LockMode) {
     }
 }
 
-/// What VACUUM and ANALYZE of one name go through: the partitions, and from 18 on whatever inherits.
-fn maintained(s: &Seen<'_>, id: Id) -> Vec<Id> {
-    if s.pg.0 >= 18 { with_children(s, id) } else { s.with_partitions(id) }
-}
-
 /// Tables that a publication begins or ceases to send one by one.
 fn publication(s: &mut Seen<'_>, name: &str, detail: &str) {
     let sent = |c: &Catalog| {
@@ -519,248 +514,5 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
     for t in tables {
         s.lock(t, LockMode::Share);
         s.scan(t);
-    }
-}
-
-fn reindex(s: &mut Seen<'_>, target: ReindexTarget, name: Option<&QName>, concurrently: bool) {
-    s.in_transaction = !concurrently && matches!(target, ReindexTarget::Index | ReindexTarget::Table);
-    if let (ReindexTarget::Schema, Some(schema)) = (target, name) {
-        let before = s.before;
-        let holds = |r: &&std::sync::Arc<crate::catalog::Relation>| {
-            r.schema == schema.as_str() && matches!(r.kind, RelKind::Table | RelKind::MaterializedView)
-        };
-        for r in before.relations.values().filter(holds) {
-            reindex_table(s, r.id, before.indexes_of(r.id).into_iter().map(|i| i.id).collect(), concurrently);
-        }
-        return;
-    }
-    let Some(r) = name.and_then(|n| s.find(n)) else { return };
-    // Partition by partition, each in a transaction of its own.
-    let partitioned = matches!(r.kind, RelKind::PartitionedTable | RelKind::PartitionedIndex);
-    if concurrently && target == ReindexTarget::Index && r.index.as_ref().is_some_and(|i| i.exclusion) && !partitioned {
-        s.fails = Some(("0A000", "concurrent index creation for exclusion constraints is not supported".into()));
-    }
-    s.in_transaction &= !partitioned;
-    if partitioned {
-        // A first look takes SHARE on all the parts, CONCURRENTLY or not (`ReindexPartitions`).
-        let root = r.id;
-        let parts: Vec<Id> = match &r.index {
-            None => s.with_partitions(root),
-            Some(i) => s
-                .with_partitions(i.table)
-                .into_iter()
-                .flat_map(|t| s.before.indexes_of(t))
-                .map(|i| i.id)
-                .filter(|i| below(s, *i, root))
-                .collect(),
-        };
-        parts.into_iter().filter(|p| *p != root).for_each(|p| s.lock(p, LockMode::Share));
-        if r.index.is_none() {
-            s.lock(root, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
-        }
-    }
-    let parts: Vec<(Id, Vec<Id>)> = match (target, &r.index) {
-        (ReindexTarget::Index, Some(_)) => index_parts(s, r.id),
-        (ReindexTarget::Table, _) => {
-            let holders = s.with_partitions(r.id).into_iter().filter(|t| s.get(*t).is_some_and(|r| r.kind != RelKind::PartitionedTable));
-            holders.map(|t| (t, s.before.indexes_of(t).into_iter().map(|i| i.id).collect())).collect()
-        }
-        _ => return,
-    };
-    for (table, indexes) in parts {
-        reindex_table(s, table, indexes, concurrently);
-    }
-}
-
-/// The index is part of the partitioned one.
-fn below(s: &Seen<'_>, index: Id, root: Id) -> bool {
-    let mut at = Some(index);
-    while let Some(id) = at {
-        if id == root {
-            return true;
-        }
-        at = s.get(id).and_then(|r| r.index.as_ref()?.parent);
-    }
-    false
-}
-
-/// The index itself, or the parts of a partitioned one that hold something, each with its table.
-fn index_parts(s: &Seen<'_>, index: Id) -> Vec<(Id, Vec<Id>)> {
-    let Some((r, i)) = s.get(index).and_then(|r| Some((r, r.index.as_ref()?))) else { return Vec::new() };
-    if r.kind != RelKind::PartitionedIndex {
-        return vec![(i.table, vec![index])];
-    }
-    let of = |child: Id| {
-        s.before.indexes_of(child).into_iter().filter(|c| c.index.as_ref().is_some_and(|c| c.parent == Some(index))).map(|c| c.id)
-    };
-    s.before.children_of(i.table).into_iter().flat_map(of).flat_map(|c| index_parts(s, c)).collect()
-}
-
-fn reindex_table(s: &mut Seen<'_>, table: Id, indexes: Vec<Id>, concurrently: bool) {
-    s.lock(table, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share });
-    if !indexes.is_empty() {
-        s.scan(table);
-    }
-    for i in indexes {
-        s.lock(i, if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive });
-        // Exclusion constraints are left out with a warning.
-        if !(concurrently && s.get(i).and_then(|r| r.index.as_ref()).is_some_and(|i| i.exclusion)) {
-            s.build(i);
-        }
-    }
-}
-
-/// Locks of a query on what it names. `runs`: it is executed, and not only kept as a view.
-pub fn query(s: &mut Seen<'_>, q: &Query, mode: LockMode, runs: bool) {
-    let mode = match q.locking {
-        Some(RowLock::KeyShare | RowLock::Share | RowLock::NoKeyUpdate | RowLock::Update) => LockMode::RowShare,
-        None => mode,
-    };
-    let filter = match &q.body {
-        QueryBody::Select(x) => x.filter.as_ref(),
-        _ => None,
-    };
-    let names: Vec<QName> = q.relations().into_iter().cloned().collect();
-    for name in names {
-        read(s, &name, mode, runs, filter);
-    }
-}
-
-/// One relation that is read; behind a view stands what the view reads.
-fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, filter: Option<&Expr>) {
-    if let Some(id) = s.find(name).map(|r| r.id) {
-        read_relation(s, id, mode, runs, filter);
-    }
-}
-
-fn read_relation(s: &mut Seen<'_>, id: Id, mode: LockMode, runs: bool, filter: Option<&Expr>) {
-    let Some(r) = s.get(id) else { return };
-    s.lock(id, mode);
-    if !runs {
-        return;
-    }
-    if let (RelKind::View, Some(v)) = (r.kind, &r.view) {
-        let depends: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
-        for d in depends {
-            read_whole(s, d, mode);
-        }
-        return;
-    }
-    for part in with_children(s, id) {
-        s.lock(part, mode);
-        s.lock_planned_indexes(part, mode);
-        if !is_indexed(s.before, part, filter) {
-            s.scan(part);
-        }
-    }
-}
-
-/// What a view reads: the tables below it, through views of views.
-fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
-    if s.before.recursive_view(&[id]).is_some() {
-        return;
-    }
-    s.lock(id, mode);
-    if let Some((RelKind::View, Some(v))) = s.get(id).map(|r| (r.kind, &r.view)) {
-        let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
-        below.into_iter().for_each(|d| read_whole(s, d, mode));
-        return;
-    }
-    for part in with_children(s, id) {
-        s.lock(part, mode);
-        s.lock_planned_indexes(part, mode);
-        s.scan(part);
-    }
-}
-
-/// The condition compares the first column of an index with something: the table need not be read in full.
-fn is_indexed(catalog: &Catalog, table: Id, filter: Option<&Expr>) -> bool {
-    let Some(filter) = filter else { return false };
-    let firsts: Vec<String> = catalog.indexes_of(table).into_iter().filter_map(|i| i.index.as_ref()?.columns.first()?.clone()).collect();
-    let column = |e: &Expr| matches!(&e.kind, ExprKind::Column(parts) if parts.last().is_some_and(|p| firsts.contains(&p.value)));
-    fn any(e: &Expr, column: &dyn Fn(&Expr) -> bool) -> bool {
-        match &e.kind {
-            ExprKind::Binary { op, left, right } if op == "AND" => any(left, column) || any(right, column),
-            ExprKind::Binary { op, left, right } => {
-                matches!(op.as_str(), "=" | "IN" | "<" | ">" | "<=" | ">=") && (column(left) || column(right))
-            }
-            _ => false,
-        }
-    }
-    any(filter, &column)
-}
-
-fn dml(s: &mut Seen<'_>, d: &Dml) {
-    let reads: Vec<QName> = d.reads().into_iter().cloned().collect();
-    let target = s.find(&d.table).map(|r| r.id);
-    for name in reads {
-        if s.find(&name).map(|r| r.id) != target {
-            read(s, &name, LockMode::AccessShare, true, d.filter.as_ref());
-        }
-    }
-    let Some(id) = target else { return };
-    keys_and_sequences(s, id, d);
-    let reads_target = !matches!(d.kind, DmlKind::Insert { .. });
-    for part in if d.only { vec![id] } else { with_children(s, id) } {
-        s.lock(part, LockMode::RowExclusive);
-        s.lock_indexes(part, LockMode::RowExclusive);
-        let from_elsewhere = d.from.iter().any(|f| !matches!(f, FromItem::Other));
-        if reads_target && (from_elsewhere && d.filter.is_none() || !is_indexed(s.before, part, d.filter.as_ref())) {
-            s.scan(part);
-        }
-    }
-}
-
-/// What the rows of a write reach beside their own table, where there are rows: sequences of defaults, the other side of foreign keys,
-/// and the tables above a partition, whose bounds are read.
-fn keys_and_sequences(s: &mut Seen<'_>, table: Id, d: &Dml) {
-    let before = s.before;
-    let tree = if d.only { vec![table] } else { with_children(s, table) };
-    let given: Option<Vec<&str>> = match &d.kind {
-        DmlKind::Insert { columns, .. } => columns.as_ref().map(|c| c.iter().map(crate::op::Name::as_str).collect()),
-        DmlKind::Update { set } => Some(set.iter().flat_map(|a| &a.columns).map(crate::op::Name::as_str).collect()),
-        _ => None,
-    };
-    let inserts = matches!(d.kind, DmlKind::Insert { .. } | DmlKind::Merge { .. });
-    let removes = matches!(d.kind, DmlKind::Delete | DmlKind::Merge { .. });
-    let updated = |c: &str| matches!(d.kind, DmlKind::Merge { .. }) || given.as_ref().is_some_and(|g| !inserts && g.contains(&c));
-    for id in tree {
-        let Some(rel) = before.relation(id) else { continue };
-        let mut above = Some(rel).filter(|r| r.is_partition());
-        while let Some(p) = above.and_then(|r| r.parents.first()) {
-            s.lock(*p, LockMode::AccessShare);
-            above = before.relation(*p).filter(|r| r.is_partition());
-        }
-        if inserts {
-            for c in rel.columns.iter().filter(|c| given.as_ref().is_none_or(|g| !g.contains(&c.name.as_str()))) {
-                let sequences = c.uses.iter().copied().chain(before.sequence_of_column(id, &c.name).map(|q| q.id));
-                let sequences: Vec<Id> = sequences.filter(|q| before.relation(*q).is_some_and(|r| r.kind == RelKind::Sequence)).collect();
-                sequences.into_iter().for_each(|q| s.lock(q, LockMode::RowExclusive));
-            }
-        }
-        for c in rel.constraints.iter().filter(|c| c.enforced) {
-            if let ConKind::ForeignKey { columns, table: other, .. } = &c.kind
-                && (inserts || columns.iter().any(|c| updated(c)))
-            {
-                for part in s.with_partitions(*other) {
-                    s.lock(part, LockMode::RowShare);
-                    s.lock_indexes(part, LockMode::RowShare);
-                }
-            }
-        }
-        for (user, c) in before.foreign_keys_to(id) {
-            let ConKind::ForeignKey { ref_columns, on_delete, on_update, .. } = &c.kind else { continue };
-            let action = if removes { on_delete } else { on_update };
-            if c.enforced && (removes || ref_columns.iter().any(|c| updated(c))) {
-                let mode = match action {
-                    crate::op::FkAction::NoAction | crate::op::FkAction::Restrict => LockMode::RowShare,
-                    _ => LockMode::RowExclusive,
-                };
-                for part in s.with_partitions(user.id) {
-                    s.lock(part, mode);
-                    s.lock_indexes(part, mode);
-                }
-            }
-        }
     }
 }

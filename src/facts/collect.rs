@@ -17,23 +17,34 @@ use super::{Facts, Knowledge, Value, access, code, columns, data, replaced, skip
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
 pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
     let mut out = Vec::new();
+    each(script, known, |f| out.push(f));
+    out
+}
+
+/// The same, one after the other: those of a large file need not stand in memory together.
+pub fn each(script: &ReplayedScript, known: &Knowledge, mut out: impl FnMut(Facts)) {
     // Relations locked ACCESS EXCLUSIVE so far in the transaction.
     let mut held: (u32, Vec<String>) = (0, Vec::new());
     let whole = Whole::read(script);
     let look = Look::at(script);
+    let mut first = super::locks::First::default();
+    let mut out = |mut f: Facts| {
+        first.mark(&mut f);
+        out(f);
+    };
     let mut file = super::runner::file(script, &whole);
     super::down::about_file(&mut file, script);
-    out.push(file);
+    out(file);
     for (at, r) in script.statements.iter().enumerate() {
         if held.0 != r.transaction {
             held = (r.transaction, Vec::new());
         }
         let queries = known.broken_queries(r);
         let place = Place { script, r, at, held: &held.1, whole: &whole, look: &look, known, queries: &queries };
-        out.push(place.statement());
+        out(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
-                out.extend(place.operation(i, &one));
+                place.operation(i, &one).into_iter().for_each(&mut out);
             }
         }
         let strong = r.effects.locks.iter().filter(|(n, m)| **m == LockMode::AccessExclusive && existed(script, r, &n.schema, &n.name));
@@ -43,8 +54,6 @@ pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
             }
         }
     }
-    super::locks::mark_first_unbounded(&mut out);
-    out
 }
 
 /// DROP and TRUNCATE of several objects, one by one.

@@ -42,21 +42,34 @@ pub fn milliseconds(text: &str) -> Option<i64> {
     Some((number * unit).round() as i64)
 }
 
-/// The first strong lock of the file that nothing bounds: one finding a file is enough to say it.
-pub fn mark_first_unbounded(all: &mut [Facts]) {
-    let yes = |f: &Facts, name: &str| f.get(name) == Some(&Value::Bool(true));
-    if let Some(f) = all.iter_mut().find(|f| yes(f, "blocks.writes") && !yes(f, "lock_timeout")) {
-        f.flag("lock.first_unbounded", true);
-    }
-    if let Some(f) = all.iter_mut().find(|f| yes(f, "blocks.writes") && !yes(f, "statement_timeout")) {
-        f.flag("lock.first_without_statement_timeout", true);
-    }
-    if let Some(f) = all.iter_mut().find(|f| yes(f, "blocks.writes") && !yes(f, "idle_timeout") && yes(f, "in_transaction")) {
-        f.flag("lock.first_without_idle_timeout", true);
-    }
-    let limited = |f: &Facts| yes(f, "blocks.writes") && f.get("lock_timeout.ms").is_some();
-    if let Some(f) = all.iter_mut().find(|f| limited(f)) {
-        f.flag("lock.first_bounded", true);
+/// The first strong lock of the file that nothing bounds: one finding a file is enough to say it. `true`: it was met.
+#[derive(Default)]
+pub struct First {
+    unbounded: bool,
+    without_statement_timeout: bool,
+    without_idle_timeout: bool,
+    bounded: bool,
+}
+
+impl First {
+    /// To be called with the facts in their order.
+    pub fn mark(&mut self, f: &mut Facts) {
+        let yes = |f: &Facts, name: &str| f.get(name) == Some(&Value::Bool(true));
+        if !yes(f, "blocks.writes") {
+            return;
+        }
+        let idle = yes(f, "idle_timeout") || !yes(f, "in_transaction");
+        let cases = [
+            (&mut self.unbounded, "lock.first_unbounded", !yes(f, "lock_timeout")),
+            (&mut self.without_statement_timeout, "lock.first_without_statement_timeout", !yes(f, "statement_timeout")),
+            (&mut self.without_idle_timeout, "lock.first_without_idle_timeout", !idle),
+            (&mut self.bounded, "lock.first_bounded", f.get("lock_timeout.ms").is_some()),
+        ];
+        for (met, name, here) in cases {
+            if here && !std::mem::replace(met, true) {
+                f.flag(name, true);
+            }
+        }
     }
 }
 

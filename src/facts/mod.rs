@@ -27,7 +27,7 @@ use crate::catalog::RelName;
 use crate::source::Span;
 use crate::stats::Size;
 
-pub use collect::{collect, op_names};
+pub use collect::{collect, each, op_names};
 pub use down::collect_down;
 pub use knowledge::Knowledge;
 pub use needs::{Needs, needs};

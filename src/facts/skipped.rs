@@ -158,5 +158,5 @@ pub(super) fn again(h: &Here<'_>) -> Option<&'static str> {
     if !makes || h.op.conditional || !h.r.errors.is_empty() {
         return None;
     }
-    h.r.after.clone().apply(h.op).err().filter(|e| e.certain).map(|e| e.sqlstate)
+    Catalog::clone(&h.r.after).apply(h.op).err().filter(|e| e.certain).map(|e| e.sqlstate)
 }

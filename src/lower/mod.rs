@@ -1,6 +1,7 @@
 //! Syntax → operations, one file per statement family.
 
 mod alter;
+mod calls;
 mod code;
 mod commands;
 mod constant;

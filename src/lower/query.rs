@@ -4,7 +4,8 @@ use crate::op::{Call, Cte, Expr, ExprKind, FromItem, Name, OpKindQuery, Persiste
 use crate::sql::cursor::{Cursor, Read};
 use crate::sql::token::TokenKind;
 
-use super::expr::{call, column, deeper, expr, expr_list, made, too_deep};
+use super::calls::call;
+use super::expr::{column, deeper, expr, expr_list, made, too_deep};
 use super::{dml, types};
 
 /// Does a query begin at the token `n` ahead? Looks through opening parentheses.
@@ -443,7 +444,7 @@ fn from_item(c: &mut Cursor<'_>) -> Read<FromItem> {
         let args = c.parens(|c| {
             let mut args = Vec::new();
             while !c.at_end() && !c.is_punct(b')') && !c.is("COLUMNS") {
-                super::expr::wordy_argument(c, &mut args)?;
+                super::calls::wordy_argument(c, &mut args)?;
                 c.comma();
             }
             c.skip_until(|c| c.is_punct(b')'));

@@ -281,8 +281,7 @@ pub fn backfill(catalog: &Catalog, rel: &Relation, assignments: &[Assignment], o
     paged(catalog, rel, "airlock_t", options, &|page| format!("UPDATE {t} AS airlock_t SET {set} WHERE {page} AND {todo}"))
 }
 
-/// Runs a statement for one page of a table's rows after the other, up to the last one that is there when it begins: a row that comes
-/// later is the trigger's, and to run after those that N-1 inserts would never end. `row` is how the statement calls a row of the table.
+/// Runs a statement for one page of a table's rows after the other. `row` is how the statement calls a row of the table.
 pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions, statement: &dyn Fn(&str) -> String) -> String {
     let t = table(rel);
     let pause = format!("    PERFORM pg_sleep({});\n", f64::from(options.pause_ms) / 1000.0);
@@ -299,11 +298,12 @@ pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions
             let order = idents(&key);
             let back = key.iter().map(|k| format!("{} DESC", ident(k))).collect::<Vec<_>>().join(", ");
             let after = format!("({} IS NULL OR ({columns}) > ({}))", last[0], last.join(", "));
+            // What comes behind the last row of now is written with the trigger in place: without this bound a busy table has no end.
+            let until = format!("SELECT {columns} INTO {} FROM {t} AS {row} ORDER BY {} LIMIT 1", end.join(", "), desc(&key, row));
             let advance: String = last.iter().zip(&next).map(|(l, n)| format!("    {l} := {n};\n")).collect();
             format!(
-                "\nDECLARE\n{declare}BEGIN\n  SELECT {order} INTO {} FROM {t} ORDER BY {back} LIMIT 1;\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} AND ({columns}) <= ({}) ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
+                "\nDECLARE\n{declare}BEGIN\n  {until};\n  LOOP\n    SELECT {order} INTO {} FROM (SELECT {columns} FROM {t} AS {row} WHERE {after} AND ({columns}) <= ({}) ORDER BY {columns} LIMIT {}) AS airlock_page ORDER BY {back} LIMIT 1;\n    \
                  EXIT WHEN {} IS NULL;\n    {};\n    COMMIT;\n{advance}{pause}  END LOOP;\nEND\n",
-                end.join(", "),
                 next.join(", "),
                 end.join(", "),
                 options.batch_size,
@@ -322,6 +322,10 @@ pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions
         ),
     };
     format!("DO {}", crate::quote::dollar(&body))
+}
+
+fn desc(key: &[String], row: &str) -> String {
+    key.iter().map(|k| format!("{row}.{} DESC", ident(k))).collect::<Vec<_>>().join(", ")
 }
 
 /// Columns that identify a row: the primary key, or a unique index over columns that are never NULL.

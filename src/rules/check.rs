@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::facts::{Facts, Value, collect, collect_down};
+use crate::facts::{self, Facts, Value};
 use crate::replay::ReplayedScript;
 use crate::source::{SourceFile, Span};
 use crate::stats::Size;
@@ -59,7 +59,9 @@ impl<'r> Checker<'r> {
         let mut out = match script.history.down.as_deref() {
             None => suppress::apply(rules, &[script], found, policy),
             Some(down) => {
-                let (of_down, _) = self.speak(collect_down(script), &down.source);
+                let mut of_down = Speech::new(self, &down.source);
+                facts::collect_down(script).into_iter().for_each(|f| of_down.hear(f));
+                let of_down = of_down.found;
                 if down.source.path() == script.source.path() {
                     found.extend(diagnostics(of_down));
                     suppress::apply(rules, &[script, down], found, policy)
@@ -82,24 +84,9 @@ impl<'r> Checker<'r> {
 
     /// What the rules find in a script; comments are not looked at. Beside it: how many findings a complete workload refutes.
     pub(super) fn find(&self, script: &ReplayedScript) -> (Vec<Found<'r>>, usize) {
-        self.speak(collect(script, &self.selection.knowledge), &script.source)
-    }
-
-    fn speak(&self, all: Vec<Facts>, source: &SourceFile) -> (Vec<Found<'r>>, usize) {
-        let (mut found, mut unused) = (Vec::new(), 0);
-        for facts in all.into_iter().map(Rc::new) {
-            for i in self.concerned(&facts).iter() {
-                let rule = self.selection.variant(self.active[*i], &facts);
-                let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| self.selection.includes(rule, &facts)) else {
-                    continue;
-                };
-                match diagnostic(rule, when, source, &facts, self.selection) {
-                    Some(d) => found.push((rule, facts.clone(), d)),
-                    None => unused += 1,
-                }
-            }
-        }
-        (found, unused)
+        let mut speech = Speech::new(self, &script.source);
+        facts::each(script, &self.selection.knowledge, |f| speech.hear(f));
+        (speech.found, speech.unused)
     }
 
     fn concerned(&self, facts: &Facts) -> Arc<[usize]> {
@@ -113,6 +100,35 @@ impl<'r> Checker<'r> {
         let new: Arc<[usize]> = (0..self.active.len()).filter(|i| may(self.active[*i])).collect();
         self.by_op.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), new.clone());
         new
+    }
+}
+
+/// What the rules say as the facts of one file come.
+struct Speech<'c, 'r> {
+    checker: &'c Checker<'r>,
+    source: &'c SourceFile,
+    found: Vec<Found<'r>>,
+    unused: usize,
+}
+
+impl<'c, 'r> Speech<'c, 'r> {
+    fn new(checker: &'c Checker<'r>, source: &'c SourceFile) -> Self {
+        Speech { checker, source, found: Vec::new(), unused: 0 }
+    }
+
+    fn hear(&mut self, facts: Facts) {
+        let (checker, selection) = (self.checker, self.checker.selection);
+        let facts = Rc::new(facts);
+        for i in checker.concerned(&facts).iter() {
+            let rule = selection.variant(checker.active[*i], &facts);
+            let Some(when) = rule.when.iter().find(|w| w.holds(&facts)).filter(|_| selection.includes(rule, &facts)) else {
+                continue;
+            };
+            match diagnostic(rule, when, self.source, &facts, selection) {
+                Some(d) => self.found.push((rule, facts.clone(), d)),
+                None => self.unused += 1,
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::facts::Facts;
 use crate::history::{Execution, Send};
@@ -229,7 +230,7 @@ impl<'c> Offers<'c> {
             let whole = matches!(script.execution.send, Send::Whole | Send::Pipeline) && statements.len() > 1;
             let settings = script.execution.settings.clone();
             let execution = Execution { settings, ..Execution::new(r.sent.in_transaction || whole, Send::Statement) };
-            let mut catalog = r.before.clone();
+            let mut catalog = Catalog::clone(&r.before);
             let mut judged = replay::judge(&source, statements, &execution, &mut catalog);
             judged.before = script.before.clone();
             judged

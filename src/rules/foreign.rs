@@ -12,7 +12,8 @@ const TEXT: &str = include_str!("../../rules/foreign.toml");
 /// Dialect → name there → rules here. That it reads is a test's business.
 static TABLE: LazyLock<Names> = LazyLock::new(|| toml::from_str(TEXT).unwrap_or_default());
 
-fn ours(dialect: Dialect, name: &str) -> Option<&'static Vec<String>> {
+/// The rules here that a rule of another linter stands for; `None`: it has no such rule.
+pub fn ours(dialect: Dialect, name: &str) -> Option<&'static Vec<String>> {
     TABLE.get(&dialect.to_string())?.get(name)
 }
 

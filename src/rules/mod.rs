@@ -32,6 +32,7 @@ use std::sync::{Arc, LazyLock};
 pub use baseline::{Baseline, Compared, Entry};
 pub use check::{Checked, Checker, check};
 pub use fix::{Draft, apply, mend};
+pub use foreign::ours as counterparts;
 pub use format::{Example, ExampleHistory, Rule, RuleError};
 pub use lint::{Problem, problems};
 pub use page::page;

@@ -48,7 +48,7 @@ fn observed_equals_the_recorded_observations() {
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-fn differs(seen: &Observed, r: &Recorded) -> Option<String> {
+pub(super) fn differs(seen: &Observed, r: &Recorded) -> Option<String> {
     if r.error.is_some() || seen.error.is_some() {
         let (a, b) = (seen.error.as_ref().map(|e| e.message.as_str()), r.error.as_deref());
         return (a != b).then(|| format!("error {a:?}, recorded {b:?}"));

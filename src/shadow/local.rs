@@ -213,14 +213,16 @@ fn make_folder(base: &Path, user: &ServerUser) -> Result<(PathBuf, File), Shadow
         .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir_in(base)
         .map_err(ShadowError::io("make a folder in", base))?;
-    let path = made.path().join("lock");
-    // Close-on-exec, as Rust opens every file: no child keeps the lock alive.
+    // It gets its name when it is locked: another run that sweeps at this moment never finds it free. Close-on-exec, as Rust opens every
+    // file: no child keeps the lock alive.
+    let (path, unnamed) = (made.path().join("lock"), made.path().join("lock.new"));
     let lock = OpenOptions::new()
         .create_new(true)
         .write(true)
         .mode(0o600)
-        .open(&path)
+        .open(&unnamed)
         .and_then(|f| f.lock().map(|()| f))
+        .and_then(|f| std::fs::rename(&unnamed, &path).map(|()| f))
         .map_err(ShadowError::io("lock", &path))?;
     if let Some((uid, gid)) = user.ids() {
         chown(made.path(), Some(uid), Some(gid)).map_err(ShadowError::io("give away", made.path()))?;

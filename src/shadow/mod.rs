@@ -48,6 +48,8 @@ mod snapshot_test;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod trace_test;
+#[cfg(test)]
 mod truth_random_test;
 #[cfg(test)]
 mod truth_test;

@@ -50,6 +50,92 @@ fn a_statement_without_end_is_stopped() {
     assert_eq!(s.value("SELECT 1").expect("the session lives"), Some("1".into()));
 }
 
+#[test]
+fn a_session_goes_on_behind_a_refused_copy() {
+    let shadow = Shadow::start(&options()).expect("starts");
+    let db = shadow.database().expect("database");
+    let mut s = db.connect().expect("session");
+    s.set_limit(std::time::Duration::from_secs(5));
+    s.run("CREATE TABLE t (a int CHECK (a > 0), b text)").expect("table");
+    // Refused before any row, at a row, and at the end of the statement.
+    for (sql, data, state) in [
+        ("COPY nope FROM STDIN", "1\tx\n", "42P01"),
+        ("COPY t FROM STDIN", "x\tx\n", "22P02"),
+        ("COPY t FROM STDIN", "0\tx\n", "23514"),
+        ("COPY t FROM STDIN", "1\n", "22P04"),
+    ] {
+        for around in [false, true] {
+            if around {
+                s.run("BEGIN").expect("begins");
+            }
+            assert_eq!(s.copy_in(sql, data).expect_err("refused").sqlstate, state, "{sql}");
+            if around {
+                s.run("ROLLBACK").expect("rolls back");
+            }
+            assert_eq!(s.value("SELECT 7").expect("goes on"), Some("7".into()), "{sql}");
+        }
+    }
+    assert_eq!(s.copy_in("COPY t FROM STDIN", "1\tx\n2\ty\n").expect("copies"), 2);
+    assert_eq!(s.value("SELECT count(*) FROM t").expect("goes on"), Some("2".into()));
+}
+
+#[test]
+fn the_sql_under_test_cannot_leave_its_database() {
+    let shadow = Shadow::start(&options()).expect("starts");
+    let db = shadow.database().expect("database");
+    let mut s = db.connect().expect("session");
+    s.run("CREATE TABLE t (a text)").expect("an ordinary owner");
+    for sql in [
+        "COPY t TO PROGRAM 'cat'",
+        "COPY t FROM PROGRAM 'id'",
+        "COPY t FROM '/etc/passwd'",
+        "COPY t TO '/tmp/airlock-should-not-be'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_read_binary_file('postgresql.conf')",
+        "SELECT pg_ls_dir('/')",
+        "SELECT lo_import('/etc/passwd')",
+        "DO $$ DECLARE o oid := lo_create(0); BEGIN PERFORM lo_export(o, '/tmp/airlock-should-not-be'); END $$",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "SELECT pg_reload_conf()",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE c AS '/lib/libc.so.6', 'getpid'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE internal AS 'pg_backend_pid'",
+        "LOAD '/tmp/nothing.so'",
+        "CREATE ROLE r SUPERUSER",
+        "ALTER ROLE airlock_owner SUPERUSER",
+        "SET ROLE postgres",
+        "SET SESSION AUTHORIZATION postgres",
+        "GRANT pg_execute_server_program TO airlock_owner",
+        "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()",
+        "CREATE SUBSCRIPTION s CONNECTION 'host=example.com' PUBLICATION p",
+        "CREATE DATABASE d",
+        "CREATE TABLESPACE ts LOCATION '/tmp'",
+    ] {
+        let e = s.run(sql).expect_err(sql);
+        // 22023: the role may not be what it is set to; 42883: nothing is reached.
+        assert!(matches!(e.sqlstate.as_str(), "42501" | "22023"), "{sql}: {e}");
+    }
+    for name in ["dblink", "file_fdw", "postgres_fdw", "plpython3u", "plperlu", "adminpack", "http"] {
+        let failures = load::load(&db, [&script(&format!("CREATE EXTENSION {name};"))]).expect("loads");
+        assert_eq!(failures.len(), 1, "{name} is made for nobody");
+    }
+    assert!(!std::path::Path::new("/tmp/airlock-should-not-be").exists());
+}
+
+fn script(sql: &str) -> crate::history::Script {
+    use crate::history::{Execution, Script, Send};
+    Script::whole(crate::source::SourceFile::new("x.sql", sql), Execution::new(false, Send::Statement))
+}
+
+#[test]
+fn servers_start_side_by_side() {
+    // Each start sweeps what others left: it must never take what another one is just making.
+    let start = || std::thread::spawn(|| Shadow::start(&options()).map(|s| s.database().map(|d| d.connect().map(drop))));
+    let all: Vec<_> = (0..6).map(|_| start()).collect();
+    for one in all {
+        one.join().expect("no panic").expect("starts").expect("a database").expect("a session");
+    }
+}
+
 /// Not a test of its own: the next one runs it in a process that it then kills.
 #[test]
 fn child_that_waits_to_be_killed() {
@@ -84,6 +170,29 @@ fn kill_and_interrupt_leave_neither_server_nor_folder() {
         assert!(!dir.exists(), "{signal}: the folder is left");
         assert!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err(), "{signal}: the server still runs");
     }
+}
+
+#[test]
+fn a_server_that_is_gone_is_an_error_and_leaves_nothing() {
+    let shadow = Shadow::start(&options()).expect("starts");
+    let dir = shadow.dir();
+    let pid: i32 =
+        std::fs::read_to_string(dir.join("data/postmaster.pid")).expect("runs").lines().next().expect("pid").parse().expect("number");
+    let db = shadow.database().expect("database");
+    let mut s = db.connect().expect("session");
+    // A connection that is cut is told as such, and the next one works.
+    let e = s.run("SELECT pg_terminate_backend(pg_backend_pid())").expect_err("cut");
+    assert!(e.is("57P01") || e.is_connection(), "{e}");
+    let mut s = db.connect().expect("another session");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("kills");
+    let end = Instant::now();
+    while s.run("SELECT 1").is_ok() {
+        assert!(end.elapsed().as_secs() < 20, "the server still answers");
+    }
+    assert!(matches!(db.connect().err(), Some(ShadowError::Connect { .. })));
+    drop((s, db, shadow));
+    assert!(!dir.exists(), "the folder is left");
+    drop(Shadow::start(&options()).expect("the next one starts"));
 }
 
 #[test]

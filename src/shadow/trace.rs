@@ -125,6 +125,18 @@ fn one_by_one(base: &Database, script: &Script, pieces: &[Piece], first: &[Obser
     Ok(out)
 }
 
+/// The same without what cannot be seen: outside of a transaction another session looks on, and may miss a lock that is held for a moment.
+pub fn contradictions(predicted: &Effects, seen: &Observed) -> Vec<String> {
+    let mut seen = seen.clone();
+    if !seen.effects.in_transaction && seen.error.is_none() {
+        for (r, m) in &predicted.locks {
+            let e = seen.effects.locks.entry(r.clone()).or_insert(*m);
+            *e = (*e).max(*m);
+        }
+    }
+    differences(predicted, &seen)
+}
+
 /// Where prediction and observation differ, in words; empty when they agree. A scan of a table that holds no row cannot be seen.
 pub fn differences(predicted: &Effects, seen: &Observed) -> Vec<String> {
     let mut out = Vec::new();

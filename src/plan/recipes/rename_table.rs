@@ -64,7 +64,8 @@ pub fn plan(x: &Ctx<'_>, change: &TableChange, t: &mut TableDraft<'_>, draft: &m
         "Until the soft contract `{}` is a view: release N runs no ON CONFLICT ON CONSTRAINT, COPY, TRUNCATE or (before Postgres 17) MERGE on it.",
         after.name
     ));
-    draft.except.push(format!("upsert-constraint on {}", after.rel_name()));
+    let beyond_a_view = ["upsert-constraint", "copy-columns", "copy-positional", "truncate"];
+    draft.except.extend(beyond_a_view.map(|shape| format!("{shape} on {}", after.rel_name())));
     let drop = format!("DROP VIEW {new}");
     t.swap.insert(0, (drop.clone(), create.clone()));
     t.swap_last.push((

@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::history::{Execution, Script, Send};
 use crate::op::PgVersion;
-use crate::plan::{Context, Outcome, PlanOptions, parse_map, plan};
+use crate::plan::{Context, Outcome, PhaseKind, PlanOptions, parse_map, plan};
 use crate::replay;
 use crate::source::SourceFile;
 
@@ -40,13 +40,14 @@ fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
         Outcome::Planned(p) => p,
         other => panic!("{sql}: {other:?}"),
     };
-    let input = ProofInput { before: vec![base], direct, catalog_before, catalog_after: catalog, rows: 20, seed: 1 };
+    let input = ProofInput { before: vec![base], direct, catalog_before, catalog_after: catalog, rows: 20, seed: 1, workload: Vec::new() };
     (*p, input)
 }
 
+/// What failed, and what was not looked at although the plan needs it.
 fn failures(proof: &Proof) -> Vec<String> {
-    let bad = proof.checks.iter().filter(|c| c.status == Status::Fail);
-    bad.map(|c| format!("{} {:?} {:?}: {}", c.id, c.boundary, c.release, c.detail)).collect()
+    let bad = proof.findings.iter().filter(|c| c.status == Status::Fail || c.gap);
+    bad.map(|c| format!("{} {} {:?} {:?}: {}", c.check, c.about, c.boundary, c.release, c.detail)).collect()
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn the_four_changes_are_proved() {
         ("CREATE INDEX ON orders (code);", &[][..]),
     ] {
         let (plan, input) = made(sql, answers);
-        let proof = prove(&shadow, &plan, &input).expect("runs");
+        let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
         let found = failures(&proof);
         assert_eq!(proof.verdict, Verdict::Proved, "{sql}\n{}", found.join("\n"));
     }
@@ -182,7 +183,7 @@ fn proved(all: &[(&str, &[&str])]) {
     let mut wrong = Vec::new();
     for (sql, answers) in all {
         let (plan, input) = made(sql, answers);
-        let proof = prove(&shadow, &plan, &input).expect("runs");
+        let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
         if proof.verdict != Verdict::Proved {
             wrong.push(format!("{sql}\n{}", failures(&proof).join("\n")));
         }
@@ -196,7 +197,7 @@ fn broken(sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
     let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
     let (mut plan, input) = made(sql, answers);
     breaks(&mut plan);
-    let proof = prove(&shadow, &plan, &input).expect("runs");
+    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
     let found = failures(&proof).join("\n");
     assert_eq!(proof.verdict, Verdict::Failed);
     assert!(found.contains(says), "{found}");
@@ -320,4 +321,45 @@ fn a_search_path_tells_nothing_about_the_writer() {
     )];
     assert_eq!(written(&|_| {}, &steps), ["new"]);
     assert_eq!(written(&by_search_path, &steps), ["lon"], "the trigger that looks at the search path loses it");
+}
+
+/// Every way to break the plan is noticed; how many ways it has room for.
+#[track_caller]
+fn controlled(sql: &str, answers: &[&str]) -> usize {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let (plan, input) = made(sql, answers);
+    let mut proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
+    self_test(&shadow, &plan, &input, &mut proof, &|_| {}).expect("runs");
+    let control: Vec<_> = proof.findings.iter().filter(|f| f.check == CheckId::NegativeControl).collect();
+    control.iter().for_each(|f| println!("{} {}: {}", f.status, f.about, f.detail));
+    assert_eq!(failures(&proof), Vec::<String>::new(), "{sql}");
+    control.iter().filter(|f| f.status == Status::Pass).count()
+}
+
+#[test]
+fn every_broken_rename_is_caught() {
+    assert!(controlled("ALTER TABLE orders RENAME COLUMN note TO remark;", &[]) >= 10);
+}
+
+#[test]
+fn what_a_down_migration_gives_back() {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let cases = [
+        ("ALTER TABLE orders ADD COLUMN size int;", "ALTER TABLE orders DROP COLUMN size;", true, 0),
+        ("ALTER TABLE orders DROP COLUMN note;", "ALTER TABLE orders ADD COLUMN note text;", false, 1),
+        ("ALTER TABLE orders ADD COLUMN size int;", "SELECT 1;", false, 0),
+        ("UPDATE orders SET note = 'x';", "SELECT 1;", true, 1),
+        ("ALTER TABLE visits ALTER COLUMN payload SET DEFAULT '';", "ALTER TABLE visits ALTER COLUMN payload DROP DEFAULT;", true, 0),
+        ("ALTER TABLE orders ADD COLUMN size int;", "ALTER TABLE orders DROP COLUMN nope;", false, 0),
+    ];
+    for (up, back, schema, lost) in cases {
+        let execution = Execution::new(true, Send::Statement);
+        let way = |sql: &str| Script::whole(SourceFile::new("2.sql", sql), execution.clone());
+        let base = Script::whole(SourceFile::new("1.sql", BASE), execution.clone());
+        let mut catalog = Catalog::new(shadow.pg());
+        replay::apply(&crate::lower::lower(&base.source, &base.parts), &execution, &mut catalog);
+        let options = SeedOptions { rows: 20, ..SeedOptions::default() };
+        let found = down::down(&shadow, &[base], &way(up), &way(back), &catalog, &options).expect("runs");
+        assert_eq!((found.restores_schema(), found.lost.len()), (schema, lost), "{up} / {back}: {found:?}");
+    }
 }

@@ -328,7 +328,7 @@ impl Database {
         }
         if seen.error.is_none() {
             let refused = judged.effects.fails.is_some();
-            self.cat = judged.after;
+            self.cat = Catalog::clone(&judged.after);
             self.cat.transaction = None;
             return !refused;
         }
@@ -370,7 +370,7 @@ fn every_kind_is_drawn_and_mostly_fits() {
         let (mut rng, mut next) = (Rng::with_seed(seed), 0);
         let mut cat = Catalog::new(PgVersion(14 + (seed % 5) as u8));
         for sql in ["CREATE SCHEMA app", "CREATE EXTENSION citext"] {
-            cat = judge(&cat, false, sql).expect("one statement").after;
+            cat = Catalog::clone(&judge(&cat, false, sql).expect("one statement").after);
         }
         for n in 0..PER_DATABASE {
             let inside = n > MAKING && rng.bool();

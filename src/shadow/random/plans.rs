@@ -11,7 +11,7 @@ use crate::op::PgVersion;
 use crate::plan::{Context, Outcome, Plan, PlanOptions, parse_map, parse_rename, plan};
 use crate::replay;
 use crate::shadow::load::Runner;
-use crate::shadow::prove::{is_about, play};
+use crate::shadow::prove::is_about;
 use crate::shadow::snapshot::Snapshot;
 use crate::shadow::{Database, Session, Shadow};
 use crate::source::SourceFile;
@@ -256,6 +256,15 @@ fn one(shadow: &Shadow, seed: u64, count: &mut Count) {
             }
         }
     }
+}
+
+/// The statements as a runner sends them.
+fn play(session: &mut Session, statements: &[String], transaction: bool) -> Result<(), crate::shadow::SqlError> {
+    let wrap = |word: &'static str| transaction.then_some(word);
+    for sql in wrap("BEGIN").into_iter().chain(statements.iter().map(String::as_str)).chain(wrap("COMMIT")) {
+        session.run(sql)?;
+    }
+    Ok(())
 }
 
 /// The plan on the one database, held against the other, on which the migration ran. `Err`: what differs.

@@ -1,0 +1,252 @@
+//! The negative control: the plan is broken in many ways, and the proof of each must fail.
+
+use strum::IntoEnumIterator;
+
+use crate::compat::Undo;
+use crate::plan::{Actor, Phase, PhaseKind, Plan, Step};
+use crate::quote::ident;
+
+use super::super::error::ShadowError;
+use super::super::start::Shadow;
+use super::blocking::is_timeout;
+use super::steps::is_block;
+use super::{CheckId, Counterexample, Finding, Proof, ProofInput, Status, Verdict, run, touched};
+
+/// A way to break a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumIter)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Mutation {
+    DropTheTrigger,
+    WrongExpression,
+    SkipABatch,
+    LeaveOutTheBackfill,
+    SwapPhases,
+    LeaveOutValidate,
+    LeaveOutAnUndo,
+    LeaveOutAGrant,
+    LeaveOutAnIndex,
+    BuildTheIndexUnderALock,
+    LeaveOutTheContract,
+    ContractTooEarly,
+    LockWithoutTimeout,
+    HideADifference,
+    RefuseWritesInExpand,
+    LoseRows,
+    LeaveSomethingBehind,
+    LockWhatIsNotSaid,
+}
+
+impl Mutation {
+    fn says(self) -> &'static str {
+        match self {
+            Mutation::DropTheTrigger => "the trigger is left out",
+            Mutation::WrongExpression => "the trigger writes NULL instead of the value",
+            Mutation::SkipABatch => "the backfill skips batches",
+            Mutation::LeaveOutTheBackfill => "the backfill does nothing",
+            Mutation::SwapPhases => "two phases change places",
+            Mutation::LeaveOutValidate => "no constraint is validated",
+            Mutation::LeaveOutAnUndo => "an undo lacks its last statement",
+            Mutation::LeaveOutAGrant => "rights are not granted",
+            Mutation::LeaveOutAnIndex => "an index is not built",
+            Mutation::BuildTheIndexUnderALock => "an index is built without CONCURRENTLY",
+            Mutation::LeaveOutTheContract => "the contract is left out",
+            Mutation::ContractTooEarly => "the soft contract comes before release N is deployed",
+            Mutation::LockWithoutTimeout => "no lock_timeout is set",
+            Mutation::HideADifference => "the differences at the end are not declared",
+            Mutation::RefuseWritesInExpand => "expand adds a constraint that no write of N-1 satisfies",
+            Mutation::LoseRows => "expand deletes rows",
+            Mutation::LeaveSomethingBehind => "a column is added that nobody drops",
+            Mutation::LockWhatIsNotSaid => "a step locks a table that it does not name",
+        }
+    }
+
+    /// The broken plan; `None` where the plan has no such thing.
+    fn apply(self, plan: &Plan, input: &ProofInput) -> Option<Plan> {
+        let mut broken = plan.clone();
+        let p = &mut broken;
+        let table = touched(plan, input).into_iter().next().map(|t| t.sql());
+        match self {
+            Mutation::DropTheTrigger => {
+                without(p, |s| !(s.starts_with("CREATE TRIGGER") || s.starts_with("DROP TRIGGER")));
+            }
+            Mutation::WrongExpression => each(p, |s| {
+                if s.starts_with("CREATE FUNCTION") && s.contains("RETURNS trigger") {
+                    *s = s.lines().map(nulled).collect::<Vec<_>>().join("\n");
+                }
+            }),
+            Mutation::SkipABatch => {
+                let page = format!(" LIMIT {})", plan.options.batch_size);
+                each_backfill(p, |s| {
+                    *s = s
+                        .replace("airlock_block bigint := 0;", "airlock_block bigint := 32;")
+                        .replace(&page, " LIMIT 3)")
+                        .replace("    COMMIT;\n    \"airlock_last0\"", "    COMMIT;\n    EXIT;\n    \"airlock_last0\"");
+                });
+            }
+            Mutation::LeaveOutTheBackfill => each_backfill(p, |s| *s = "SELECT 1".into()),
+            Mutation::SwapPhases => {
+                let full: Vec<usize> = (0..p.phases.len()).filter(|i| !p.phases[*i].steps.is_empty()).collect();
+                let [a, b, ..] = full[..] else { return None };
+                let steps = std::mem::take(&mut p.phases[a].steps);
+                let steps = std::mem::replace(&mut p.phases[b].steps, steps);
+                p.phases[a].steps = steps;
+            }
+            Mutation::LeaveOutValidate => without(p, |s| !s.contains(" VALIDATE CONSTRAINT ")),
+            Mutation::LeaveOutAnUndo => {
+                let real = |s: &String| !is_timeout(s) && s != "SELECT 1";
+                let step = steps(p).find(|s| s.undo.iter().any(real))?;
+                let at = step.undo.iter().rposition(real)?;
+                step.undo.remove(at);
+            }
+            Mutation::LeaveOutAGrant => without(p, |s| !s.starts_with("GRANT ")),
+            Mutation::LeaveOutAnIndex => each(p, |s| {
+                if is_index(s) {
+                    *s = "SELECT 1".into();
+                }
+            }),
+            Mutation::BuildTheIndexUnderALock => {
+                for step in steps(p).filter(|s| s.statements.iter().any(|s| is_index(s))) {
+                    step.transaction = true;
+                    step.statements.iter_mut().for_each(|s| *s = s.replace(" CONCURRENTLY", ""));
+                }
+            }
+            Mutation::LeaveOutTheContract => {
+                p.phases.iter_mut().filter(|p| p.kind >= PhaseKind::ContractSoft).for_each(|p| p.steps.clear());
+            }
+            Mutation::ContractTooEarly => {
+                let early = std::mem::take(&mut phase(p, PhaseKind::ContractSoft)?.steps);
+                phase(p, PhaseKind::Migrate)?.steps.extend(early);
+            }
+            Mutation::LockWithoutTimeout => without(p, |s| !is_timeout(s)),
+            Mutation::HideADifference => p.deviations.clear(),
+            Mutation::RefuseWritesInExpand => {
+                let name = ident("airlock_self_test");
+                let t = table?;
+                let add = format!("ALTER TABLE {t} ADD CONSTRAINT {name} CHECK (false) NOT VALID");
+                add_step(p, PhaseKind::Expand, &t, &add, &format!("ALTER TABLE {t} DROP CONSTRAINT {name}"));
+            }
+            Mutation::LoseRows => {
+                let t = table?;
+                // Foreign keys must not stop it: what is broken is the plan, not the schema.
+                add_step(p, PhaseKind::Expand, &t, &format!("TRUNCATE {t} CASCADE"), "SELECT 1");
+            }
+            Mutation::LeaveSomethingBehind => {
+                let (t, c) = (table?, ident("airlock_self_test"));
+                let (add, drop) = (format!("ALTER TABLE {t} ADD COLUMN {c} int"), format!("ALTER TABLE {t} DROP COLUMN {c}"));
+                add_step(p, PhaseKind::Expand, &t, &add, &drop);
+            }
+            Mutation::LockWhatIsNotSaid => {
+                let t = table?;
+                add_step(p, PhaseKind::Expand, &t, &format!("LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE"), "SELECT 1");
+                let step = phase(p, PhaseKind::Expand)?.steps.last_mut()?;
+                step.predicted.iter_mut().for_each(|e| e.locks.clear());
+            }
+        }
+        (broken != *plan).then_some(broken)
+    }
+}
+
+/// Breaks the plan in every way that it has room for, and adds to its proof what became of each.
+pub fn self_test(shadow: &Shadow, plan: &Plan, input: &ProofInput, proof: &mut Proof, progress: &dyn Fn(&str)) -> Result<(), ShadowError> {
+    let note = |about: String, status, gap, detail: String, counterexamples| Finding {
+        check: CheckId::NegativeControl,
+        about,
+        boundary: None,
+        release: None,
+        status,
+        gap,
+        detail,
+        counterexamples,
+    };
+    if proof.verdict != Verdict::Proved {
+        let why = "the plan itself is not proved, so that a broken one fails says nothing";
+        proof.add(note(String::new(), Status::NotRun, true, why.into(), Vec::new()));
+        return Ok(());
+    }
+    for m in Mutation::iter() {
+        let about = m.to_string();
+        let Some(broken) = m.apply(plan, input) else {
+            proof.add(note(about, Status::NotRun, false, "the plan has no such thing".into(), Vec::new()));
+            continue;
+        };
+        progress(&format!("self-test: {}", m.says()));
+        let seen = run(shadow, &broken, input, &|_| {}, true)?;
+        let found = match seen.failed().next() {
+            Some(c) => note(about, Status::Pass, false, format!("{}: caught by {}: {}", m.says(), c.id, first(&c.detail)), Vec::new()),
+            None => {
+                let what = format!("{}, and the proof does not notice ({})", m.says(), seen.verdict);
+                note(about, Status::Fail, false, what.clone(), vec![Counterexample::new(what)])
+            }
+        };
+        proof.add(found);
+    }
+    Ok(())
+}
+
+fn first(words: &str) -> &str {
+    words.lines().next().unwrap_or_default()
+}
+
+fn steps(plan: &mut Plan) -> impl Iterator<Item = &mut Step> {
+    plan.phases.iter_mut().flat_map(|p| &mut p.steps)
+}
+
+fn phase(plan: &mut Plan, kind: PhaseKind) -> Option<&mut Phase> {
+    plan.phases.iter_mut().find(|p| p.kind == kind)
+}
+
+fn each(plan: &mut Plan, f: impl Fn(&mut String)) {
+    steps(plan).flat_map(|s| s.statements.iter_mut().chain(&mut s.undo)).for_each(f);
+}
+
+fn each_backfill(plan: &mut Plan, f: impl Fn(&mut String)) {
+    steps(plan).flat_map(|s| &mut s.statements).filter(|s| is_block(s)).for_each(f);
+}
+
+/// Keeps some statements, with what is predicted of them.
+fn without(plan: &mut Plan, keep: impl Fn(&str) -> bool) {
+    for step in steps(plan) {
+        let kept: Vec<bool> = step.statements.iter().map(|s| keep(s)).collect();
+        let mut at = kept.iter();
+        step.predicted.retain(|_| at.next().copied().unwrap_or(true));
+        step.statements.retain(|s| keep(s));
+        step.undo.retain(|s| keep(s));
+    }
+}
+
+/// `NEW.x := …;` gives NULL.
+fn nulled(line: &str) -> String {
+    match line.split_once(" := ") {
+        Some((target, _)) if target.trim_start().starts_with("NEW.") => format!("{target} := NULL;"),
+        _ => line.to_string(),
+    }
+}
+
+fn is_index(sql: &str) -> bool {
+    (sql.starts_with("CREATE INDEX") || sql.starts_with("CREATE UNIQUE INDEX")) && sql.contains(" CONCURRENTLY")
+}
+
+/// A step that the plan did not have, with its prediction, so that it is not caught for the lack of one.
+fn add_step(plan: &mut Plan, kind: PhaseKind, table: &str, sql: &str, undo: &str) {
+    let lock = crate::op::LockMode::AccessExclusive;
+    let name = table.replace('"', "");
+    let predicted = crate::plan::PredictedEffects { locks: [(name, lock)].into(), ..Default::default() };
+    let step = Step {
+        id: "self-test".into(),
+        title: "self-test".into(),
+        file: String::new(),
+        undo_file: String::new(),
+        actor: Actor::Migration,
+        transaction: true,
+        statements: vec!["SET LOCAL lock_timeout = '2000ms'".into(), sql.into()],
+        undo: vec![undo.into()],
+        undo_transaction: true,
+        undo_verdict: Undo::Lossless,
+        one_way: None,
+        preconditions: Vec::new(),
+        predicted: vec![crate::plan::PredictedEffects::default(), predicted],
+    };
+    if let Some(p) = phase(plan, kind) {
+        p.steps.push(step);
+    }
+}

@@ -1,0 +1,324 @@
+//! The steps alone: undo of each, effects, the final catalog and data.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::{RelName, Relation};
+use crate::compat::Undo;
+use crate::op::{LockMode, Volatility};
+use crate::plan::{Actor, Boundary, PhaseKind, PredictedEffects, Release, Step};
+use crate::quote::ident;
+
+use super::super::error::ShadowError;
+use super::super::observe::{Around, Observer};
+use super::super::script::head;
+use super::super::session::Session;
+use super::super::snapshot::Snapshot;
+use super::super::start::Database;
+use super::release::Player;
+use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back, forward};
+
+impl Prover<'_> {
+    pub(super) fn quiet(&mut self, rows: &Rows, intended: &Snapshot) -> Result<(), ShadowError> {
+        let twins = self.twins(rows)?;
+        let mut db = self.shadow.copy(&rows.seeded)?;
+        let mut now = Snapshot::take(&db)?;
+        let (mut waits, mut backfills) = (false, false);
+        let mut done: Vec<&Step> = Vec::new();
+        for phase in &self.plan.phases {
+            for step in &phase.steps {
+                (self.progress)(&format!("step {}", step.id));
+                let looked = self.blocking(&db, step)?;
+                waits |= looked.waits;
+                if looked.spoiled {
+                    db = self.again(rows, &done)?;
+                }
+                if self.is_backfill(phase.kind, step) {
+                    backfills = true;
+                    self.backfill(&db, step)?;
+                }
+                if self.undone(&db, &now, step)? {
+                    db = self.again(rows, &done)?;
+                }
+                let problems = self.observe(&db, phase.kind, step)?;
+                self.check(CheckId::Effects, At::about(&step.id), problems, "locks and rewrites as predicted");
+                if self.enough() {
+                    return Ok(());
+                }
+                done.push(step);
+                now = Snapshot::take(&db)?;
+            }
+            self.lost_after(&db, phase.kind, rows, &twins)?;
+        }
+        if !waits {
+            self.not_run(
+                CheckId::Blocking,
+                At::default(),
+                false,
+                "no step takes a lock that blocks reads or writes of a table that was there",
+            );
+        }
+        if !backfills {
+            self.not_run(CheckId::Backfill, At::default(), false, "the plan fills no rows");
+        }
+        let (mut problems, mut declared) = (Vec::new(), 0);
+        for c in intended.changes(&now) {
+            let line = c.line.to_string();
+            if self.plan.deviations.iter().any(|d| super::is_about(&line, &d.object)) {
+                declared += 1;
+            } else {
+                problems.push(Counterexample::new(format!("{}: {line}", if c.removed { "missing" } else { "left over" })));
+            }
+        }
+        let words = if declared == 0 {
+            "equal to the direct migration".to_string()
+        } else {
+            format!("equal to the direct migration but for {} declared differences", self.plan.deviations.len())
+        };
+        self.check(CheckId::FinalCatalog, At::default().boundary(Boundary::B4), problems, words);
+        self.final_data(rows, &db)
+    }
+
+    /// The database as it is behind these steps.
+    fn again(&self, rows: &Rows, steps: &[&Step]) -> Result<Database, ShadowError> {
+        let db = self.shadow.copy(&rows.seeded)?;
+        for s in steps {
+            // What refuses to run is told where it was run first.
+            let _ = forward(&mut db.connect()?, s);
+        }
+        Ok(db)
+    }
+
+    /// The step and its undo; a step outside of a transaction is also undone after each part of it. `true`: the database is not what it was.
+    fn undone(&mut self, db: &Database, now: &Snapshot, step: &Step) -> Result<bool, ShadowError> {
+        let mut problems = self.preconditions(&mut db.connect()?, step);
+        if step.one_way.is_some() {
+            self.check(CheckId::Undo, At::about(&step.id), problems, "one way, as the plan says");
+            return Ok(false);
+        }
+        let all = step.statements.len();
+        let parts = if step.transaction { all..=all } else { 1.min(all)..=all };
+        let mut spoiled = false;
+        for n in parts {
+            // What gives everything back needs no copy.
+            let copy = if step.undo_verdict == Undo::Lossless { None } else { Some(self.shadow.copy(db)?) };
+            let on = copy.as_ref().unwrap_or(db);
+            let data = self.data(&mut on.connect()?);
+            let mut session = on.connect()?;
+            let part = Step { statements: step.statements[..n].to_vec(), ..step.clone() };
+            if let Err(e) = forward(&mut session, &part) {
+                problems.push(e.counterexample("the step is refused"));
+            } else if let Err(e) = back(&mut session, step) {
+                let what = if n < all { format!("the undo is refused after statement {n}") } else { "the undo is refused".into() };
+                problems.push(e.counterexample(&what));
+            } else {
+                drop(session);
+                let last = step.statements.get(n.saturating_sub(1)).cloned().unwrap_or_default();
+                problems.extend(now.changes(&Snapshot::take(on)?).iter().map(|c| {
+                    let what = format!("after the undo: {} {}", if c.removed { "missing" } else { "left over" }, c.line);
+                    Counterexample::new(what).statement(last.clone())
+                }));
+                // A loss that the plan declares is none that it hides.
+                if problems.is_empty() && step.undo_verdict == Undo::Lossless && self.data(&mut on.connect()?) != data {
+                    problems.push(Counterexample::new("after the undo the rows of before have other values"));
+                }
+            }
+            if !problems.is_empty() {
+                spoiled = copy.is_none();
+                break;
+            }
+        }
+        self.check(CheckId::Undo, At::about(&step.id), problems, "the schema and the rows of before are back");
+        Ok(spoiled)
+    }
+
+    /// Rows after the plan and after the direct migration, where that takes the rows.
+    fn final_data(&mut self, rows: &Rows, planned: &Database) -> Result<(), ShadowError> {
+        let at = At::default().boundary(Boundary::B4);
+        if let Some(why) = &rows.refused {
+            return self.what_stays(rows, planned, why);
+        }
+        let mut problems = Vec::new();
+        let (mut a, mut b) = (rows.direct.connect()?, planned.connect()?);
+        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
+        let there: Vec<&Relation> = self
+            .touched
+            .iter()
+            .filter_map(|n| before.relation_named(&n.schema, &n.name).and_then(|r| after.relation(r.id)))
+            .chain(after.relations.values().filter(|r| r.kind.is_table() && before.relation(r.id).is_none()).map(|r| &**r))
+            .collect();
+        let mut compared = 0;
+        for rel in there {
+            // A default that is another one each time is equal by chance only.
+            let chance = |c: &crate::catalog::Column| {
+                let old = before.relation(rel.id).is_some_and(|r| r.columns.iter().any(|o| o.attnum == c.attnum));
+                !old && c.default_volatility.is_some_and(|v| v != Volatility::Immutable)
+            };
+            let columns: Vec<String> = rel.columns.iter().filter(|c| !chance(c)).map(|c| format!("{}::text", ident(&c.name))).collect();
+            // A row as text tells NULL from empty, and one column from the next.
+            let sql = format!("SELECT ROW({})::text FROM {} ORDER BY 1", columns.join(", "), rel.rel_name().sql());
+            match (a.rows(&sql), b.rows(&sql)) {
+                (Ok(x), Ok(y)) if x == y => compared += x.len(),
+                (Ok(x), Ok(y)) => {
+                    let what = format!("{}: {} rows after the direct migration, {} after the plan", rel.rel_name(), x.len(), y.len());
+                    let lost = x.iter().find(|r| !y.contains(r)).or_else(|| y.iter().find(|r| !x.contains(r)));
+                    problems
+                        .push(Counterexample::new(format!("{what}; only one has this row")).row(lost.map_or(&[][..], |r| r.as_slice())));
+                }
+                (Err(e), _) | (_, Err(e)) => problems.push(Counterexample::refused(rel.rel_name(), &e, &sql)),
+            }
+        }
+        self.check(CheckId::FinalData, at, problems, format!("{compared} rows end as in the direct migration"));
+        Ok(())
+    }
+
+    /// The migration takes no row at all, so there is no end to compare with. What it leaves alone must be there.
+    fn what_stays(&mut self, rows: &Rows, planned: &Database, why: &str) -> Result<(), ShadowError> {
+        let (mut a, mut b) = (rows.seeded.connect()?, planned.connect()?);
+        let (mut problems, mut compared) = (Vec::new(), 0);
+        for name in &self.touched {
+            let Some(old) = self.input.catalog_before.relation_named(&name.schema, &name.name) else { continue };
+            let Some(new) = self.input.catalog_after.relation(old.id) else { continue };
+            let same = old.columns.iter().filter_map(|c| Some((c, new.columns.iter().find(|n| n.attnum == c.attnum && n.ty == c.ty)?)));
+            let (x, y): (Vec<String>, Vec<String>) =
+                same.map(|(c, n)| (format!("{}::text", ident(&c.name)), format!("{}::text", ident(&n.name)))).unzip();
+            let ask = |columns: &[String], on: RelName| format!("SELECT ROW({})::text FROM {} ORDER BY 1", columns.join(", "), on.sql());
+            let (one, other) = (ask(&x, old.rel_name()), ask(&y, new.rel_name()));
+            match (a.rows(&one), b.rows(&other)) {
+                (Ok(x), Ok(y)) if x == y => compared += x.len(),
+                (Ok(x), Ok(y)) => {
+                    let gone = x.iter().find(|r| !y.contains(r)).or_else(|| y.iter().find(|r| !x.contains(r)));
+                    let what = format!("{name}: columns that the migration leaves alone hold something else after the plan");
+                    problems.push(Counterexample::new(what).row(gone.map_or(&[][..], |r| r.as_slice())));
+                }
+                (Err(e), _) | (_, Err(e)) => problems.push(Counterexample::refused(name, &e, &other)),
+            }
+        }
+        let words = format!("the migration itself takes no row ({why}); {compared} rows keep what it leaves alone");
+        self.check(CheckId::FinalData, At::default().boundary(Boundary::B4), problems, words);
+        Ok(())
+    }
+
+    /// Rows that the migration itself refuses: the plan stops at a precondition, or at a step that changes nothing, and N-1 goes on.
+    pub(super) fn refused_rows(&mut self, seeded: &Database, why: &str, old: &mut Player) -> Result<(), ShadowError> {
+        let db = self.shadow.copy(seeded)?;
+        let (mut stopped, mut contracted) = (None, false);
+        'phases: for phase in self.plan.phases.iter().filter(|p| p.kind < PhaseKind::ContractHard) {
+            for step in &phase.steps {
+                let mut problems = self.preconditions(&mut db.connect()?, step);
+                if problems.is_empty() {
+                    problems.extend(forward(&mut db.connect()?, step).err().map(|e| e.counterexample("refused")));
+                }
+                if let Some(p) = problems.into_iter().next() {
+                    stopped = Some((step.id.clone(), p));
+                    break 'phases;
+                }
+                contracted |= phase.kind == PhaseKind::ContractSoft;
+            }
+        }
+        let (problems, words) = match stopped {
+            None => (Vec::new(), format!("the direct migration is refused on some rows ({why}); the plan takes them")),
+            // Once the contract has begun N-1 is gone: what counts is that nothing was lost before.
+            Some((id, p)) => {
+                let (problems, _) = if contracted { (Vec::new(), 0) } else { old.shapes(&mut db.connect()?, false, &[]) };
+                (problems, format!("on rows that the direct migration refuses ({why}), the plan stops before {id} and N-1 goes on: {p}"))
+            }
+        };
+        self.check(CheckId::FinalData, At::about("rows that the migration refuses").release(Release::Old), problems, words);
+        Ok(())
+    }
+
+    pub(super) fn preconditions(&self, session: &mut Session, step: &Step) -> Vec<Counterexample> {
+        step.preconditions
+            .iter()
+            .filter_map(|p| match session.rows(&p.sql) {
+                Ok(rows) => {
+                    let first = rows.first()?;
+                    let what = format!("precondition `{}` does not hold: {} rows", p.title, rows.len());
+                    Some(Counterexample::new(what).row(first).statement(p.sql.clone()))
+                }
+                Err(e) => Some(Counterexample::refused(format!("precondition `{}`", p.title), &e, &p.sql)),
+            })
+            .collect()
+    }
+
+    /// Runs the step and compares what it does with what was predicted.
+    fn observe(&mut self, db: &Database, phase: PhaseKind, step: &Step) -> Result<Vec<Counterexample>, ShadowError> {
+        let mut problems = Vec::new();
+        let mut o = Observer::new(db)?;
+        let (mut predicted, mut seen) = (PredictedEffects::default(), PredictedEffects::default());
+        if step.transaction {
+            o.session.run("BEGIN").map_err(ShadowError::sql("begin"))?;
+        }
+        for (i, sql) in step.statements.iter().enumerate() {
+            let observed = if step.transaction {
+                o.run(sql, None, Around::Transaction)
+            } else if is_block(sql) {
+                o.pass(sql)
+            } else {
+                o.run(sql, None, Around::Nothing)
+            };
+            if let Some(e) = &observed.error {
+                problems.push(Counterexample::refused("refused", e, sql));
+                break;
+            }
+            let report = StepReport {
+                phase: phase.to_string(),
+                file: step.file.clone(),
+                statement: head(sql),
+                predicted: step.predicted.get(i).cloned().unwrap_or_default(),
+                observed: (&observed.effects).into(),
+                milliseconds: observed.took.as_millis() as u64,
+            };
+            merge(&mut predicted, &report.predicted);
+            merge(&mut seen, &report.observed);
+            let slow: Vec<&String> = report.observed.rewrites.iter().chain(&report.observed.scans).collect();
+            for r in slow {
+                if step.actor == Actor::Migration && seen.locks.get(r).is_some_and(|m| m.blocks_writes()) {
+                    let what = format!("{r} is read or written in full while it is locked {}", seen.locks[r].sql());
+                    problems.push(Counterexample::new(what).statement(sql.clone()));
+                }
+            }
+            self.steps.push(report);
+        }
+        if step.transaction && problems.is_empty() {
+            o.session.run("COMMIT").map_err(ShadowError::sql("commit"))?;
+        } else if step.transaction {
+            let _ = o.session.run("ROLLBACK");
+        }
+        // Locks that let writes through depend on the server's plan for a query; the others are a promise.
+        let strong = |e: &PredictedEffects| {
+            e.locks.iter().filter(|(_, m)| **m >= LockMode::Share).map(|(r, m)| format!("{r} {}", m.sql())).collect::<BTreeSet<_>>()
+        };
+        let (p, s) = (strong(&predicted), strong(&seen));
+        if problems.is_empty() && p != s {
+            problems.push(Counterexample::new(format!("predicted {p:?}, observed {s:?}")));
+        }
+        if predicted.rewrites != seen.rewrites && problems.is_empty() {
+            let what = format!("rewrites: predicted {:?}, observed {:?}", predicted.rewrites, seen.rewrites);
+            problems.push(Counterexample::new(what));
+        }
+        Ok(problems)
+    }
+}
+
+/// `DO …`: it may commit in the middle, so nobody can put a transaction around it.
+pub(super) fn is_block(sql: &str) -> bool {
+    sql.trim_start().get(..2).is_some_and(|w| w.eq_ignore_ascii_case("do"))
+}
+
+/// Its name among the tables of before, as the plan's predictions write it.
+pub(super) fn named<'t>(tables: impl IntoIterator<Item = &'t RelName>, name: &str) -> Option<&'t RelName> {
+    tables.into_iter().find(|t| t.to_string() == name)
+}
+
+pub(super) fn merge(into: &mut PredictedEffects, from: &PredictedEffects) {
+    for (r, m) in &from.locks {
+        let e = into.locks.entry(r.clone()).or_insert(*m);
+        *e = (*e).max(*m);
+    }
+    for (a, b) in [(&mut into.rewrites, &from.rewrites), (&mut into.scans, &from.scans), (&mut into.builds, &from.builds)] {
+        a.extend(b.iter().cloned());
+        a.sort();
+        a.dedup();
+    }
+}

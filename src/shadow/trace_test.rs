@@ -1,0 +1,59 @@
+//! A script is traced as its runner sends it, and what is seen is what was recorded.
+
+use crate::effects::recorded_test;
+use crate::history::{Execution, Script, Send};
+use crate::source::SourceFile;
+
+use super::facts_test::differs;
+use super::trace::trace;
+use super::*;
+
+fn script(sql: &str, transaction: bool) -> Script {
+    Script::whole(SourceFile::new("x.sql", sql), Execution::new(transaction, Send::Statement))
+}
+
+#[test]
+fn a_file_goes_on_behind_a_refusal() {
+    let shadow = Shadow::start(&super::tests::options()).expect("starts");
+    let base = shadow.database().expect("database");
+    base.connect().expect("session").run("CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 1)").expect("loads");
+    for (sql, transaction) in [
+        ("ALTER TABLE t ADD b int; ALTER TABLE nope ADD b int; ALTER TABLE t ALTER a TYPE bigint;", true),
+        ("BEGIN; ALTER TABLE t ADD b int; ALTER TABLE nope ADD b int; ALTER TABLE t ALTER a TYPE bigint; COMMIT;", false),
+    ] {
+        let seen = trace(&base, &script(sql, transaction)).expect("traces");
+        let seen: Vec<_> = seen.iter().filter(|t| !t.piece.is_transaction_control()).collect();
+        let errors: Vec<_> = seen.iter().map(|t| t.observed.error.as_ref().map(|e| e.sqlstate.as_str())).collect();
+        assert_eq!(errors, [None, Some("42P01"), None], "{sql}");
+        assert_eq!(seen[2].observed.effects.rewrites.len(), 1, "{sql}");
+    }
+    let seen = trace(&base, &script("CREATE INDEX CONCURRENTLY i ON t (a); DROP INDEX CONCURRENTLY i;", false)).expect("traces");
+    assert!(seen.iter().all(|t| t.observed.error.is_none() && !t.observed.effects.in_transaction), "{seen:?}");
+    assert_eq!(seen[0].observed.effects.builds.len(), 1);
+}
+
+#[test]
+fn recorded_statements_are_seen_in_a_script() {
+    let Some((base_sql, cases)) = recorded_test::read() else {
+        println!("the recorded observations are not on this machine: nothing to compare with");
+        return;
+    };
+    // The base makes roles; these statements are not under suspicion.
+    let shadow = Shadow::start(&ShadowOptions { superuser: true, ..super::tests::options() }).expect("starts");
+    let major = shadow.pg().0;
+    let base = shadow.database().expect("database");
+    base.connect().expect("session").run(&base_sql).expect("the base loads");
+    let mut wrong = Vec::new();
+    // LOCK TABLE is refused outside of a transaction, and the record has one around it.
+    let alone = |c: &&recorded_test::Case| !c.statement.contains(';') && !c.statement.to_ascii_lowercase().starts_with("lock");
+    // Every statement alone is compared in `facts_test`; here some of them travel in a file.
+    for case in cases.iter().filter(alone).step_by(cases.len() / 24 + 1) {
+        let Some(r) = case.on(major) else { continue };
+        let text = format!("SET search_path = s, public;\n{};\n{};\n", case.setup.trim_end_matches(';'), case.statement);
+        let seen = trace(&base, &script(&text, false)).expect("traces").pop().expect("a statement");
+        if let Some(difference) = differs(&seen.observed, r) {
+            wrong.push(format!("{}: {}\n    {difference}", case.name, case.statement));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
