@@ -140,6 +140,10 @@ pub struct PlanSection {
     pub lock_timeout_ms: Option<u32>,
     /// How often a step tries again to get its lock.
     pub lock_retries: Option<u32>,
+    /// Where `airlock status` looks for plans; `airlock/plans` unless given.
+    pub folder: Option<PathBuf>,
+    /// Days after which an expanded schema that is not contracted is overdue.
+    pub overdue_days: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -193,7 +197,7 @@ impl Config {
         let mut config = Config::parse(path, &text)?;
         // Paths are meant from the file's own folder.
         let folder = path.parent().unwrap_or(Path::new(""));
-        let single = [&mut config.schema, &mut config.baseline, &mut config.statistics.path];
+        let single = [&mut config.schema, &mut config.baseline, &mut config.statistics.path, &mut config.plan.folder];
         let lists = config.rules.paths.iter_mut().chain(&mut config.workload.paths);
         for p in single.into_iter().flatten().chain(lists) {
             *p = folder.join(&*p);

@@ -1,5 +1,7 @@
 //! The program as people and pipelines call it.
 
+#[path = "cli/advance.rs"]
+mod advance;
 #[path = "cli/lsp.rs"]
 mod lsp;
 
@@ -13,11 +15,15 @@ fn root() -> PathBuf {
 }
 
 fn airlock(args: &[&str]) -> Output {
+    airlock_in(&root(), args)
+}
+
+fn airlock_in(folder: &Path, args: &[&str]) -> Output {
     let mut c = Command::new(env!("CARGO_BIN_EXE_airlock"));
     for name in ["GITHUB_ACTIONS", "AIRLOCK_CONFIG", "AIRLOCK_FRAMEWORK", "AIRLOCK_PG_VERSION", "AIRLOCK_OUTPUT_FORMAT", "AIRLOCK_SCHEMA"] {
         c.env_remove(name);
     }
-    c.current_dir(root()).args(args).output().expect("the program runs")
+    c.current_dir(folder).args(args).output().expect("the program runs")
 }
 
 fn text(o: &Output) -> String {

@@ -1,5 +1,9 @@
 //! The command line: one file per command, each thin.
 
+mod advance;
+mod carry;
+#[cfg(test)]
+mod carry_test;
 mod check;
 mod effects;
 mod fix;
@@ -16,6 +20,7 @@ mod proof;
 pub(crate) mod rules;
 mod settings;
 mod stats;
+mod status;
 mod trace;
 mod verify;
 mod watch;
@@ -65,6 +70,12 @@ enum Command {
     Effects(effects::EffectsArgs),
     /// Turn an unsafe migration into expand, migrate and contract, each step with its undo.
     Plan(plan::PlanArgs),
+    /// Move the files of a plan's next phase into the migrations.
+    Advance(advance::AdvanceArgs),
+    /// List the plans: how far each is, since when, and what it waits for.
+    Status(status::StatusArgs),
+    /// Give a plan up: the undo of what was handed over, as next migrations.
+    Abandon(advance::AbandonArgs),
     /// Prove a plan on a scratch Postgres.
     Verify(verify::VerifyArgs),
     /// Run migrations on a scratch Postgres, and print what each statement locked, rewrote, scanned and built, beside what was predicted.
@@ -161,6 +172,9 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Baseline(args) => check::write_baseline(args, &mut out)?,
         Command::Effects(args) => effects::run(args, &mut out)?,
         Command::Plan(args) => plan::run(args, &mut out)?,
+        Command::Advance(args) => advance::advance(args, &mut out)?,
+        Command::Status(args) => status::run(args, &mut out)?,
+        Command::Abandon(args) => advance::abandon(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,
         Command::Trace(args) => trace::run(args, &mut out)?,
         Command::Explain(args) => rules::explain(args, style, &mut out)?,

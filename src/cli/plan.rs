@@ -178,6 +178,10 @@ pub fn hash(text: &str) -> String {
 
 pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     let usage = |e: String| CliError::Usage(format!("{}: {e}", folder.display()));
+    let old = std::fs::read_to_string(folder.join("plan.toml")).ok().and_then(|t| plan::read(&t).ok()).and_then(|p| p.progress);
+    if old.is_some_and(|p| p.abandoned.is_none() && !p.steps.is_empty()) {
+        return Err(usage("its plan is being carried out; `airlock abandon` it first, or choose another folder with --into".into()));
+    }
     // An older plan in the same place goes, but never anything that Airlock did not write.
     if folder.exists() {
         if !folder.join("plan.toml").is_file() && std::fs::read_dir(folder).is_ok_and(|mut d| d.next().is_some()) {
@@ -189,6 +193,7 @@ pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     }
     // The source is named from the plan's folder, so that the two can be moved together.
     let mut plan = plan.clone();
+    plan.made = Some(crate::history::date(super::advance::now()));
     std::fs::create_dir_all(folder).map_err(|e| usage(e.to_string()))?;
     if let Ok(folder) = std::fs::canonicalize(folder)
         && let Some(relative) = relative(&folder, Path::new(&plan.source))
@@ -206,7 +211,8 @@ pub fn write(plan: &Plan, folder: &Path) -> Result<Vec<String>, CliError> {
     Ok(files.into_iter().map(|(n, _)| n).collect())
 }
 
-fn relative(from: &Path, to: &Path) -> Option<String> {
+/// A path as it is seen from a folder; `None`: the two have nothing in common.
+pub fn relative(from: &Path, to: &Path) -> Option<String> {
     let (a, b): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
     let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     if same < 2 {

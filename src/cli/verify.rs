@@ -191,7 +191,13 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
         source.pg_version = source.pg_version.or(Some(PgVersion(p.postgres)));
         source.framework = source.framework.or_else(|| Some(p.framework.clone()));
     }
-    let project = Project::open(std::slice::from_ref(&migration), &source)?;
+    let progress = plan.as_ref().and_then(|p| p.progress.clone()).filter(|p| !p.migrations.is_empty());
+    let folder = plan_file(target).and_then(|f| Some(f.parent()?.to_path_buf())).unwrap_or_default();
+    let project = match &progress {
+        // Handed over in part: its text is read as if it stood where it stood.
+        Some(p) => Project::of_text(&folder.join(&p.migrations).join(&p.original), crate::history::read_sql(&migration)?, &source)?,
+        None => Project::open(std::slice::from_ref(&migration), &source)?,
+    };
     let (script, name) = one(&project, &migration)?;
     let plan = match plan {
         Some(p) => {
@@ -222,6 +228,17 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
     else {
         return Err(CliError::Usage(format!("{}: no migration", migration.display())));
     };
+    let ours = |s: &crate::history::Script| {
+        let path = s.source.path().to_string_lossy().replace('\\', "/");
+        progress.as_ref().is_some_and(|p| p.steps.iter().flat_map(|c| &c.files).any(|f| path.ends_with(&format!("/{f}"))))
+    };
+    if project.schema.is_none() && history.before(index).any(ours) {
+        return Err(CliError::Usage(format!(
+            "{}: files of the plan come before its migration in the order of {}; prove a plan before `airlock advance`, or give the schema with --schema",
+            target.display(),
+            history.framework
+        )));
+    }
     let workload = if args.workload.is_empty() { &project.config.workload.paths } else { &args.workload };
     let input = ProofInput {
         before: project.before(history, index),
@@ -235,7 +252,7 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
     Ok(Some(Target { plan, input, pg: project.pg, url: project.config.shadow.url.clone() }))
 }
 
-fn plan_file(target: &Path) -> Option<PathBuf> {
+pub(super) fn plan_file(target: &Path) -> Option<PathBuf> {
     if target.is_dir() && target.join("plan.toml").is_file() {
         return Some(target.join("plan.toml"));
     }
@@ -243,7 +260,7 @@ fn plan_file(target: &Path) -> Option<PathBuf> {
 }
 
 /// The plan, with the SQL of its files: what people changed there is what is proved.
-fn read(file: &Path) -> Result<(Plan, PathBuf), CliError> {
+pub(super) fn read(file: &Path) -> Result<(Plan, PathBuf), CliError> {
     let usage = |e: String| CliError::Usage(format!("{}: {e}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|e| usage(e.to_string()))?;
     let mut plan = plan::read(&text).map_err(|e| usage(e.to_string()))?;

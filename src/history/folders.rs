@@ -103,8 +103,7 @@ fn listed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, Histo
             continue;
         }
         // People name the way back in plain folders too; it must not be read as forward.
-        let down = [".down.sql", "_down.sql", "-down.sql", ".rollback.sql", "_rollback.sql", ".revert.sql", ".undo.sql"];
-        let back = down.iter().find_map(|d| name.strip_suffix(d)).filter(|_| framework != Framework::Supabase);
+        let back = ways::PLAIN_DOWN.iter().find_map(|d| name.strip_suffix(d)).filter(|_| framework != Framework::Supabase);
         if let Some(key) = back {
             downs.insert(key.to_string(), script);
             continue;

@@ -5,14 +5,17 @@
 mod detect;
 mod folders;
 pub mod git;
+mod journal;
 mod liquibase;
 mod names;
+mod next;
 mod ordered;
 mod pieces;
 mod read;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod ways;
 mod write;
 
@@ -22,7 +25,9 @@ use std::path::{Path, PathBuf};
 use crate::source::{SourceFile, Span};
 
 pub use names::natural;
+pub use next::{Half, NewMigration, NextFiles, TakenOut, by_hand, compose, one_by_one, take_out};
 pub use read::{decode, read_sql};
+pub use versions::{date, days_between};
 pub use write::{write_atomically, write_sql};
 
 /// How the runner sends a script to the server.
@@ -236,7 +241,7 @@ pub fn discover(paths: &[PathBuf], options: &Options) -> Result<Vec<History>, Hi
         if let (true, Some((name, text))) = (path.as_os_str() == "-", &options.stdin) {
             match name {
                 // The file as an editor has it: the history around it is on the disk.
-                Some(n) if n.parent().is_some_and(|p| p.as_os_str().is_empty() || p.is_dir()) => {
+                Some(n) if detect::root_of(n).as_os_str().is_empty() || detect::root_of(n).is_dir() => {
                     if let Some(files) = asked.entry(detect::root_of(n)).or_insert_with(|| Some(BTreeSet::new())) {
                         files.insert(n.clone());
                     }

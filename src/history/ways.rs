@@ -32,6 +32,9 @@ pub fn all_pending_in_one(framework: Framework) -> bool {
     matches!(framework, Framework::Drizzle | Framework::NodePgMigrate | Framework::Pgmigrate)
 }
 
+/// Endings by which people name the way back in a plain folder.
+pub const PLAIN_DOWN: [&str; 7] = [".down.sql", "_down.sql", "-down.sql", ".rollback.sql", "_rollback.sql", ".revert.sql", ".undo.sql"];
+
 /// The words of the runner that a file carries, and what is to be said about them.
 pub struct Way {
     pub execution: Execution,
@@ -76,8 +79,9 @@ pub fn way(framework: Framework, source: &SourceFile, name: &str, folder: &Folde
         F::Flyway => flyway(&mut w, source, name, folder),
         F::Prisma => prisma(&mut w, folder),
         F::Supabase => supabase(&mut w, source),
-        // A folder that a person runs with psql: BEGIN … COMMIT of its own, or words that no transaction takes.
+        // A folder that a person runs with psql: BEGIN … COMMIT of its own, or words that no transaction takes, or our own that say so.
         F::Plain => {
+            without(&mut w, header(text).any(|l| l == "-- airlock:no-transaction"));
             let own = heads(source).iter().any(|h| opens_transaction(&h.upper) || refuses_transaction(&h.upper));
             without(&mut w, own);
         }

@@ -66,6 +66,8 @@ impl Value {
             Value::Text(c) => format!("{row}.{}::text", ident(c)),
             Value::Guarded { column, function } => format!("{function}({row}.{})", ident(column)),
             Value::Null => "NULL".into(),
+            // In a query of its own a bare literal would be text; where it stands alone it is what the column is.
+            Value::Told { sql, .. } if is_literal(sql) => sql.clone(),
             Value::Told { sql, table, names } => {
                 let columns: Vec<String> = names.iter().map(|(n, c)| format!("{row}.{} AS {}", ident(c), ident(n))).collect();
                 format!("(SELECT {sql} FROM (SELECT {}) AS {})", columns.join(", "), ident(table))
@@ -88,6 +90,13 @@ impl Value {
             }
         }
     }
+}
+
+/// A string without a type, or NULL.
+fn is_literal(sql: &str) -> bool {
+    let sql = sql.trim();
+    let inside = sql.strip_prefix('\'').and_then(|s| s.strip_suffix('\''));
+    sql.eq_ignore_ascii_case("null") || inside.is_some_and(|s| !s.replace("''", "").contains('\''))
 }
 
 /// A function that casts a value as an assignment does, and gives NULL for a value that the new type does not take: a write of N-1 is

@@ -146,6 +146,7 @@ impl Draft {
             source_sha256: context.source_sha256.clone(),
             framework: context.framework.clone(),
             postgres: pg.0,
+            made: None,
             answers: answers.to_vec(),
             options: options.clone(),
             phases,
@@ -153,6 +154,7 @@ impl Draft {
             invariants: self.invariants,
             checklist,
             deviations: self.deviations,
+            progress: None,
         }
     }
 }

@@ -202,6 +202,12 @@ impl Ctx<'_> {
         at(one) > at(other)
     }
 
+    /// A column as the catalog calls it when everything is done.
+    pub fn last_name(&self, rel: &Relation, column: &str) -> String {
+        let last = self.table(rel).map_or((&rel.schema, &rel.name), |t| (&t.after.schema, &t.after.name));
+        format!("{}.{}.{column}", last.0, last.1)
+    }
+
     fn table(&self, rel: &Relation) -> Option<&TableChange> {
         self.changes.tables.iter().find(|t| t.before.id == rel.id)
     }

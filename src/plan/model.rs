@@ -19,6 +19,9 @@ pub struct Plan {
     pub framework: String,
     /// Major version that the plan is made for.
     pub postgres: u8,
+    /// The day on which it was made, `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<String>,
     /// What was told (`--map`, `--rename`) and what was inferred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
@@ -36,6 +39,44 @@ pub struct Plan {
     /// How the final catalog may differ from running the migration directly, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deviations: Vec<Deviation>,
+    /// How far it is carried out; nothing, before `airlock advance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// Which steps have become migrations of the user's runner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The folder of the migrations, relative to the plan's or absolute.
+    pub migrations: String,
+    /// Where the migration that is planned stood, relative to that folder. It lies under `original` in the plan's folder since.
+    pub original: String,
+    /// The day on which it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<String>,
+    #[serde(default)]
+    pub steps: Vec<Carried>,
+}
+
+/// One step that was handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// Its `id`.
+    pub step: String,
+    pub phase: PhaseKind,
+    /// The day on which it was handed over.
+    pub on: String,
+    /// It is the way back of the step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undo: bool,
+    /// Files of its migrations, relative to their folder; none: it is run by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Nothing may follow before this has run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

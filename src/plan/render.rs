@@ -64,6 +64,7 @@ pub fn page(plan: &Plan) -> String {
         "Made for Postgres {} from `{}`. `airlock verify` proves it on a scratch server.\n\n",
         plan.postgres, plan.source
     ));
+    out.push_str("`airlock advance` makes migrations of your runner out of the next phase's files, and `airlock status` says what the plan waits for.\n\n");
     out.push_str("## Who does what, when\n\n");
     let mut n = 0;
     for phase in &plan.phases {

@@ -3,6 +3,7 @@
 //! It comes from a server URL or from server programs on the machine. The SQL under test is not trusted: it runs as an ordinary
 //! role that owns its database, and never as a superuser unless that is asked for by name.
 
+pub mod ask;
 pub mod catalog;
 mod error;
 #[cfg(unix)]

@@ -132,7 +132,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     draft.invariants.push(t.invariant(&pair, format!("both columns of `{}.{from}` say the same", rel.name)));
     t.pairs.push(pair);
     draft.deviations.push(Deviation {
-        object: format!("{}.{}.{to}", rel.schema, rel.name),
+        object: x.last_name(&rel, to),
         kind: "column-order".into(),
         reason: "the new column stands last in the table: `select *` and inserts without a column list see another order".into(),
     });

@@ -109,7 +109,7 @@ impl Prover<'_> {
         holder.run("BEGIN").map_err(ShadowError::sql("begin"))?;
         let mut held = false;
         for t in &self.touched {
-            held |= holder.rows(&format!("SELECT 1 FROM {} FOR UPDATE LIMIT 1", t.sql())).is_ok_and(|r| !r.is_empty());
+            held |= holder.rows(&format!("SELECT 1 FROM {} FOR NO KEY UPDATE LIMIT 1", t.sql())).is_ok_and(|r| !r.is_empty());
         }
         let mut session = db.connect()?;
         let stop = session.canceller();

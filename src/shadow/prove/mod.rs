@@ -348,6 +348,20 @@ fn back(session: &mut Session, step: &Step) -> Result<(), Refused> {
     play(session, &step.undo, step.undo_transaction)
 }
 
+/// The line names the object: its table and its column, each as a whole word.
+pub(in crate::shadow) fn is_about(line: &str, object: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let named = |name: &str| {
+        line.match_indices(name).any(|(i, _)| {
+            let (before, after) = (line[..i].chars().next_back(), line[i + name.len()..].chars().next());
+            !name.is_empty() && !before.is_some_and(word) && !after.is_some_and(word)
+        })
+    };
+    let parts: Vec<&str> = object.split('.').collect();
+    // `schema.table.column`: another table may have a column of that name.
+    parts.iter().skip(usize::from(parts.len() > 1)).all(|name| named(name))
+}
+
 /// Runs statements as the runner would.
 fn play(session: &mut Session, statements: &[String], transaction: bool) -> Result<(), Refused> {
     let refused = |sql: &str| {

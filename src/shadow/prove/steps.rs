@@ -63,7 +63,7 @@ impl Prover<'_> {
         let (mut problems, mut declared) = (Vec::new(), 0);
         for c in intended.changes(&now) {
             let line = c.line.to_string();
-            if self.plan.deviations.iter().any(|d| line.contains(d.object.rsplit('.').next().unwrap_or(&d.object))) {
+            if self.plan.deviations.iter().any(|d| super::is_about(&line, &d.object)) {
                 declared += 1;
             } else {
                 problems.push(Counterexample::new(format!("{}: {line}", if c.removed { "missing" } else { "left over" })));

@@ -14,6 +14,7 @@ mod create;
 mod exceptions;
 mod other;
 mod pick;
+mod plans;
 mod release;
 mod undo;
 
