@@ -118,7 +118,7 @@ fn line(folder: &Path, plan: &Plan, today: &str, limit: u64) -> Line {
     let p = plan.progress.as_ref().unwrap_or(&empty);
     let next = next_phase(plan);
     let word = |k: PhaseKind| k.to_string().trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').to_string();
-    let last = p.steps.iter().filter(|c| !c.undo).next_back();
+    let last = p.steps.iter().rfind(|c| !c.undo);
     let state = match (&p.abandoned, last, next) {
         (Some(_), ..) => "abandoned".to_string(),
         (None, _, None) => "done".into(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::catalog::RelName;
 use crate::compat::Undo;
 use crate::plan::{Actor, PhaseKind, Step};
-use crate::quote::ident;
+use crate::quote::{ident, literal};
 
 use super::super::error::ShadowError;
 use super::super::session::Session;
@@ -104,7 +104,7 @@ impl Prover<'_> {
     }
 
     /// Rows of the columns that the step does not mean to change: those of N-1, unless the step says that it overwrites what is there.
-    fn other_columns(&self, session: &mut Session, step: &Step) -> (Vec<Vec<Vec<Option<String>>>>, Vec<String>) {
+    fn other_columns(&self, session: &mut Session, step: &Step) -> (Vec<Answer>, Vec<String>) {
         let (mut rows, mut names) = (Vec::new(), Vec::new());
         let text = step.statements.join(" ");
         for t in &self.touched {
@@ -143,11 +143,14 @@ impl Prover<'_> {
     fn versions(&self, session: &mut Session) -> BTreeSet<Vec<Option<String>>> {
         let mut out = BTreeSet::new();
         for t in session.rows(TABLES).unwrap_or_default().into_iter().flatten().flatten() {
-            out.extend(session.rows(&format!("SELECT '{0}', ctid::text, xmin::text FROM {0}", t.replace('\'', "''"))).unwrap_or_default());
+            out.extend(session.rows(&format!("SELECT {}, ctid::text, xmin::text FROM {t}", literal(&t))).unwrap_or_default());
         }
         out
     }
 }
+
+/// Rows of a query, as text.
+type Answer = Vec<Vec<Option<String>>>;
 
 const TABLES: &str = "SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                       WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1";

@@ -111,6 +111,9 @@ struct Rows {
     refused: Option<String>,
 }
 
+/// Rows that the migration refuses, with Postgres's words.
+type RowsRefused = (Database, String);
+
 impl Prover<'_> {
     fn check(&mut self, check: CheckId, at: At, problems: Vec<Counterexample>, passed: impl Into<String>) {
         let (status, detail) = if problems.is_empty() {
@@ -215,7 +218,7 @@ impl Prover<'_> {
 
     /// Rows that the migration itself takes, as daring as they may be: only on those can the two ends be compared. Beside them the first
     /// rows that it refuses, with its words. `None`: it is refused without any row.
-    fn rows(&mut self, base: &Database) -> Result<Option<(Rows, Option<(Database, String)>)>, ShadowError> {
+    fn rows(&mut self, base: &Database) -> Result<Option<(Rows, Option<RowsRefused>)>, ShadowError> {
         let mut refused: Option<(Database, String, Seeded)> = None;
         for profile in [Profile::Edges, Profile::Ordinary, Profile::Careful] {
             let seeded = self.shadow.copy(base)?;
