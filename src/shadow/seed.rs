@@ -294,9 +294,10 @@ fn fill(session: &mut Session, table: &Table, rows: usize, options: &SeedOptions
         let sql = format!("SELECT {} FROM {} LIMIT 200", idents(&fk.ref_columns), fk.table.sql());
         keys.push(session.rows(&sql).unwrap_or_default());
     }
-    let existing: u64 = session.value(&format!("SELECT count(*) FROM {}", table.name.sql()))?.and_then(|v| v.parse().ok()).unwrap_or(0);
+    // Triggers of the application may have filled it already.
+    let existing: usize = session.value(&format!("SELECT count(*) FROM {}", table.name.sql()))?.and_then(|v| v.parse().ok()).unwrap_or(0);
     let (mut done, mut refused) = (0, None);
-    let mut number = existing;
+    let mut number = existing as u64;
     for i in 0..rows {
         for attempt in 0..25 {
             number += 1;
@@ -316,8 +317,8 @@ fn fill(session: &mut Session, table: &Table, rows: usize, options: &SeedOptions
         }
     }
     match refused {
-        Some(e) if done == 0 => Err(e),
-        _ => Ok(done),
+        Some(e) if done == 0 && existing == 0 => Err(e),
+        _ => Ok(done + existing),
     }
 }
 
