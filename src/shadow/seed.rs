@@ -331,6 +331,9 @@ pub fn insert(table: &RelName, values: &[(String, String)]) -> String {
     format!("INSERT INTO {} ({}) VALUES ({})", table.sql(), columns.join(", "), exprs.join(", "))
 }
 
+/// From this attempt on, texts have a usual form.
+const FORMS_FROM: usize = 8;
+
 /// Values for one row; `None` where foreign keys leave no choice now. The first rows are the edges, one kind a row.
 pub fn row(
     table: &Table,
@@ -398,7 +401,9 @@ pub fn row(
         } else {
             // A retry looks further away, so that narrow types and unique keys find free values.
             let n = if attempt < 6 { number } else { rng.u64(..1000) };
-            c.ty.value(want, n, rng)
+            // What refuses any other text may take one of a usual form: the same in every column, since it is one of them that refuses.
+            let formed = (want == ordinary && attempt >= FORMS_FROM).then(|| c.ty.form(attempt - FORMS_FROM, n)).flatten();
+            formed.unwrap_or_else(|| c.ty.value(want, n, rng))
         };
         out.insert(&c.name, value);
     }

@@ -39,6 +39,11 @@ impl SqlError {
         self.sqlstate == sqlstate
     }
 
+    /// Rows stand in the way, not the statement: a data exception (class 22) or an integrity constraint violation (class 23).
+    pub fn is_about_rows(&self) -> bool {
+        self.sqlstate.starts_with("22") || self.sqlstate.starts_with("23")
+    }
+
     /// The connection is gone: nothing is known about the statement.
     pub fn is_connection(&self) -> bool {
         self.sqlstate.is_empty()

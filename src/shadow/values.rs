@@ -67,6 +67,22 @@ impl Ty {
         matches!(self.base.as_str(), "text" | "character varying" | "character" | "name") || self.base.ends_with("citext")
     }
 
+    /// A text as applications often demand one, by checks or triggers of their own; `None`: no text type, too short for it, or there are no more.
+    pub fn form(&self, which: usize, n: u64) -> Option<String> {
+        let text = match which {
+            0 => format!("1.{n}.0"),
+            1 => format!("user{n}@example.org"),
+            2 => format!("https://example.org/{n}"),
+            3 => format!("name-{n}"),
+            4 => n.to_string(),
+            5 => format!("00000000-0000-4000-8000-{n:012}"),
+            6 => format!("{{\"n\": {n}}}"),
+            7 => "2024-01-31".to_string(),
+            _ => return None,
+        };
+        (self.is_text() && self.length().is_none_or(|l| text.len() <= l)).then(|| self.cast(&text))
+    }
+
     pub fn is_integer(&self) -> bool {
         matches!(self.base.as_str(), "smallint" | "integer" | "bigint")
     }

@@ -282,7 +282,7 @@ impl Prover<'_> {
         let rows = self.counts(&mut session, end);
         for s in &steps {
             if let Err(e) = back(&mut session, s) {
-                if s.undo_verdict == Undo::BlockedByData && e.error.is("23502") {
+                if s.undo_verdict == Undo::BlockedByData && e.error.is_about_rows() {
                     let why = format!("blocked by data that release N wrote, as the plan says: {}", e.error.message);
                     self.not_run(CheckId::Undo, at, false, why);
                     return Ok(());

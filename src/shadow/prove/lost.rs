@@ -307,15 +307,24 @@ impl Side {
         format!("UPDATE {} SET {} = {v} WHERE {}", self.name.sql(), ident(column), self.is_row(key))
     }
 
-    /// Columns that the application's own triggers change whenever a row is updated.
+    /// Columns that the application's own triggers change when something else in the row is written: at every update, or only where something
+    /// is new in it. Asked on a schema without the plan.
     fn moves(&self, session: &mut Session) -> BTreeSet<String> {
         let mut out = BTreeSet::new();
         for (key, before) in self.read_all(session).into_iter().take(3) {
-            let _ = session.run("BEGIN");
-            let _ = session.run(&self.touch(&key));
-            let after = self.read(session, &key).unwrap_or_default();
-            let _ = session.run("ROLLBACK");
-            out.extend(self.columns.iter().zip(before.iter().zip(&after)).filter(|(_, (a, b))| a != b).map(|(c, _)| c.clone()));
+            let mut writes = vec![(None, self.touch(&key))];
+            writes.extend(self.touch_unrelated(&key).map(|sql| (self.unrelated.as_deref(), sql)));
+            for (column, values) in &self.kept {
+                writes.extend(values.iter().take(6).map(|v| (Some(column.as_str()), self.write(&key, column, Some(v)))));
+            }
+            for (written, sql) in writes {
+                let _ = session.run("BEGIN");
+                let ran = session.run(&sql).is_ok();
+                let after = if ran { self.read(session, &key).unwrap_or_default() } else { Row::new() };
+                let _ = session.run("ROLLBACK");
+                let changed = self.columns.iter().zip(before.iter().zip(&after)).filter(|(_, (a, b))| a != b).map(|(c, _)| c);
+                out.extend(changed.filter(|c| Some(c.as_str()) != written).cloned());
+            }
         }
         out
     }
