@@ -32,6 +32,8 @@ pub struct More {
     pub detail: String,
     pub hint: String,
     pub context: String,
+    /// Name of the constraint that refused.
+    pub constraint: String,
 }
 
 impl SqlError {
@@ -75,6 +77,7 @@ impl From<tokio_postgres::Error> for SqlError {
                     detail: db.detail().unwrap_or_default().to_string(),
                     hint: db.hint().unwrap_or_default().to_string(),
                     context: db.where_().unwrap_or_default().to_string(),
+                    constraint: db.constraint().unwrap_or_default().to_string(),
                 }),
             },
             None => {

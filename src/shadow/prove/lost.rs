@@ -390,8 +390,13 @@ impl Side {
             outcomes.push(done.map(|_| self.read(session, key)));
             let _ = session.run("ROLLBACK");
         }
+        // What moves by itself has the time of its own transaction.
+        let still = |row: &Option<Row>| -> Row {
+            let cells = self.columns.iter().zip(row.iter().flatten());
+            cells.filter(|(c, _)| !self.moving.contains(*c)).map(|(_, v)| v.clone()).collect()
+        };
         let problem = match (&outcomes[0], &outcomes[1]) {
-            (Ok(a), Ok(b)) if a != b => {
+            (Ok(a), Ok(b)) if a.is_some() != b.is_some() || still(a) != still(b) => {
                 let row = b.clone().unwrap_or_default();
                 Some(
                     Counterexample::new(format!(

@@ -200,7 +200,12 @@ impl Player {
         let again = session.run(&sql).err();
         let _ = session.run("ROLLBACK");
         debug_assert!(!by_position(shape));
-        again.is_some_and(|a| a.sqlstate == e.sqlstate)
+        if again.is_some_and(|a| a.sqlstate == e.sqlstate) {
+            return true;
+        }
+        // The reference lacks rows that were written since; a foreign key that the release knows keeps their like there too.
+        let known = format!("SELECT 1 FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conname = {}", literal(&e.more.constraint));
+        shape == Shape::Delete && e.is("23503") && session.value(&known).is_ok_and(|v| v.is_some())
     }
 
     /// Inserts that stay: with every column, and with only those that must be given.
