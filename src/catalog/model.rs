@@ -94,61 +94,6 @@ pub struct Catalog {
     pub complete: bool,
 }
 
-impl Catalog {
-    /// Nothing happened between the two: what they hold is shared. `false` says nothing.
-    pub fn is_unchanged_since(&self, before: &Catalog) -> bool {
-        let Catalog {
-            pg,
-            next_id,
-            schemas,
-            relations,
-            relation_names,
-            types,
-            type_names,
-            functions,
-            function_names,
-            constraint_names,
-            references,
-            dependents,
-            temporary,
-            objects,
-            default_acls,
-            rows,
-            search_path,
-            now,
-            transaction,
-            settings,
-            granted,
-            enum_value_added,
-            complete,
-        } = self;
-        let same_transaction = match (transaction, &before.transaction) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        };
-        (pg, next_id, now, granted, enum_value_added, complete)
-            == (&before.pg, &before.next_id, &before.now, &before.granted, &before.enum_value_added, &before.complete)
-            && same_transaction
-            && relations.ptr_eq(&before.relations)
-            && relation_names.ptr_eq(&before.relation_names)
-            && types.ptr_eq(&before.types)
-            && type_names.ptr_eq(&before.type_names)
-            && functions.ptr_eq(&before.functions)
-            && function_names.ptr_eq(&before.function_names)
-            && constraint_names.ptr_eq(&before.constraint_names)
-            && references.ptr_eq(&before.references)
-            && dependents.ptr_eq(&before.dependents)
-            && temporary.ptr_eq(&before.temporary)
-            && objects.ptr_eq(&before.objects)
-            && schemas.ptr_eq(&before.schemas)
-            && rows.ptr_eq(&before.rows)
-            && settings.ptr_eq(&before.settings)
-            && *search_path == before.search_path
-            && *default_acls == before.default_acls
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub value: String,

@@ -155,7 +155,6 @@ pub fn make(project: &Project, script: &ReplayedScript, name: &str, args: &Answe
         (args.batch_size.or(section.batch_size), &mut options.batch_size),
         (args.pause.or(section.pause_ms), &mut options.pause_ms),
         (args.lock_timeout.or(section.lock_timeout_ms), &mut options.lock_timeout_ms),
-        (section.lock_retries, &mut options.lock_retries),
     ] {
         *into = value.unwrap_or(*into);
     }

@@ -12,6 +12,7 @@ mod functions;
 mod grants;
 mod indexes;
 mod objects;
+mod operators;
 mod plpgsql;
 pub mod query;
 mod session;

@@ -30,6 +30,7 @@ use crate::replay::ReplayedScript;
 use crate::source::Span;
 
 pub use answers::{find as find_answer, parse_map, parse_rename};
+pub use blocks::NOTHING;
 #[cfg(test)]
 pub(crate) use blocks::type_sql;
 pub use model::*;

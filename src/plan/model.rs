@@ -87,27 +87,14 @@ pub struct PlanOptions {
     pub pause_ms: u32,
     /// Milliseconds a DDL statement waits for its lock before it lets others pass.
     pub lock_timeout_ms: u32,
-    pub lock_retries: u32,
-    /// `trigger` or `app`.
-    pub dual_write: String,
     /// A feature flag's name, for the checklist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flag: Option<String>,
-    /// Backfill with `session_replication_role = replica`.
-    pub backfill_as_replica: bool,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions {
-            batch_size: 1000,
-            pause_ms: 50,
-            lock_timeout_ms: 2000,
-            lock_retries: 30,
-            dual_write: "trigger".into(),
-            flag: None,
-            backfill_as_replica: false,
-        }
+        PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, flag: None }
     }
 }
 

@@ -115,15 +115,16 @@ fn the_sql_under_test_cannot_leave_its_database() {
         assert!(matches!(e.sqlstate.as_str(), "42501" | "22023"), "{sql}: {e}");
     }
     for name in ["dblink", "file_fdw", "postgres_fdw", "plpython3u", "plperlu", "adminpack", "http"] {
-        let failures = load::load(&db, [&script(&format!("CREATE EXTENSION {name};"))]).expect("loads");
+        let failures = load::load(&db, [&script(&format!("CREATE EXTENSION {name};"), false)]).expect("loads");
         assert_eq!(failures.len(), 1, "{name} is made for nobody");
     }
     assert!(!std::path::Path::new("/tmp/airlock-should-not-be").exists());
 }
 
-fn script(sql: &str) -> crate::history::Script {
+/// A script of a runner that sends statement by statement, in a transaction or not.
+pub(super) fn script(sql: &str, transaction: bool) -> crate::history::Script {
     use crate::history::{Execution, Script, Send};
-    Script::whole(crate::source::SourceFile::new("x.sql", sql), Execution::new(false, Send::Statement))
+    Script::whole(crate::source::SourceFile::new("x.sql", sql), Execution::new(transaction, Send::Statement))
 }
 
 #[test]

@@ -1,16 +1,11 @@
 //! A script is traced as its runner sends it, and what is seen is what was recorded.
 
 use crate::effects::recorded_test;
-use crate::history::{Execution, Script, Send};
-use crate::source::SourceFile;
 
 use super::facts_test::differs;
+use super::tests::script;
 use super::trace::trace;
 use super::*;
-
-fn script(sql: &str, transaction: bool) -> Script {
-    Script::whole(SourceFile::new("x.sql", sql), Execution::new(transaction, Send::Statement))
-}
 
 #[test]
 fn a_file_goes_on_behind_a_refusal() {

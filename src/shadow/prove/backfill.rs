@@ -11,6 +11,7 @@ use crate::quote::{ident, literal};
 use super::super::error::ShadowError;
 use super::super::session::Session;
 use super::super::start::Database;
+use super::lost::Twin;
 use super::steps::is_block;
 use super::{At, CheckId, Counterexample, Prover, forward};
 
@@ -25,11 +26,11 @@ impl Prover<'_> {
         phase == PhaseKind::Migrate && !step.transaction && step.actor == Actor::Migration && step.statements.iter().any(|s| is_block(s))
     }
 
-    pub(super) fn backfill(&mut self, db: &Database, step: &Step) -> Result<(), ShadowError> {
+    pub(super) fn backfill(&mut self, db: &Database, step: &Step, twins: &[Twin]) -> Result<(), ShadowError> {
         let small = self.in_small_batches(step);
         let copy = self.shadow.copy(db)?;
         let mut problems = Vec::new();
-        let (kept, _) = self.other_columns(&mut copy.connect()?, step);
+        let (kept, _) = self.other_columns(&mut copy.connect()?, step, twins);
         let mut rng = fastrand::Rng::with_seed(self.input.seed ^ 0xb0f1);
         let mut kills = 0;
         for _ in 0..KILLS {
@@ -39,7 +40,7 @@ impl Prover<'_> {
         if let Err(e) = forward(&mut copy.connect()?, &small) {
             problems.push(e.counterexample(&format!("run again after {kills} kills")));
         }
-        let (now, names) = self.other_columns(&mut copy.connect()?, step);
+        let (now, names) = self.other_columns(&mut copy.connect()?, step, twins);
         for ((a, b), name) in kept.iter().zip(&now).zip(&names) {
             if let Some(row) = a.iter().find(|r| !b.contains(r)) {
                 problems.push(Counterexample::new(format!("the backfill changes {name}, which it should leave alone")).row(row));
@@ -104,7 +105,7 @@ impl Prover<'_> {
     }
 
     /// Rows of the columns that the step does not mean to change: those of N-1, unless the step says that it overwrites what is there.
-    fn other_columns(&self, session: &mut Session, step: &Step) -> (Vec<Answer>, Vec<String>) {
+    fn other_columns(&self, session: &mut Session, step: &Step, twins: &[Twin]) -> (Vec<Answer>, Vec<String>) {
         let (mut rows, mut names) = (Vec::new(), Vec::new());
         let text = step.statements.join(" ");
         for t in &self.touched {
@@ -115,7 +116,12 @@ impl Prover<'_> {
                     after.and_then(|a| a.columns.iter().find(|n| n.attnum == c.attnum)).is_none_or(|n| n.name != c.name || n.ty != c.ty);
                 // A column that stays may be one whose values the migration sets.
                 let set = step.undo_verdict != Undo::Lossless && !kept && text.contains(&ident(&c.name));
-                if !set && !self.moves(session, t, &c.name) {
+                // Looked at row by row where rows can be found again; else by an update that says nothing new.
+                let moves = match twins.iter().find(|w| w.is_of(t)) {
+                    Some(twin) => twin.moves(&c.name),
+                    None => self.moves(session, t, &c.name),
+                };
+                if !set && !moves {
                     let sql = format!("SELECT {0}::text FROM {1} ORDER BY 1", ident(&c.name), t.sql());
                     rows.push(session.rows(&sql).unwrap_or_default());
                     names.push(format!("{t}.{}", c.name));

@@ -37,6 +37,18 @@ pub(super) struct Twin {
     new: Side,
 }
 
+impl Twin {
+    /// By its name before the plan.
+    pub(super) fn is_of(&self, table: &RelName) -> bool {
+        self.old.name == *table
+    }
+
+    /// The column of N-1 changes when something else in the row is written, or by the migration itself.
+    pub(super) fn moves(&self, column: &str) -> bool {
+        self.old.moving.contains(column)
+    }
+}
+
 impl Prover<'_> {
     /// A look at single rows behind each phase; nothing of it stays.
     pub(super) fn lost_after(&mut self, db: &Database, phase: PhaseKind, rows: &Rows, twins: &[Twin]) -> Result<(), ShadowError> {

@@ -2,8 +2,10 @@
 
 use strum::IntoEnumIterator;
 
+use crate::catalog::RelName;
 use crate::compat::Undo;
-use crate::plan::{Actor, Phase, PhaseKind, Plan, Step};
+use crate::op::LockMode;
+use crate::plan::{Actor, NOTHING, Phase, PhaseKind, Plan, PredictedEffects, Step};
 use crate::quote::ident;
 
 use super::super::error::ShadowError;
@@ -64,7 +66,7 @@ impl Mutation {
     fn apply(self, plan: &Plan, input: &ProofInput) -> Option<Plan> {
         let mut broken = plan.clone();
         let p = &mut broken;
-        let table = touched(plan, input).into_iter().next().map(|t| t.sql());
+        let table = touched(plan, input).into_iter().next();
         match self {
             Mutation::DropTheTrigger => {
                 without(p, |s| !(s.starts_with("CREATE TRIGGER") || s.starts_with("DROP TRIGGER")));
@@ -83,7 +85,7 @@ impl Mutation {
                         .replace("    COMMIT;\n    \"airlock_last0\"", "    COMMIT;\n    EXIT;\n    \"airlock_last0\"");
                 });
             }
-            Mutation::LeaveOutTheBackfill => each_backfill(p, |s| *s = "SELECT 1".into()),
+            Mutation::LeaveOutTheBackfill => each_backfill(p, |s| *s = NOTHING.into()),
             Mutation::SwapPhases => {
                 let full: Vec<usize> = (0..p.phases.len()).filter(|i| !p.phases[*i].steps.is_empty()).collect();
                 let [a, b, ..] = full[..] else { return None };
@@ -93,7 +95,7 @@ impl Mutation {
             }
             Mutation::LeaveOutValidate => without(p, |s| !s.contains(" VALIDATE CONSTRAINT ")),
             Mutation::LeaveOutAnUndo => {
-                let real = |s: &String| !is_timeout(s) && s != "SELECT 1";
+                let real = |s: &String| !is_timeout(s) && s != NOTHING;
                 let step = steps(p).find(|s| s.undo.iter().any(real))?;
                 let at = step.undo.iter().rposition(real)?;
                 step.undo.remove(at);
@@ -101,7 +103,7 @@ impl Mutation {
             Mutation::LeaveOutAGrant => without(p, |s| !s.starts_with("GRANT ")),
             Mutation::LeaveOutAnIndex => each(p, |s| {
                 if is_index(s) {
-                    *s = "SELECT 1".into();
+                    *s = NOTHING.into();
                 }
             }),
             Mutation::BuildTheIndexUnderALock => {
@@ -121,23 +123,25 @@ impl Mutation {
             Mutation::HideADifference => p.deviations.clear(),
             Mutation::RefuseWritesInExpand => {
                 let name = ident("airlock_self_test");
-                let t = table?;
+                let on = table?;
+                let t = on.sql();
                 let add = format!("ALTER TABLE {t} ADD CONSTRAINT {name} CHECK (false) NOT VALID");
-                add_step(p, PhaseKind::Expand, &t, &add, &format!("ALTER TABLE {t} DROP CONSTRAINT {name}"));
+                add_step(p, &on, &add, &format!("ALTER TABLE {t} DROP CONSTRAINT {name}"));
             }
             Mutation::LoseRows => {
                 let t = table?;
                 // Foreign keys must not stop it: what is broken is the plan, not the schema.
-                add_step(p, PhaseKind::Expand, &t, &format!("TRUNCATE {t} CASCADE"), "SELECT 1");
+                add_step(p, &t, &format!("TRUNCATE {} CASCADE", t.sql()), NOTHING);
             }
             Mutation::LeaveSomethingBehind => {
-                let (t, c) = (table?, ident("airlock_self_test"));
+                let (on, c) = (table?, ident("airlock_self_test"));
+                let t = on.sql();
                 let (add, drop) = (format!("ALTER TABLE {t} ADD COLUMN {c} int"), format!("ALTER TABLE {t} DROP COLUMN {c}"));
-                add_step(p, PhaseKind::Expand, &t, &add, &drop);
+                add_step(p, &on, &add, &drop);
             }
             Mutation::LockWhatIsNotSaid => {
                 let t = table?;
-                add_step(p, PhaseKind::Expand, &t, &format!("LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE"), "SELECT 1");
+                add_step(p, &t, &format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", t.sql()), NOTHING);
                 let step = phase(p, PhaseKind::Expand)?.steps.last_mut()?;
                 step.predicted.iter_mut().for_each(|e| e.locks.clear());
             }
@@ -226,11 +230,9 @@ fn is_index(sql: &str) -> bool {
     (sql.starts_with("CREATE INDEX") || sql.starts_with("CREATE UNIQUE INDEX")) && sql.contains(" CONCURRENTLY")
 }
 
-/// A step that the plan did not have, with its prediction, so that it is not caught for the lack of one.
-fn add_step(plan: &mut Plan, kind: PhaseKind, table: &str, sql: &str, undo: &str) {
-    let lock = crate::op::LockMode::AccessExclusive;
-    let name = table.replace('"', "");
-    let predicted = crate::plan::PredictedEffects { locks: [(name, lock)].into(), ..Default::default() };
+/// A step of expand that the plan did not have, with its prediction, so that it is not caught for the lack of one.
+fn add_step(plan: &mut Plan, table: &RelName, sql: &str, undo: &str) {
+    let predicted = PredictedEffects { locks: [(table.to_string(), LockMode::AccessExclusive)].into(), ..PredictedEffects::default() };
     let step = Step {
         id: "self-test".into(),
         title: "self-test".into(),
@@ -244,9 +246,9 @@ fn add_step(plan: &mut Plan, kind: PhaseKind, table: &str, sql: &str, undo: &str
         undo_verdict: Undo::Lossless,
         one_way: None,
         preconditions: Vec::new(),
-        predicted: vec![crate::plan::PredictedEffects::default(), predicted],
+        predicted: vec![PredictedEffects::default(), predicted],
     };
-    if let Some(p) = phase(plan, kind) {
+    if let Some(p) = phase(plan, PhaseKind::Expand) {
         p.steps.push(step);
     }
 }

@@ -192,7 +192,7 @@ impl Player {
     fn refused_anyway(&mut self, i: usize, e: &SqlError) -> bool {
         let Some(session) = &mut self.reference else { return false };
         // Only what depends on rows can be the values' fault.
-        if !(e.sqlstate.starts_with("22") || e.sqlstate.starts_with("23")) || self.last.starts_with("COPY") {
+        if !e.is_about_rows() || self.last.starts_with("COPY") {
             return false;
         }
         let (sql, shape) = (self.last.clone(), self.shapes[i].shape);

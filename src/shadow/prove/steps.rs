@@ -34,7 +34,7 @@ impl Prover<'_> {
                 }
                 if self.is_backfill(phase.kind, step) {
                     backfills = true;
-                    self.backfill(&db, step)?;
+                    self.backfill(&db, step, &twins)?;
                 }
                 if self.undone(&db, &now, step)? {
                     db = self.again(rows, &done)?;
@@ -156,15 +156,10 @@ impl Prover<'_> {
             let columns: Vec<String> = rel.columns.iter().filter(|c| !chance(c)).map(|c| format!("{}::text", ident(&c.name))).collect();
             // A row as text tells NULL from empty, and one column from the next.
             let sql = format!("SELECT ROW({})::text FROM {} ORDER BY 1", columns.join(", "), rel.rel_name().sql());
-            match (a.rows(&sql), b.rows(&sql)) {
-                (Ok(x), Ok(y)) if x == y => compared += x.len(),
-                (Ok(x), Ok(y)) => {
-                    let what = format!("{}: {} rows after the direct migration, {} after the plan", rel.rel_name(), x.len(), y.len());
-                    let lost = x.iter().find(|r| !y.contains(r)).or_else(|| y.iter().find(|r| !x.contains(r)));
-                    problems
-                        .push(Counterexample::new(format!("{what}; only one has this row")).row(lost.map_or(&[][..], |r| r.as_slice())));
-                }
-                (Err(e), _) | (_, Err(e)) => problems.push(Counterexample::refused(rel.rel_name(), &e, &sql)),
+            let what = format!("{}: the direct migration and the plan end with other rows", rel.rel_name());
+            match same_rows((&mut a, &sql), (&mut b, &sql), &what) {
+                Ok(n) => compared += n,
+                Err(p) => problems.push(p),
             }
         }
         self.check(CheckId::FinalData, at, problems, format!("{compared} rows end as in the direct migration"));
@@ -183,14 +178,10 @@ impl Prover<'_> {
                 same.map(|(c, n)| (format!("{}::text", ident(&c.name)), format!("{}::text", ident(&n.name)))).unzip();
             let ask = |columns: &[String], on: RelName| format!("SELECT ROW({})::text FROM {} ORDER BY 1", columns.join(", "), on.sql());
             let (one, other) = (ask(&x, old.rel_name()), ask(&y, new.rel_name()));
-            match (a.rows(&one), b.rows(&other)) {
-                (Ok(x), Ok(y)) if x == y => compared += x.len(),
-                (Ok(x), Ok(y)) => {
-                    let gone = x.iter().find(|r| !y.contains(r)).or_else(|| y.iter().find(|r| !x.contains(r)));
-                    let what = format!("{name}: columns that the migration leaves alone hold something else after the plan");
-                    problems.push(Counterexample::new(what).row(gone.map_or(&[][..], |r| r.as_slice())));
-                }
-                (Err(e), _) | (_, Err(e)) => problems.push(Counterexample::refused(name, &e, &other)),
+            let what = format!("{name}: columns that the migration leaves alone hold something else after the plan");
+            match same_rows((&mut a, &one), (&mut b, &other), &what) {
+                Ok(n) => compared += n,
+                Err(p) => problems.push(p),
             }
         }
         let words = format!("the migration itself takes no row ({why}); {compared} rows keep what it leaves alone");
@@ -299,6 +290,18 @@ impl Prover<'_> {
         }
         Ok(problems)
     }
+}
+
+/// The answers of two queries are the same rows: how many. Else a row that only one of them has.
+fn same_rows(one: (&mut Session, &str), other: (&mut Session, &str), what: &str) -> Result<usize, Counterexample> {
+    let ask = |(session, sql): (&mut Session, &str)| session.rows(sql).map_err(|e| Counterexample::refused(what, &e, sql));
+    let (x, y) = (ask(one)?, ask(other)?);
+    if x == y {
+        return Ok(x.len());
+    }
+    let alone = x.iter().find(|r| !y.contains(r)).or_else(|| y.iter().find(|r| !x.contains(r)));
+    let what = format!("{what} ({} and {} rows); only one has this row", x.len(), y.len());
+    Err(Counterexample::new(what).row(alone.map_or(&[][..], |r| r.as_slice())))
 }
 
 /// `DO …`: it may commit in the middle, so nobody can put a transaction around it.
