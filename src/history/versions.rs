@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use time::{Date, Month, OffsetDateTime};
+
 use super::folders::{base, stem};
 use super::names::version_numbers;
 use super::read::Folder;
@@ -127,34 +129,28 @@ fn stamp_seconds(digits: &str) -> Option<u64> {
     let part = |from: usize, to: usize| padded.get(from..to)?.parse::<u64>().ok();
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
     let (hour, minute, second) = (part(8, 10)?, part(10, 12)?, part(12, 14)?);
-    if !(1990..2200).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(1990..2200).contains(&year) {
         return None;
     }
-    Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let day = Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
+    let midnight = u64::try_from(day.midnight().assume_utc().unix_timestamp()).ok()?;
+    Some(midnight + hour * 3600 + minute * 60 + second)
 }
 
-/// Days from 1970 to a date after it.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    // Years begin in March, so that the day that is sometimes there comes last.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719_468
+fn moment(seconds: u64) -> OffsetDateTime {
+    i64::try_from(seconds).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Seconds since 1970 as `YYYYMMDDHHMMSS`.
 pub fn stamp(seconds: u64) -> String {
-    let (d, s) = (seconds / 86_400, seconds % 86_400);
-    format!("{}{:02}{:02}{:02}", date(d * 86_400).replace('-', ""), s / 3600, s / 60 % 60, s % 60)
+    let m = moment(seconds);
+    format!("{:04}{:02}{:02}{:02}{:02}{:02}", m.year(), u8::from(m.month()), m.day(), m.hour(), m.minute(), m.second())
 }
 
 /// Seconds since 1970 as `YYYY-MM-DD`.
 pub fn date(seconds: u64) -> String {
-    let z = seconds / 86_400 + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    format!("{:04}-{month:02}-{day:02}", yoe + era * 400 + u64::from(month <= 2))
+    moment(seconds).date().to_string()
 }
 
 /// Whole days from one date (`YYYY-MM-DD`) to another; `None`: no date.
