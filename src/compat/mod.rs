@@ -26,6 +26,7 @@ mod statement;
 mod triggers;
 mod types;
 mod undo;
+mod widening;
 mod write;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use judge::Judge;
 pub use predict::touched_shapes;
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 pub use undo::{casts_the_column, type_change as type_change_undo};
+pub use widening::{always_casts, range_within};
 
 /// A kind of statement that a release may run against one relation (or function, sequence, type).
 #[derive(

@@ -53,3 +53,5 @@ mod trace_test;
 mod truth_random_test;
 #[cfg(test)]
 mod truth_test;
+#[cfg(test)]
+mod widening_test;

@@ -3,7 +3,7 @@
 //! same with the second column under its last name from the start.
 
 use crate::catalog::{Column, ColumnType, ConKind, Constraint, Relation, TypeKind};
-use crate::compat::Undo;
+use crate::compat::{Undo, always_casts, range_within};
 use crate::effects::{Sent, predict};
 use crate::op::{Expr, FkAction};
 use crate::quote::{generated_name, ident, idents, literal, qualified};
@@ -207,7 +207,7 @@ fn directions(
     let mut partial = false;
     let (up, touch) = match told("up").or_else(|| change.using.clone().filter(|_| !plain_cast)) {
         Some(sql) => (x.told(&rel, sql), after.ty.id.is_some()),
-        None if total(before, after) && !enums => match &change.using {
+        None if always_casts(&before.ty, &after.ty) && !enums => match &change.using {
             Some(u) => (x.told(&rel, u.clone()), false),
             None => (Value::Cast { column: from.into(), ty: new_type.into() }, false),
         },
@@ -227,7 +227,7 @@ fn directions(
             (Value::Guarded { column: from.into(), function }, true)
         }
     };
-    let down = match (told("down"), widening(&before.ty.name, &after.ty.name)) {
+    let down = match (told("down"), range_within(&before.ty.name, &after.ty.name)) {
         (Some(sql), _) => x.told_new(&rel, sql),
         (None, Some((low, high))) => Value::Clamp { column: second.into(), ty: old_type.into(), low, high },
         (None, None) if enums => Value::Text(second.into()),
@@ -268,26 +268,6 @@ fn labels_gone(x: &Ctx<'_>, before: &Column, after: &Column) -> Vec<String> {
     };
     let new = labels(&after.ty);
     labels(&before.ty).into_iter().filter(|l| !new.contains(l)).collect()
-}
-
-/// Every value of the old type has one of the new type.
-fn total(before: &Column, after: &Column) -> bool {
-    if before.ty.is_array() || after.ty.is_array() || after.ty.id.is_some() {
-        return false;
-    }
-    let (old, new) = (before.ty.name.as_str(), after.ty.name.as_str());
-    let bare = after.ty.modifiers.is_empty();
-    (bare && (matches!(new, "text" | "character varying") || widening(old, new).is_some()))
-        || matches!(
-            (old, new),
-            ("json", "jsonb")
-                | ("jsonb", "json")
-                | ("real", "double precision")
-                | ("date", "timestamp without time zone")
-                | ("date", "timestamp with time zone")
-                | ("timestamp without time zone", "timestamp with time zone")
-                | ("timestamp with time zone", "timestamp without time zone")
-        )
 }
 
 /// What the second column has of the first one: comment, statistics target, storage, compression.
@@ -366,15 +346,6 @@ fn goes_back(x: &Ctx<'_>, rel: &Relation, before: &Column, after: &Column) -> bo
         let e = predict(s, &catalog, Sent { pg: catalog.pg, in_transaction: true });
         e.fails.is_none() && e.rewrites.is_empty() && e.scans.is_empty()
     })
-}
-
-/// Integer types of which the second holds every value of the first: the range of the first.
-fn widening(old: &str, new: &str) -> Option<(&'static str, &'static str)> {
-    match (old, new) {
-        ("smallint", "integer" | "bigint" | "numeric") => Some(("-32768", "32767")),
-        ("integer", "bigint" | "numeric") => Some(("-2147483648", "2147483647")),
-        _ => None,
-    }
 }
 
 fn on_column(c: &Constraint, column: &str) -> bool {
