@@ -61,6 +61,17 @@ impl Applied {
 /// How deep calls of the history's own functions are followed.
 const MAX_CALLS: u32 = 8;
 
+/// The operations in the order in which Postgres carries them out: commands one after the other, each by the passes of ALTER TABLE.
+fn in_passes(ops: &[Op]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ops.len()).collect();
+    let mut first = std::collections::HashMap::new();
+    for (i, op) in ops.iter().enumerate() {
+        first.entry(op.command).or_insert(i);
+    }
+    order.sort_by_key(|&i| (first[&ops[i].command], super::alter::pass(&ops[i])));
+    order
+}
+
 impl Catalog {
     /// Applies the operation, or leaves the catalog as it was and says what Postgres would.
     pub fn apply(&mut self, op: &Op) -> Result<Applied, ApplyError> {
@@ -70,14 +81,16 @@ impl Catalog {
     /// Applies a whole statement as Postgres does: subcommands of one ALTER TABLE in the order of its passes, and nothing
     /// at all when a part certainly fails. Errors carry the index of their operation.
     pub fn apply_statement(&mut self, statement: &Statement) -> Vec<(usize, ApplyError)> {
+        if let [op] = statement.ops.as_slice() {
+            return self.apply(op).err().map(|e| (0, e)).into_iter().collect();
+        }
+        let order = in_passes(&statement.ops);
         let before = self.clone();
-        let mut order: Vec<usize> = (0..statement.ops.len()).collect();
-        order.sort_by_key(|&i| {
-            let op = &statement.ops[i];
-            // Only within one command, and commands keep their order.
-            let first = statement.ops.iter().position(|o| o.command == op.command).unwrap_or(i);
-            (first, super::alter::pass(op))
-        });
+        // In place, as long as nothing fails: a way back to each operation would copy what the one before it has changed.
+        if order.iter().all(|&i| self.carry_out(&statement.ops[i], &before).is_ok()) {
+            return Vec::new();
+        }
+        *self = before.clone();
         let mut errors = Vec::new();
         for i in order {
             let op = &statement.ops[i];
@@ -94,9 +107,19 @@ impl Catalog {
         errors
     }
 
+    /// Applies the operation; what it leaves when it fails is of no use.
+    fn carry_out(&mut self, op: &Op, before: &Catalog) -> Res<()> {
+        self.not_twice(op, before)?;
+        self.dispatch(op, 0)?;
+        self.track_rows(op);
+        Ok(())
+    }
+
     /// One ALTER TABLE changes the type of a column, and the persistence of the table, once.
     fn not_twice(&self, op: &Op, before: &Catalog) -> Res<()> {
-        let OpKind::Alter { target, action } = &op.kind else { return Ok(()) };
+        let OpKind::Alter { target, action: action @ (AlterAction::SetType { .. } | AlterAction::SetLogged { .. }) } = &op.kind else {
+            return Ok(());
+        };
         let is = |c: &Catalog| c.relation_by(&target.name).cloned();
         let (Some(was), Some(is)) = (is(before), is(self)) else { return Ok(()) };
         match action {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet};
 
 use crate::op::{
     Expr, FkAction, Generated, Identity, IndexElement, ObjectKind, Options, PartitionBound, PartitionBy, Persistence, PgVersion, Query,
@@ -49,7 +49,8 @@ pub struct Origin {
     pub transaction: u32,
 }
 
-/// (schema, name). Shared, because changing a persistent map copies its neighbours too.
+/// (schema, name). Shared, because changing a persistent map copies its neighbours too; in order, because the names that one statement makes
+/// (a table, its key, its sequence) are neighbours, and a copy then serves them all.
 pub type NameKey = Arc<(String, String)>;
 
 #[derive(Debug, Clone, Default)]
@@ -59,17 +60,17 @@ pub struct Catalog {
     pub schemas: OrdMap<String, Arc<Schema>>,
     pub relations: OrdMap<Id, Arc<Relation>>,
     /// (schema, name) → relation: tables, indexes, views, sequences and composite types share one name space.
-    pub relation_names: HashMap<NameKey, Id>,
+    pub relation_names: OrdMap<NameKey, Id>,
     pub types: OrdMap<Id, Arc<Type>>,
-    pub type_names: HashMap<NameKey, Id>,
+    pub type_names: OrdMap<NameKey, Id>,
     pub functions: OrdMap<Id, Arc<Function>>,
     /// (schema, name) → every overload: functions, procedures and aggregates share one name space.
-    pub function_names: HashMap<NameKey, Vec<Id>>,
+    pub function_names: OrdMap<NameKey, Vec<Id>>,
     /// (schema, constraint name) → how many constraints of that schema bear it; generated names avoid them.
-    pub(super) constraint_names: HashMap<NameKey, u32>,
+    pub(super) constraint_names: OrdMap<NameKey, u32>,
     /// What an object refers to, and the reverse. Relations, types and functions share one number space.
-    pub(super) references: HashMap<Id, Arc<[Id]>>,
-    pub(super) dependents: HashMap<Id, OrdSet<Id>>,
+    pub(super) references: OrdMap<Id, Arc<[Id]>>,
+    pub(super) dependents: OrdMap<Id, OrdSet<Id>>,
     /// Relations of this session only.
     pub(super) temporary: OrdSet<Id>,
     /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …

@@ -67,37 +67,45 @@ impl Catalog {
 
     /// Inserts the relation, or replaces the one with its id.
     pub(super) fn put(&mut self, rel: Relation) {
-        let old = self.relations.get(&rel.id).cloned();
-        if old.as_ref().is_none_or(|o| o.name != rel.name || o.schema != rel.schema) {
-            if let Some(o) = &old {
-                self.relation_names.remove(&(o.schema.clone(), o.name.clone()));
+        let was = self.relations.get(&rel.id).map(|old| Names::of(old));
+        let rel = Arc::new(rel);
+        self.relations.insert(rel.id, rel.clone());
+        self.follow_relation(was, &rel);
+    }
+
+    fn follow_relation(&mut self, was: Option<Names>, rel: &Relation) {
+        if was.as_ref().is_none_or(|w| w.name != rel.name || w.schema != rel.schema) {
+            if let Some(w) = &was {
+                self.relation_names.remove(&(w.schema.clone(), w.name.clone()));
             }
             self.relation_names.insert(Arc::new((rel.schema.clone(), rel.name.clone())), rel.id);
         }
         self.granted |= !rel.grants.is_empty() || rel.owner.is_some();
-        self.count_constraints(old.as_deref(), Some(&rel));
-        self.refer(rel.id, references_of(&rel));
+        if was.as_ref().is_none_or(|w| w.schema != rel.schema || !w.constraints.iter().eq(rel.constraints.iter().map(|c| &c.name))) {
+            self.count_constraints(was, Some(Names::of(rel)));
+        }
+        self.refer(rel.id, references_of(rel));
         if rel.schema == super::resolve::TEMP {
             self.temporary.insert(rel.id);
         }
-        self.relations.insert(rel.id, Arc::new(rel));
     }
 
     pub(super) fn remove_relation(&mut self, id: Id) {
         let Some(old) = self.relations.remove(&id) else { return };
         self.relation_names.remove(&(old.schema.clone(), old.name.clone()));
         self.temporary.remove(&id);
-        self.count_constraints(Some(&old), None);
+        self.count_constraints(Some(Names::of(&old)), None);
         self.refer(id, Vec::new());
     }
 
     /// Changes a relation in place; does nothing when it is gone.
     pub(super) fn edit(&mut self, id: Id, f: impl FnOnce(&mut Relation)) {
-        if let Some(rel) = self.relations.get(&id) {
-            let mut rel = Relation::clone(rel);
-            f(&mut rel);
-            self.put(rel);
-        }
+        let Some(slot) = self.relations.get_mut(&id) else { return };
+        let rel = Arc::make_mut(slot);
+        let was = Names::of(rel);
+        f(rel);
+        let rel = slot.clone();
+        self.follow_relation(Some(was), &rel);
     }
 
     pub(super) fn put_type(&mut self, ty: Type) {
@@ -190,30 +198,37 @@ impl Catalog {
         }
     }
 
-    fn count_constraints(&mut self, old: Option<&Relation>, new: Option<&Relation>) {
-        if let (Some(o), Some(n)) = (old, new)
-            && o.schema == n.schema
-            && o.constraints.len() == n.constraints.len()
-            && o.constraints.iter().zip(&n.constraints).all(|(a, b)| a.name == b.name)
-        {
-            return;
-        }
-        if let Some(rel) = old {
-            for c in &rel.constraints {
-                let key = (rel.schema.clone(), c.name.clone());
-                match self.constraint_names.get_mut(&key) {
-                    Some(n) if *n > 1 => *n -= 1,
-                    _ => {
-                        self.constraint_names.remove(&key);
-                    }
+    fn count_constraints(&mut self, old: Option<Names>, new: Option<Names>) {
+        for key in old.into_iter().flat_map(Names::constraint_keys) {
+            match self.constraint_names.get_mut(&key) {
+                Some(n) if *n > 1 => *n -= 1,
+                _ => {
+                    self.constraint_names.remove(&key);
                 }
             }
         }
-        if let Some(rel) = new {
-            for c in &rel.constraints {
-                *self.constraint_names.entry(Arc::new((rel.schema.clone(), c.name.clone()))).or_insert(0) += 1;
-            }
+        for key in new.into_iter().flat_map(Names::constraint_keys) {
+            *self.constraint_names.entry(Arc::new(key)).or_insert(0) += 1;
         }
+    }
+}
+
+/// What the maps of names know of a relation.
+struct Names {
+    schema: String,
+    name: String,
+    constraints: Vec<String>,
+}
+
+impl Names {
+    fn of(rel: &Relation) -> Self {
+        let constraints = rel.constraints.iter().map(|c| c.name.clone()).collect();
+        Names { schema: rel.schema.clone(), name: rel.name.clone(), constraints }
+    }
+
+    fn constraint_keys(self) -> impl Iterator<Item = (String, String)> {
+        let Names { schema, constraints, .. } = self;
+        constraints.into_iter().map(move |c| (schema.clone(), c))
     }
 }
 

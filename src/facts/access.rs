@@ -23,11 +23,13 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
         }
         OpKind::CreateView(v) => new_relation(f, h, &v.name),
         OpKind::CreatePolicy(p) => policy(f, h, p),
-        OpKind::AlterPolicy { name, table, using, with_check, .. } => {
+        OpKind::AlterPolicy { name, table, using, with_check, roles } => {
             f.text("object", name.as_str());
             let old = h.relation(table).and_then(|r| r.policies.iter().find(|p| p.name == name.as_str()));
             f.text("policy.command", old.map_or("ALL", |p| p.command.as_str()));
             f.flag("policy.permissive", old.is_none_or(|p| p.permissive));
+            let kept = old.map_or(&[][..], |p| &p.roles);
+            speaks_to(f, if roles.is_empty() { kept } else { roles });
             let yes = |e: &Option<Expr>| e.as_ref().is_some_and(is_true);
             f.flag("policy.always_true", yes(using) || yes(with_check));
         }
@@ -209,10 +211,16 @@ fn policy(f: &mut Facts, h: &Here<'_>, p: &CreatePolicy) {
     f.text("object", p.name.as_str());
     f.text("policy.command", p.command.clone());
     f.flag("policy.permissive", p.permissive);
+    speaks_to(f, &p.roles);
     let yes = |e: &Option<Expr>| e.as_ref().is_some_and(is_true);
     f.flag("policy.always_true", yes(&p.using) || yes(&p.with_check));
     let end = h.relation(&p.table).and_then(|r| h.script.after.relation(r.id));
     f.flag("table.row_security", end.is_none_or(|r| r.row_security || r.assumed));
+}
+
+fn speaks_to(f: &mut Facts, roles: &[String]) {
+    let roles = if roles.is_empty() { vec!["public".to_string()] } else { roles.iter().map(|r| r.to_lowercase()).collect() };
+    f.set("policy.roles", Value::List(roles));
 }
 
 fn enable(f: &mut Facts, h: &Here<'_>, table: &QName) {

@@ -12,7 +12,7 @@ use crate::replay::{Replayed, ReplayedScript};
 use super::here::{Here, Look};
 use super::knowledge::old_name;
 use super::whole::Whole;
-use super::{Facts, Knowledge, Value, access, code, columns, data, replaced, skipped, views};
+use super::{Facts, Knowledge, Value, access, cascade, code, columns, data, replaced, skipped, views};
 
 /// Facts of every operation of the script, statement by statement, with one set for each statement as a whole.
 pub fn collect(script: &ReplayedScript, known: &Knowledge) -> Vec<Facts> {
@@ -181,7 +181,7 @@ impl Place<'_> {
         super::types::about(self, &mut f, op);
         super::runner::about(self, &mut f, i, op);
         let here = Here { script: self.script, r: self.r, at: self.at, i, op, look: self.look };
-        for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add] {
+        for add in [replaced::add, skipped::add, columns::add, code::add, views::add, access::add, data::add, cascade::add] {
             add(&mut f, &here);
         }
         if !self.r.sent.in_transaction

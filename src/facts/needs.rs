@@ -113,6 +113,7 @@ pub fn needs(fact: &str) -> Needs {
         "view.lost",
         "grants.missing",
         "owner.siblings",
+        "cascade.idle",
         "policy.count",
         "policy.count_at_end",
         "policy.missing",
