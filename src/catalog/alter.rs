@@ -92,8 +92,22 @@ impl Catalog {
     fn alter_relation(&mut self, id: Id, rel: &Relation, target: &AlterTarget, action: &AlterAction) -> Res<Applied> {
         use AlterAction::*;
         match action {
-            AddColumn { column, if_not_exists } => return self.add_column(id, column, *if_not_exists, target.only),
-            DropColumn { column, if_exists, cascade } => return self.drop_column(id, column, *if_exists, *cascade, target.only),
+            AddColumn { column, if_not_exists, cascade } => {
+                let tables = self.following_tables(rel, *cascade)?;
+                let applied = self.add_column(id, column, *if_not_exists, target.only)?;
+                for t in tables {
+                    self.add_column(t, column, *if_not_exists, false)?;
+                }
+                return Ok(applied);
+            }
+            DropColumn { column, if_exists, cascade } => {
+                let tables = self.following_tables(rel, *cascade)?;
+                let mut applied = self.drop_column(id, column, *if_exists, *cascade, target.only)?;
+                for t in tables {
+                    applied.dropped.extend(self.drop_column(t, column, *if_exists, *cascade, false)?.dropped);
+                }
+                return Ok(applied);
+            }
             SetDefault { column, expr } => self.set_default(id, column, expr, target.only)?,
             DropDefault { column } => self.drop_default(id, column, target.only)?,
             SetNotNull { column } => {
@@ -102,9 +116,12 @@ impl Catalog {
                 self.mark_not_null(id, &column, None, true, target.only)?;
             }
             DropNotNull { column } => self.drop_not_null(id, column, target.only, false)?,
-            SetType { column, ty, collation, using } => {
+            SetType { column, ty, collation, using, cascade } => {
                 let collation = collation.as_ref().and_then(super::names::collation);
-                self.set_type(id, column, ty, collation, using.as_ref(), target.only)?;
+                self.set_type(id, column, ty, collation.clone(), using.as_ref(), target.only)?;
+                for t in self.following_tables(rel, *cascade)? {
+                    self.set_type(t, column, ty, collation.clone(), using.as_ref(), false)?;
+                }
             }
             SetExpression { column, expr } => {
                 let column = self.need_column(id, column)?;
@@ -222,11 +239,20 @@ impl Catalog {
             ValidateConstraint { name } => self.validate_constraint(id, name)?,
             DropConstraint { name, if_exists, cascade } => return self.drop_constraint(id, name, *if_exists, *cascade, target.only),
 
-            RenameColumn { from, to } => self.rename_column(id, from, to, target.only)?,
+            RenameColumn { from, to, cascade } => {
+                let tables = self.following_tables(rel, *cascade)?;
+                self.rename_column(id, from, to, target.only)?;
+                for t in tables {
+                    self.rename_column(t, from, to, false)?;
+                }
+            }
             RenameConstraint { from, to } => self.rename_constraint(id, from, to)?,
             RenameTo { to } => self.rename_relation(id, to)?,
             SetSchema { schema } => self.move_relation(id, schema)?,
-            Owner { to } => self.edit(id, |r| r.owner = Some(to.clone())),
+            Owner { to } => {
+                let to = self.owner_by(to);
+                self.edit(id, |r| r.owner = to);
+            }
 
             Trigger { which, mode } => self.set_trigger_mode(id, which, *mode)?,
             Rule { name, mode } => {

@@ -148,6 +148,7 @@ impl Catalog {
                 c.default = new.default.clone();
                 c.default_volatility = new.default_volatility;
                 c.uses = new.uses.clone();
+                c.serial = None;
             });
         }
         Ok(())
@@ -284,6 +285,8 @@ impl Catalog {
                 return Err(fails("42611", "cannot specify USING when altering type of generated column"));
             }
             Some(u) => self.refuse_cast(u, &rel, &new, &name)?,
+            // An attribute has no values that would be cast.
+            None if rel.kind == RelKind::Composite => self.refuse_stored_attribute(&rel)?,
             None if super::casts::assignable(self, &c.ty, &new) == Some(false) => {
                 return Err(fails("42804", format!("column \"{name}\" cannot be cast automatically to type {new}")));
             }

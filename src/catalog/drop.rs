@@ -442,6 +442,9 @@ impl Catalog {
                 out.push((Obj::Function(by), Tie::Normal));
             }
             let Some(r) = self.relation(by) else { continue };
+            if r.of_type == Some(id) {
+                out.push((Obj::Relation(by), Tie::Normal));
+            }
             for c in &r.columns {
                 if c.ty.id == Some(id) {
                     out.push((Obj::Column(by, c.name.clone()), Tie::Normal));

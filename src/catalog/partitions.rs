@@ -150,6 +150,10 @@ impl Catalog {
                 let message = format!("child table \"{}\" has different type for column \"{}\"", c.name, pc.name);
                 return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
             }
+            if pc.collation != cc.collation {
+                let message = format!("child table \"{}\" has different collation for column \"{}\"", c.name, pc.name);
+                return Err(fails("42P21", message));
+            }
             if pc.generated.is_some() && cc.generated.is_none() {
                 return Err(fails("42804", format!("column \"{}\" in child table must be a generated column", pc.name)));
             }

@@ -91,14 +91,10 @@ impl Catalog {
             DmlKind::Delete => "delete",
             _ => return Ok(()),
         };
-        // Of a partitioned table only the partitions count that a condition leaves.
         let Some(rel) = self.known(&d.table) else { return Ok(()) };
-        match self
-            .with_descendants(rel.id, d.only || rel.kind == RelKind::PartitionedTable && d.filter.is_some())
-            .into_iter()
-            .filter_map(|id| self.relation(id))
-            .find(|r| self.cannot_be_told_apart(r, event))
-        {
+        let left = self.left_by(rel.id, d.only, d.filter.as_ref());
+        let tables = left.tables.into_iter().filter(|_| left.sure).filter_map(|id| self.relation(id));
+        match { tables }.find(|r| self.cannot_be_told_apart(r, event)) {
             Some(r) => {
                 let message =
                     format!("cannot {event} table \"{}\" because it does not have a replica identity and publishes {event}s", r.name);
@@ -207,6 +203,12 @@ impl Catalog {
         }
         let column = |n: &str| rel.column(&clip(n));
         allowed_kinds(rel, action, self.pg.0)?;
+        if let AttachPartition { bound, .. } = action
+            && rel.kind == RelKind::PartitionedTable
+        {
+            super::bounds::refuse_bound_words(rel, bound)?;
+        }
+        self.refuse_typed(rel, action)?;
         match action {
             Inherit { .. } if rel.kind == RelKind::PartitionedTable => {
                 Err(fails("42809", "cannot change inheritance of partitioned table"))
@@ -323,9 +325,6 @@ impl Catalog {
                 }
                 Ok(())
             }
-            AddColumn { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot add column to typed table")),
-            DropColumn { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot drop column from typed table")),
-            SetType { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot alter column type of typed table")),
             AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
                 Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {
                     Err(fails("55000", format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
@@ -416,19 +415,6 @@ impl Catalog {
             "unknown" => None,
             _ => Some(true),
         }
-    }
-
-    /// The columns of a typed table are those of its type, in their order.
-    pub(super) fn refuse_of_type(&self, rel: &Relation, ty: Id) -> Res<()> {
-        let Some(composite) = self.relation(ty).filter(|r| r.kind == RelKind::Composite) else {
-            return Err(fails("42809", "the type is not a composite type"));
-        };
-        if !rel.parents.is_empty() {
-            return Err(fails("42809", "typed tables cannot inherit"));
-        }
-        let same = composite.columns.len() == rel.columns.len()
-            && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
-        if same { Ok(()) } else { Err(fails("42804", format!("table \"{}\" does not have the columns of the type", rel.name))) }
     }
 }
 

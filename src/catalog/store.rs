@@ -75,6 +75,11 @@ impl Catalog {
             self.relation_names.insert(Arc::new((rel.schema.clone(), rel.name.clone())), rel.id);
         }
         self.granted |= !rel.grants.is_empty() || rel.owner.is_some();
+        for parent in &rel.parents {
+            if self.relations.get(parent).is_some_and(|p| !p.had_children) {
+                self.edit(*parent, |p| p.had_children = true);
+            }
+        }
         self.count_constraints(old.as_deref(), Some(&rel));
         self.refer(rel.id, references_of(&rel));
         if rel.schema == super::resolve::TEMP {
@@ -219,6 +224,7 @@ impl Catalog {
 
 fn references_of(rel: &Relation) -> Vec<Id> {
     let mut out = rel.parents.clone();
+    out.extend(rel.of_type);
     for c in &rel.columns {
         out.extend(c.ty.id);
         out.extend(&c.uses);

@@ -17,10 +17,14 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
     }
     let Some(rel) = s.find(&target.name) else { return };
     let id = rel.id;
-    let tree = if target.only { vec![id] } else { with_children(s, id) };
+    let mut tree = if target.only { vec![id] } else { with_children(s, id) };
+    // Tables of a composite type follow its attributes.
+    if rel.kind == RelKind::Composite {
+        s.before.tables_of_type(id).into_iter().for_each(|t| tree.extend(with_children(s, t)));
+    }
     let lock_tree = |s: &mut Seen<'_>, mode| tree.iter().for_each(|t| s.lock(*t, mode));
     match action {
-        A::AddColumn { column, if_not_exists } => {
+        A::AddColumn { column, if_not_exists, .. } => {
             if *if_not_exists && rel.column(column.name.as_str()).is_some() {
                 s.lock(id, L::AccessExclusive);
                 return;
@@ -182,9 +186,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
             sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
         }
-        A::Owner { to } => {
+        A::Owner { .. } => {
             s.lock(id, L::AccessExclusive);
-            let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner) || is_session(to) && rel.owner.is_none();
+            let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner);
             if same {
                 // Nothing is to be done.
                 return;
@@ -277,7 +281,7 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             let soft = *concurrently || *finalize;
             s.lock(id, if soft { L::ShareUpdateExclusive } else { L::AccessExclusive });
             if let Some(p) = s.find(partition).map(|r| r.id) {
-                s.lock(p, L::AccessExclusive);
+                s.lock_tree(p, L::AccessExclusive);
                 // Its indexes are taken out of the parent's.
                 let parts: Vec<Id> = s
                     .before
@@ -576,8 +580,4 @@ fn option_lock<'o>(keys: impl Iterator<Item = &'o str>, rel: &Relation) -> LockM
         }
     }
     mode
-}
-
-fn is_session(role: &str) -> bool {
-    ["current_user", "session_user", "current_role"].iter().any(|r| role.eq_ignore_ascii_case(r))
 }

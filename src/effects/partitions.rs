@@ -1,6 +1,6 @@
 //! What ATTACH and DETACH PARTITION lock and read around the tree.
 
-use crate::catalog::{ConKind, Id, Relation};
+use crate::catalog::{ConKind, Id, RelKind, Relation};
 use crate::op::{LockMode, PartitionBound};
 
 use super::seen::Seen;
@@ -28,14 +28,15 @@ pub(super) fn referencing(s: &mut Seen<'_>, parent: Id, partition: Id) {
         .filter(|id| *id != partition)
         .collect();
     for user in users {
-        // What guards the rows is on each part that holds some.
-        for part in s.with_partitions(partition).into_iter().skip(1) {
-            s.lock(part, LockMode::AccessExclusive);
-        }
-        for part in s.with_partitions(user).into_iter().chain([partition]) {
+        let sides = [s.with_partitions(user), s.with_partitions(partition)];
+        // Nothing is joined where one side has no table that holds rows.
+        let joined = sides.iter().all(|side| side.iter().any(|t| s.get(*t).is_some_and(|r| r.kind == RelKind::Table)));
+        for part in sides.into_iter().flatten() {
             s.lock(part, LockMode::AccessShare);
             s.lock_planned_indexes(part, LockMode::AccessShare);
-            s.scan(part);
+            if joined {
+                s.scan(part);
+            }
         }
         s.lock(user, LockMode::AccessExclusive);
     }
@@ -90,11 +91,11 @@ pub(super) fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op:
     }
     parent_indexes(s, parent.id);
     let Some(p) = s.find(partition) else { return };
-    s.lock(p.id, L::AccessExclusive);
+    s.lock_tree(p.id, L::AccessExclusive);
     // A default partition takes everything as long as it is the only one.
     let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty();
     if !alone && !bound_is_proved(parent, p, bound) {
-        s.scan(p.id);
+        s.with_partitions(p.id).into_iter().for_each(|t| s.scan(t));
     }
     for c in &parent.constraints {
         if let ConKind::ForeignKey { table, .. } = &c.kind {

@@ -56,6 +56,11 @@ impl<'a> Seen<'a> {
         self.locks.get(&id).copied()
     }
 
+    /// The table and all its partitions.
+    pub fn lock_tree(&mut self, id: Id, mode: LockMode) {
+        self.with_partitions(id).into_iter().for_each(|t| self.lock(t, mode));
+    }
+
     pub fn lock_indexes(&mut self, table: Id, mode: LockMode) {
         for i in self.before.indexes_of(table) {
             self.lock(i.id, mode);
@@ -107,7 +112,7 @@ impl<'a> Seen<'a> {
 
     /// The planner opens the indexes of what it plans; those of a table with partitions itself since 16 (`get_relation_info`).
     pub fn lock_planned_indexes(&mut self, id: Id, mode: LockMode) {
-        let partitioned = self.get(id).is_some_and(|r| r.kind == RelKind::PartitionedTable) && !self.before.children_of(id).is_empty();
+        let partitioned = self.get(id).is_some_and(|r| r.kind == RelKind::PartitionedTable && r.had_children);
         if self.pg.0 >= 16 || !partitioned {
             self.lock_indexes(id, mode);
         }

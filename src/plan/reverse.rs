@@ -1,6 +1,6 @@
 //! The way back of an operation that stands by itself, out of the catalog before it.
 
-use crate::catalog::{Catalog, Column};
+use crate::catalog::{Catalog, Column, Id};
 use crate::compat::Undo;
 use crate::op::{AlterAction, AlterTarget, ObjectKind, ObjectRef, Op, OpKind, QName};
 use crate::quote::{ident, literal, qualified};
@@ -35,7 +35,17 @@ pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
     };
     match &op.kind {
         OpKind::CreateTable(t) if t.if_not_exists && before.relation_by(&t.name).is_some() => Reverse::new("Nothing to create", nothing()),
-        OpKind::CreateTable(t) => made("TABLE", &t.name),
+        OpKind::CreateTable(t) => {
+            let mut r = made("TABLE", &t.name)?;
+            // What refers to the table above refers to its partition too.
+            if let Some(parent) = t.partition_of.as_ref().and_then(|(p, _)| after.relation_by(p))
+                && !after.foreign_keys_reaching(parent.id).is_empty()
+            {
+                let (parent, part) = (qualified(&parent.schema, &parent.name), relation_name(after, &t.name));
+                r.undo.insert(0, format!("ALTER TABLE {parent} DETACH PARTITION {part}"));
+            }
+            Some(r)
+        }
         OpKind::CreateTableAs(t) => made("TABLE", &t.name),
         OpKind::CreateView(v) => match before.relation_by(&v.name) {
             Some(old) => {
@@ -214,7 +224,10 @@ fn dropped(objects: &[ObjectRef], before: &Catalog) -> Option<Reverse> {
                     }
                     _ => return None,
                 },
-                None => continue,
+                None => match before.relation_by(&o.name) {
+                    Some(composite) => undo.extend(before.whole_sql(composite)),
+                    None => continue,
+                },
             },
             ObjectKind::Sequence => {
                 return Reverse::one_way(format!("Drop sequence `{}`", o.name), "where the sequence stood is lost");
@@ -235,11 +248,17 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
     let on = format!("{kind} {}", relation_name(after, &target.name));
     let alter = |what: String| vec![format!("ALTER {on} {what}")];
     let column = |n: &str| rel.column(n);
+    // The columns of a type are attributes, and its tables follow them.
+    let tables = after.tables_of_type(rel.id);
+    let (word, tail) = match target.kind {
+        ObjectKind::Type => ("ATTRIBUTE", if tables.is_empty() { "" } else { " CASCADE" }),
+        _ => ("COLUMN", ""),
+    };
     match action {
         A::AddColumn { column: c, .. } if column(c.name.as_str()).is_some() => Reverse::new("Nothing to add", nothing()),
         A::AddColumn { column: c, .. } => {
             let n = c.name.as_str();
-            let mut r = Reverse::new(format!("Add `{n}` to `{}`", rel.name), alter(format!("DROP COLUMN {}", ident(n))))?;
+            let mut r = Reverse::new(format!("Add `{n}` to `{}`", rel.name), alter(format!("DROP {word} {}{tail}", ident(n))))?;
             r.verdict = Undo::LosesData;
             Some(r)
         }
@@ -264,11 +283,12 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             let n = ident(c.as_str());
             let mut r = Reverse::new(
                 format!("`{}.{}` becomes {}", rel.name, c.as_str(), after.relation(rel.id)?.column(c.as_str())?.ty),
-                // What is computed needs no cast, and may have none.
-                alter(match old.generated.is_some() {
-                    true => format!("ALTER COLUMN {n} TYPE {ty}"),
-                    false => format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}"),
-                }),
+                match () {
+                    _ if target.kind == ObjectKind::Type => attribute_type(after, &tables, &on, &n, &ty),
+                    // What is computed needs no cast, and may have none.
+                    _ if old.generated.is_some() => alter(format!("ALTER COLUMN {n} TYPE {ty}")),
+                    _ => alter(format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}")),
+                },
             )?;
             r.verdict = Undo::BlockedByData;
             Some(r)
@@ -338,6 +358,17 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         }
         _ => None,
     }
+}
+
+/// An attribute gets its type back. A typed table cannot say how its values are cast, so it is let go of meanwhile.
+fn attribute_type(after: &Catalog, tables: &[Id], on: &str, column: &str, ty: &str) -> Vec<String> {
+    let tables: Vec<String> = tables.iter().filter_map(|t| after.relation(*t)).map(|t| qualified(&t.schema, &t.name)).collect();
+    let mut undo: Vec<String> = tables.iter().map(|t| format!("ALTER TABLE {t} NOT OF")).collect();
+    undo.extend(tables.iter().map(|t| format!("ALTER TABLE {t} ALTER COLUMN {column} TYPE {ty} USING {column}::{ty}")));
+    undo.push(format!("ALTER {on} ALTER ATTRIBUTE {column} TYPE {ty}"));
+    let of = on.strip_prefix("TYPE ").unwrap_or(on);
+    undo.extend(tables.iter().map(|t| format!("ALTER TABLE {t} OF {of}")));
+    undo
 }
 
 fn default_sql(c: &Column) -> String {

@@ -262,6 +262,6 @@ fn remembers(judged: &Replayed, r: &RelName) -> bool {
 }
 
 fn holds_no_row(c: &Context<'_>, session: &mut Session, r: &RelName) -> bool {
-    let exists = c.judged.after.relation_named(&r.schema, &r.name).is_some_and(|r| r.kind != RelKind::Index);
-    exists && matches!(session.value(&format!("SELECT 1 FROM {} LIMIT 1", r.sql())), Ok(None))
+    let exists = c.judged.after.relation_named(&r.schema, &r.name).is_some_and(|r| !r.kind.is_index());
+    exists && matches!(session.value(&format!("SELECT 1 FROM ONLY {} LIMIT 1", r.sql())), Ok(None))
 }

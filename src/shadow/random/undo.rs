@@ -219,7 +219,7 @@ fn way(op: &Op, before: &Catalog, after: &Catalog) -> Option<Vec<String>> {
     };
     let alter = |what: String| Some(vec![format!("ALTER {kind} {} {what}", qualified(&is.schema, &is.name))]);
     match action {
-        AlterAction::RenameColumn { from, to } => alter(format!("RENAME COLUMN {} TO {}", ident(to.as_str()), ident(from.as_str()))),
+        AlterAction::RenameColumn { from, to, .. } => alter(format!("RENAME COLUMN {} TO {}", ident(to.as_str()), ident(from.as_str()))),
         AlterAction::RenameTo { .. } => alter(format!("RENAME TO {}", ident(&was.name))),
         AlterAction::SetSchema { .. } if was.schema != is.schema => alter(format!("SET SCHEMA {}", ident(&was.schema))),
         AlterAction::SetNotNull { column } if !was.column(column.as_str())?.not_null => {
