@@ -236,7 +236,7 @@ impl Catalog {
                     c.no_inherit = inherit.map_or(c.no_inherit, |i| !i);
                 });
             }
-            ValidateConstraint { name } => self.validate_constraint(id, name)?,
+            ValidateConstraint { name } => self.validate_constraint(id, name, target.only)?,
             DropConstraint { name, if_exists, cascade } => return self.drop_constraint(id, name, *if_exists, *cascade, target.only),
 
             RenameColumn { from, to, cascade } => {

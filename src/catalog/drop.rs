@@ -512,6 +512,7 @@ impl Catalog {
 
     fn ties_of_constraint(&self, id: Id, name: &str, out: &mut Vec<(Obj, Tie)>) {
         let Some(c) = self.relation(id).and_then(|r| r.constraint(name)) else { return };
+        out.extend(self.copies_of_foreign_key(id, c).into_iter().map(|(table, copy)| (Obj::Constraint(table, copy), Tie::Auto)));
         let Some(index) = c.kind.index() else { return };
         out.push((Obj::Relation(index), Tie::Auto));
         for (r, fk) in self.foreign_keys_to(id) {

@@ -4,11 +4,14 @@ use crate::op::{Expr, ExprKind, PartitionBound};
 
 use super::bounds::single;
 use super::names::simple_column;
+use super::proofs::proves_not_null;
 use super::{Catalog, Id, RelKind, Relation};
 
 /// The tables of a tree to which a statement goes.
 pub struct Left {
     pub tables: Vec<Id>,
+    /// Partitions, with those that have partitions, that the bounds alone leave: they are looked at.
+    pub opened: Vec<Id>,
     /// No condition but those that are understood speaks of a key.
     pub sure: bool,
 }
@@ -24,15 +27,30 @@ enum Term {
 
 impl Catalog {
     pub fn left_by(&self, table: Id, only: bool, filter: Option<&Expr>) -> Left {
-        let mut left = Left { tables: Vec::new(), sure: true };
+        let mut left = Left { tables: Vec::new(), opened: Vec::new(), sure: true };
         let mut terms = Vec::new();
         filter.into_iter().for_each(|f| conjuncts(f, &mut terms));
         match self.relation(table) {
-            Some(r) if r.kind == RelKind::PartitionedTable && only => {}
+            Some(r) if r.kind == RelKind::PartitionedTable && (only || terms.iter().any(is_false)) => {}
             Some(r) if r.kind == RelKind::PartitionedTable => self.leave(r, &terms, &mut left),
-            _ => left.tables = self.with_descendants(table, only),
+            _ => {
+                let empty = |id: &Id| terms.iter().any(is_false) || self.relation(*id).is_some_and(|r| Self::never_null(r, &terms));
+                left.tables = self.with_descendants(table, only);
+                left.tables.retain(|id| !empty(id));
+                // Where nothing is left, the statement is still one about the table itself.
+                if left.tables.is_empty() {
+                    left.tables.push(table);
+                }
+            }
         }
         left
+    }
+
+    /// The partitions that are looked at for rows with the value in the column.
+    pub fn partitions_with(&self, table: Id, column: &str, value: &Expr) -> Vec<Id> {
+        let (left, right) = (Box::new(super::tables::column_expr(column)), Box::new(value.clone()));
+        let equal = Expr { kind: ExprKind::Binary { op: "=".into(), left, right }, ..value.clone() };
+        self.left_by(table, false, Some(&equal)).opened
     }
 
     fn leave(&self, parent: &Relation, terms: &[&Expr], left: &mut Left) {
@@ -49,7 +67,11 @@ impl Catalog {
         let bounds: Vec<&PartitionBound> = children.iter().filter_map(|c| c.partition_bound.as_ref()).collect();
         for child in children {
             let pruned = child.partition_bound.as_ref().is_some_and(|b| on_key.iter().any(|t| excludes(t, b, &bounds)));
-            if pruned || self.never_null(child, terms) {
+            if pruned {
+                continue;
+            }
+            left.opened.push(child.id);
+            if Self::never_null(child, terms) {
                 continue;
             }
             match child.kind {
@@ -59,14 +81,19 @@ impl Catalog {
         }
     }
 
-    /// `IS NULL` of a column that holds none: the planner knows since 17.
-    fn never_null(&self, child: &Relation, terms: &[&Expr]) -> bool {
+    /// `IS NULL` of a column that is known to hold none: the planner leaves such members of a tree out.
+    fn never_null(member: &Relation, terms: &[&Expr]) -> bool {
+        let holds_none = |c: &str| member.column(c).is_some_and(|c| c.not_null) || proves_not_null(member, c, &[]);
         let asks = |e: &&Expr| match &e.kind {
-            ExprKind::IsNull { expr, negated: false } => simple_column(expr).and_then(|c| child.column(c)).is_some_and(|c| c.not_null),
+            ExprKind::IsNull { expr, negated: false } => simple_column(expr).is_some_and(holds_none),
             _ => false,
         };
-        self.at_least(17) && terms.iter().any(asks)
+        terms.iter().any(asks)
     }
+}
+
+fn is_false(e: &&Expr) -> bool {
+    matches!(e.kind, ExprKind::Bool(false) | ExprKind::Null)
 }
 
 fn conjuncts<'e>(e: &'e Expr, out: &mut Vec<&'e Expr>) {

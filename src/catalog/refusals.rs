@@ -14,6 +14,9 @@ use super::{Catalog, ColumnType, Id, RelKind, Relation, TypeKind};
 impl Catalog {
     pub(super) fn refuse(&self, op: &Op) -> Res<()> {
         match &op.kind {
+            OpKind::Alter { action: AlterAction::SetExpression { .. }, .. } if !self.at_least(17) => {
+                Err(fails("42601", "syntax error at or near \"EXPRESSION\""))
+            }
             OpKind::CreateIndex(i) => self.refuse_index(i),
             OpKind::RefreshView { name, concurrently, .. } => self.refuse_refresh(name, *concurrently),
             OpKind::Cluster { table: Some(table), index } => self.refuse_cluster(table, index.is_some()),
@@ -185,15 +188,17 @@ impl Catalog {
         }
     }
 
-    /// `column::type` where no such cast exists.
-    pub(super) fn refuse_written_cast(&self, using: &Expr, rel: &Relation) -> Res<()> {
-        let crate::op::ExprKind::Cast { expr, ty } = &using.kind else { return Ok(()) };
-        let Some(from) = simple_column(expr).and_then(|c| rel.column(&clip(c))).map(|c| &c.ty) else { return Ok(()) };
-        let to = self.resolve_type(ty);
-        match super::casts::castable(self, from, &to) {
-            Some(false) => Err(fails("42846", format!("cannot cast type {from} to {to}"))),
-            _ => Ok(()),
-        }
+    /// `column::type` anywhere in the expression, where no such cast exists.
+    pub(super) fn refuse_written_casts(&self, e: &Expr, rel: &Relation) -> Res<()> {
+        let mut casts = Vec::new();
+        e.walk(&mut |e| {
+            if let crate::op::ExprKind::Cast { expr, ty } = &e.kind
+                && let Some(c) = simple_column(expr).and_then(|c| rel.column(&clip(c)))
+            {
+                casts.push((&c.ty, ty));
+            }
+        });
+        casts.into_iter().try_for_each(|(from, to)| super::casts::refuse_cast(self, from, &self.resolve_type(to)))
     }
 
     pub(super) fn refuse_alter(&self, rel: &Relation, target: &AlterTarget, action: &AlterAction) -> Res<()> {
@@ -324,6 +329,9 @@ impl Catalog {
                     return Err(fails("42P07", "circular inheritance not allowed"));
                 }
                 Ok(())
+            }
+            AlterConstraint { .. } if target.only && rel.kind == RelKind::PartitionedTable && self.at_least(18) => {
+                Err(fails("42P16", "constraint must be altered in child tables too"))
             }
             AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
                 Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {

@@ -1,11 +1,11 @@
 //! The subcommands of ALTER TABLE and its relatives (`AlterTableGetLockLevel`).
 
-use crate::catalog::{ConKind, Id, RelKind, Relation};
+use crate::catalog::{ConKind, Id, RelKind, Relation, proves_not_null};
 use crate::op::{AlterAction, AlterTarget, ConstraintKind, LockMode, ObjectKind, OpKind, PartitionBound, Statement, TableConstraint};
 
-use super::columns::{TypeChange, add_rewrites, proves_not_null, type_change};
+use super::columns::{TypeChange, add_rewrites, type_change};
 use super::partitions::{attach, default_partition_lock, referencing};
-use super::seen::Seen;
+use super::seen::{Seen, added};
 use super::statements::{lock_named, new_indexes, with_children};
 
 pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, statement: &Statement) {
@@ -95,6 +95,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 let sorts_anew = collation(s.after).is_some_and(|new| new != c.collation);
                 set_type(s, r, column.as_str(), change, sorts_anew);
             }
+            // The parts of a partitioned table's indexes are made anew whatever the change is.
+            new_indexes(s);
+            let made: Vec<Id> = added(s.before, s.after).filter_map(|i| i.index.as_ref()).map(|i| i.table).collect();
+            made.into_iter().for_each(|t| s.scan(t));
         }
         A::SetExpression { column, .. } => {
             lock_tree(s, L::AccessExclusive);
@@ -145,7 +149,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 // ONLY: the children are told that it is now their own.
                 s.before.children_of(id).into_iter().for_each(|t| s.lock(t, L::AccessExclusive));
             }
-            _ => s.lock(id, L::AccessExclusive),
+            c => {
+                s.lock(id, L::AccessExclusive);
+                if let Some(ConKind::ForeignKey { table, .. }) = c.map(|c| &c.kind) {
+                    s.lock(*table, L::AccessExclusive);
+                }
+            }
         },
         A::DropColumn { column, .. } if target.only && rel.column(column.as_str()).is_some() => {
             lock_tree(s, L::AccessExclusive);
@@ -304,7 +313,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                             _ => None,
                         })
                         .collect();
-                    others.into_iter().for_each(|o| s.lock(o, L::ShareRowExclusive));
+                    // Before 15 those on partitioned tables stay as they are.
+                    let kept = |o: &Id| s.pg.0 < 15 && s.get(*o).is_some_and(|r| r.kind == RelKind::PartitionedTable);
+                    let made: Vec<Id> = others.into_iter().filter(|o| !kept(o)).collect();
+                    made.into_iter().for_each(|o| s.lock_tree(o, L::ShareRowExclusive));
                 }
                 referencing(s, id, p);
             }
@@ -372,7 +384,7 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
         match &c.kind {
             ConKind::Check { columns, .. } if columns.iter().any(|n| n == column) && c.validated => s.scan(id),
             ConKind::ForeignKey { columns, table: other, .. } if columns.iter().any(|n| n == column) => {
-                s.lock(*other, LockMode::AccessExclusive);
+                s.remake_key(*other);
                 if change == TypeChange::Rewrite {
                     s.join(id, *other);
                 }
@@ -472,7 +484,7 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
             }
         }
         ConstraintKind::Unique { using_index, .. } | ConstraintKind::PrimaryKey { using_index, .. } => {
-            let parts = s.with_partitions(rel.id);
+            let parts = if rel.kind == RelKind::PartitionedTable { tree.to_vec() } else { vec![rel.id] };
             let primary = matches!(c.kind, ConstraintKind::PrimaryKey { .. });
             s.lock(rel.id, L::AccessExclusive);
             parts.iter().for_each(|t| s.lock(*t, L::Share));

@@ -1,7 +1,7 @@
 //! Facts about constraints: what proves them, who looks after them later, and those that stand inside of a column.
 
+use crate::catalog::proves_not_null;
 use crate::catalog::{ColumnType, ConKind, Constraint, Id, Relation};
-use crate::effects::proves_not_null;
 use crate::op::{AlterAction, ConstraintKind, ExprKind, Op, OpKind, Persistence, QName, TableConstraint};
 
 use super::collect::{Place, constraint_kind, is_old};

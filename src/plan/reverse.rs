@@ -1,6 +1,6 @@
 //! The way back of an operation that stands by itself, out of the catalog before it.
 
-use crate::catalog::{Catalog, Column, Id};
+use crate::catalog::{Catalog, Column, Id, RelKind};
 use crate::compat::Undo;
 use crate::op::{AlterAction, AlterTarget, ObjectKind, ObjectRef, Op, OpKind, QName};
 use crate::quote::{ident, literal, qualified};
@@ -296,7 +296,13 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         A::DropConstraint { name, .. } => {
             let title = format!("Drop constraint `{}` of `{}`", name.as_str(), rel.name);
             let Some(c) = rel.constraint(name.as_str()) else { return Reverse::new(title, nothing()) };
-            let checked = matches!(c.kind, crate::catalog::ConKind::Check { .. } | crate::catalog::ConKind::ForeignKey { .. });
+            // Postgres 18 was the first to take NOT VALID on a partitioned table.
+            let whole = rel.kind == RelKind::PartitionedTable && before.pg.0 < 18;
+            let checked = match c.kind {
+                crate::catalog::ConKind::Check { .. } => true,
+                crate::catalog::ConKind::ForeignKey { .. } => !whole,
+                _ => false,
+            };
             let mut undo = alter(format!("ADD {}", before.constraint_definition(c, checked)));
             if checked && c.validated {
                 undo.extend(alter(format!("VALIDATE CONSTRAINT {}", ident(name.as_str()))));

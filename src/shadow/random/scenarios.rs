@@ -107,6 +107,183 @@ const LIST: &[Scenario] = &[
         "a serial column without its default",
         &["CREATE TABLE t (a int, b serial)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ALTER b SET DEFAULT NULL, ALTER a SET NOT NULL"],
     ),
+    refused("ONLY drops no column above partitions", "42P16", &[ONLY[0], ONLY[1], "ALTER TABLE ONLY p DROP COLUMN a"]),
+    refused(
+        "ONLY makes no foreign key",
+        "42809",
+        &[ONLY[0], "CREATE TABLE f (id int PRIMARY KEY)", "ALTER TABLE ONLY p ADD FOREIGN KEY (a) REFERENCES f"],
+    ),
+    refused(
+        "ONLY validates nothing above partitions",
+        "42P16",
+        &[ONLY[0], ONLY[1], "ALTER TABLE p ADD CONSTRAINT k CHECK (a > 0) NOT VALID", "ALTER TABLE ONLY p VALIDATE CONSTRAINT k"],
+    ),
+    Scenario {
+        name: "ONLY takes no NOT NULL away above partitions",
+        on: 14..=17,
+        refused: Some("42P16"),
+        sql: &[ONLY[0], ONLY[1], "ALTER TABLE ONLY p ALTER a DROP NOT NULL"],
+    },
+    Scenario {
+        name: "ONLY needs a key that is NOT NULL below",
+        on: 14..=17,
+        refused: Some("42P16"),
+        sql: &[
+            "CREATE TABLE p (id int) PARTITION BY LIST (id)",
+            "CREATE TABLE q PARTITION OF p DEFAULT",
+            "ALTER TABLE ONLY p ADD PRIMARY KEY (id)",
+        ],
+    },
+    works("a key of ONLY the table locks no partition", &[ONLY[0], ONLY[1], "ALTER TABLE ONLY p ADD UNIQUE (id, a)"]),
+    Scenario {
+        name: "a check is dropped from ONLY the table",
+        on: 18..=18,
+        refused: None,
+        sql: &[ONLY[0], ONLY[1], "ALTER TABLE p ADD CONSTRAINT k CHECK (a > 0)", "ALTER TABLE ONLY p DROP CONSTRAINT k"],
+    },
+    refused("a view over an index", "42809", &["CREATE TABLE t (a int PRIMARY KEY)", "CREATE VIEW v AS SELECT * FROM t_pkey"]),
+    refused("a view with a cast that is none", "42846", &["CREATE TABLE t (a int[])", "CREATE VIEW v AS SELECT a::jsonb FROM t"]),
+    refused(
+        "a generated column with such a cast",
+        "42846",
+        &["CREATE TABLE t (a int[])", "ALTER TABLE t ADD b jsonb GENERATED ALWAYS AS (a::jsonb) STORED"],
+    ),
+    works(
+        "arrays are no JSON",
+        &["CREATE TABLE t (a int[])", "INSERT INTO t VALUES ('{1}')", "ALTER TABLE t ALTER a TYPE jsonb USING to_jsonb(a)"],
+    ),
+    works(
+        "bits are read from more than ones",
+        &["CREATE TABLE t (a bit varying(9))", "INSERT INTO t VALUES (B'1')", "ALTER TABLE t ALTER a TYPE varchar(12)"],
+    ),
+    refused(
+        "a range refers to no number",
+        "42804",
+        &["CREATE TYPE r AS RANGE (subtype = float8)", "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE u (a r REFERENCES t)"],
+    ),
+    refused(
+        "a key by an index that sorts backwards",
+        "42809",
+        &["CREATE TABLE t (a int)", "CREATE UNIQUE INDEX i ON t (a DESC)", "ALTER TABLE t ADD CONSTRAINT k UNIQUE USING INDEX i"],
+    ),
+    works(
+        "a function over views",
+        &[
+            "CREATE TABLE t (a int)",
+            "CREATE VIEW v AS SELECT a FROM t",
+            "CREATE FUNCTION f() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v'",
+        ],
+    ),
+    works(
+        "indexes of partitions are made anew with every type",
+        &[
+            "CREATE TABLE p (id int, a varchar(9)) PARTITION BY LIST (id)",
+            "CREATE INDEX i ON p (a)",
+            "CREATE TABLE q (id int, a varchar(9))",
+            "CREATE INDEX own ON q (a DESC)",
+            "ALTER TABLE p ATTACH PARTITION q FOR VALUES IN (1)",
+            "INSERT INTO p VALUES (1, 'x')",
+            "ALTER TABLE p ALTER a TYPE varchar(20)",
+        ],
+    ),
+    works(
+        "a foreign key to a tree is dropped",
+        &[TREE[0], TREE[1], TREE[2], "CREATE TABLE f (id int CONSTRAINT k REFERENCES p)", "ALTER TABLE f DROP CONSTRAINT k"],
+    ),
+    works(
+        "a foreign key to a tree is made again",
+        &[TREE[0], TREE[1], TREE[2], "CREATE TABLE f (id int REFERENCES p)", "ALTER TABLE f ALTER id TYPE bigint"],
+    ),
+    works(
+        "a referenced partition goes with the keys of partitions",
+        &[TREE[0], TREE[1], TREE[2], KEYS[0], KEYS[1], KEYS[2], "DROP TABLE q CASCADE"],
+    ),
+    works(
+        "a partition that refers is detached",
+        &[TREE[0], TREE[1], TREE[2], KEYS[0], KEYS[1], KEYS[2], "ALTER TABLE f DETACH PARTITION g"],
+    ),
+    works("partitions that refer are asked", &[TREE[0], TREE[1], TREE[2], KEYS[0], KEYS[1], KEYS[2], "ALTER TABLE p DETACH PARTITION q"]),
+    works(
+        "partitions that cannot refer are not asked",
+        &[
+            "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY LIST (id)",
+            "CREATE TABLE q PARTITION OF p FOR VALUES IN (1)",
+            KEYS[0],
+            KEYS[1],
+            KEYS[2],
+            "ALTER TABLE p DETACH PARTITION q",
+        ],
+    ),
+    works(
+        "a condition on the key leaves partitions out",
+        &[
+            TREE[0],
+            TREE[1],
+            TREE[2],
+            "CREATE TABLE s PARTITION OF p FOR VALUES FROM (MINVALUE) TO (-10)",
+            "CREATE VIEW v AS SELECT id FROM p WHERE id > 2",
+            "CREATE TABLE c AS SELECT * FROM v",
+        ],
+    ),
+    refused(
+        "rows of materialized views are not locked through views",
+        "42809",
+        &["CREATE MATERIALIZED VIEW m AS SELECT 1 AS a", "CREATE VIEW v AS SELECT a FROM m", "SELECT a FROM v FOR UPDATE"],
+    ),
+    refused(
+        "a key's type comes before other keys",
+        "42704",
+        &["CREATE TABLE t (a int PRIMARY KEY, b json)", "ALTER TABLE t ADD PRIMARY KEY (b)"],
+    ),
+    Scenario {
+        name: "virtual columns are of plain types",
+        on: 18..=18,
+        refused: Some("0A000"),
+        sql: &["CREATE DOMAIN d AS int", "CREATE TABLE t (a int GENERATED ALWAYS AS (1))", "ALTER TABLE t ALTER a TYPE d"],
+    },
+    Scenario {
+        name: "ONLY alters no constraint",
+        on: 18..=18,
+        refused: Some("42P16"),
+        sql: &[TREE[0], KEYS[0], "ALTER TABLE ONLY f ALTER CONSTRAINT f_id_fkey DEFERRABLE"],
+    },
+    works(
+        "a table with the key is attached",
+        &[
+            TREE[0],
+            TREE[1],
+            TREE[2],
+            KEYS[0],
+            "CREATE TABLE h (id int REFERENCES p)",
+            "ALTER TABLE f ATTACH PARTITION h FOR VALUES FROM (5) TO (6)",
+        ],
+    ),
+    works("a foreign key of a partitioned table comes back", &[TREE[0], KEYS[0], "ALTER TABLE f DROP CONSTRAINT f_id_fkey"]),
+    works("bounds above a partition are read", &[TREE[0], TREE[1], TREE[2], "CREATE TABLE c AS SELECT * FROM q"]),
+    works(
+        "members of a tree without such rows are left out",
+        &[
+            "CREATE TABLE t (a int PRIMARY KEY)",
+            "CREATE TABLE c () INHERITS (t)",
+            "CREATE PUBLICATION pub FOR TABLE t",
+            "DELETE FROM t WHERE a IS NULL",
+        ],
+    ),
+    refused(
+        "aggregates of temporary views are not locked",
+        "0A000",
+        &["CREATE TEMP TABLE t (a int)", "CREATE VIEW v AS SELECT count(*) AS n FROM t", "SELECT n FROM v FOR UPDATE"],
+    ),
+];
+
+const ONLY: [&str; 2] =
+    ["CREATE TABLE p (id int, a int NOT NULL) PARTITION BY LIST (id)", "CREATE TABLE q PARTITION OF p FOR VALUES IN (1)"];
+
+/// Partitions that refer to `TREE`.
+const KEYS: [&str; 3] = [
+    "CREATE TABLE f (id int REFERENCES p) PARTITION BY RANGE (id)",
+    "CREATE TABLE g PARTITION OF f FOR VALUES FROM (0) TO (10)",
+    "CREATE TABLE g2 PARTITION OF f FOR VALUES FROM (200) TO (300)",
 ];
 
 /// Partitions of partitions, with a row.
@@ -130,25 +307,56 @@ fn what_was_judged_wrongly_once_live() {
     let pg = shadow.pg().0;
     let mut wrong = Vec::new();
     for s in LIST.iter().filter(|s| s.on.contains(&pg)) {
-        let mut tally = Tally::default();
-        let mut db = Database::new(&shadow, 1);
-        for (i, sql) in s.sql.iter().enumerate() {
-            let last = i + 1 == s.sql.len();
-            db.watched = last;
-            if *sql == "BEGIN" {
-                db.begin();
-                continue;
-            }
-            let state = db.judge(sql).and_then(|j| j.effects.fails);
-            let expected = s.refused.filter(|_| last);
-            if state.as_deref() != expected {
-                wrong.push(format!("{}: {sql}: predicted {state:?}, expected {expected:?}", s.name));
-            }
-            db.one(sql, &mut tally);
+        let (states, differ) = play(&shadow, s.sql);
+        let expected = |i: usize| s.refused.filter(|_| i + 1 == s.sql.len());
+        for (i, (sql, state)) in s.sql.iter().zip(states).enumerate().filter(|(i, (_, state))| state.as_deref() != expected(*i)) {
+            wrong.push(format!("{}: {sql}: predicted {state:?}, expected {:?}", s.name, expected(i)));
         }
-        for mut found in [tally.differences, tally.broken, tally.stuck] {
-            wrong.extend(found.drain(..).map(|d| format!("{}: {d}", s.name)));
-        }
+        wrong.extend(differ.into_iter().map(|d| format!("{}: {d}", s.name)));
     }
     assert!(wrong.is_empty(), "{} on {pg}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// `AIRLOCK_SCENARIO` names a file with one statement a line, and empty lines between scenarios: what is judged wrongly in it?
+#[test]
+fn a_scenario_of_a_file_live() {
+    let Some(file) = std::env::var_os("AIRLOCK_SCENARIO") else { return };
+    let text = std::fs::read_to_string(file).expect("a file");
+    let shadow = Shadow::start(&super::super::tests::options()).expect("starts");
+    for scenario in text.split("\n\n") {
+        let sql: Vec<&str> = scenario.lines().map(|l| l.trim_end_matches(';')).filter(|l| !l.is_empty()).collect();
+        let (states, differ) = play(&shadow, &sql);
+        println!("{}: {:?}", sql.last().unwrap_or(&""), states.last());
+        differ.iter().for_each(|d| println!("{d}"));
+    }
+}
+
+/// What each statement was predicted to be refused with, and what differs. The statements of release N-1 run around the last one.
+fn play(shadow: &Shadow, sql: &[&str]) -> (Vec<Option<String>>, Vec<String>) {
+    let mut tally = Tally::default();
+    let mut db = Database::new(shadow, 1);
+    let mut states = Vec::new();
+    for (i, statement) in sql.iter().enumerate() {
+        db.watched = i + 1 == sql.len();
+        match *statement {
+            "BEGIN" => {
+                db.begin();
+                states.push(None);
+            }
+            "COMMIT" => {
+                db.pass("COMMIT");
+                db.inside = false;
+                states.push(None);
+            }
+            statement => {
+                states.push(db.judge(statement).and_then(|j| j.effects.fails));
+                if db.inside {
+                    db.pass("SAVEPOINT s");
+                }
+                db.one(statement, &mut tally);
+            }
+        }
+    }
+    let differ = [tally.differences, tally.broken, tally.stuck].concat();
+    (states, differ)
 }
