@@ -270,6 +270,8 @@ impl Catalog {
             ClusterOn { index } => self.cluster_on(id, index)?,
             SetWithoutCluster => self.edit(id, |r| r.clustered_on = None),
             SetWithoutOids => {}
+            // A partitioned table has no file that would change.
+            SetLogged { .. } if rel.kind == RelKind::PartitionedTable => {}
             SetLogged { logged } => {
                 let to = if *logged { Persistence::Permanent } else { Persistence::Unlogged };
                 let indexes: Vec<Id> = self.indexes_of(id).iter().map(|r| r.id).collect();

@@ -31,10 +31,6 @@ impl Catalog {
             self.edit(id, |r| r.columns.retain(|c| c.name != name));
         }
         super::tables::too_wide(rel.next_attnum as usize)?;
-        let children = self.children_of(id);
-        if only && !children.is_empty() {
-            return Err(fails("42P16", "column must be added to child tables too"));
-        }
         let column = self.define_column(&rel, def)?;
         let (column_name, not_null) = (column.name.clone(), column.not_null);
         if let Some(g) = &def.generated {
@@ -44,6 +40,9 @@ impl Catalog {
                 let message = format!("column \"{}\" is of type {} but default expression is of type {from}", column.name, column.ty);
                 return Err(fails("42804", message));
             }
+        }
+        if only && !self.children_of(id).is_empty() {
+            return Err(fails("42P16", "column must be added to child tables too"));
         }
         self.edit(id, |r| r.push_column(column.clone()));
         for child in self.descendants_of(id) {
@@ -612,7 +611,10 @@ impl Catalog {
             expr.walk(&mut |e| {
                 let ExprKind::Binary { op, left, right } = &e.kind else { return };
                 let is_column = |e: &Expr| super::names::simple_column(e) == Some(name);
-                let is_number = |e: &Expr| matches!(e.kind, ExprKind::Number(_));
+                let is_number = |e: &Expr| match &e.kind {
+                    ExprKind::Unary { expr, .. } => matches!(expr.kind, ExprKind::Number(_)),
+                    kind => matches!(kind, ExprKind::Number(_)),
+                };
                 let operator = matches!(op.as_str(), "<" | ">" | "<=" | ">=" | "=" | "<>" | "!=" | "+" | "-" | "*" | "/" | "%");
                 if is_column(left) && is_number(right) && operator {
                     lost = Some(op.clone());

@@ -213,6 +213,11 @@ impl Catalog {
         {
             super::bounds::refuse_bound_words(rel, bound)?;
         }
+        if let AttachPartition { .. } = action
+            && (rel.kind == RelKind::PartitionedIndex || rel.kind == RelKind::Index && !self.at_least(18))
+        {
+            return Err(fails("42P17", format!("\"{}\" is not a partitioned table", rel.name)));
+        }
         self.refuse_typed(rel, action)?;
         match action {
             Inherit { .. } if rel.kind == RelKind::PartitionedTable => {
@@ -335,7 +340,8 @@ impl Catalog {
             }
             AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
                 Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {
-                    Err(fails("55000", format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
+                    let state = if self.at_least(18) { "55000" } else { "XX000" };
+                    Err(fails(state, format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
                 }
                 _ => Ok(()),
             },

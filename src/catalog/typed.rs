@@ -64,7 +64,7 @@ impl Catalog {
             return Err(fails("42809", "typed tables cannot inherit"));
         }
         let same = composite.columns.len() == rel.columns.len()
-            && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
+            && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty && a.collation == b.collation);
         if same { Ok(()) } else { Err(fails("42804", format!("table \"{}\" does not have the columns of the type", rel.name))) }
     }
 }

@@ -245,6 +245,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::SetLogged { logged } => {
             s.lock(id, L::AccessExclusive);
+            if rel.kind == RelKind::PartitionedTable {
+                return;
+            }
             if s.pg.0 >= 15 && *logged != (rel.persistence == crate::op::Persistence::Permanent) {
                 let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
                 sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
@@ -513,7 +516,9 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
             if primary {
                 // The new NOT NULLs go down to the children, which have no part in the key itself.
                 let nullable = |r: &Relation| columns.iter().any(|n| r.column(n).is_some_and(|c| !c.not_null));
-                let parts = if nullable(rel) { tree.to_vec() } else { Vec::new() };
+                // Before 18 children by inheritance are gone through in any case.
+                let asked = nullable(rel) || s.pg.0 < 18 && rel.kind != RelKind::PartitionedTable;
+                let parts = if asked { tree.to_vec() } else { Vec::new() };
                 for t in &parts {
                     s.lock(*t, L::AccessExclusive);
                     let Some(r) = s.get(*t) else { continue };

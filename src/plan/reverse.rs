@@ -29,6 +29,20 @@ impl Reverse {
 
 /// `None`: no way back is known.
 pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
+    let found = of_op(op, before, after)?;
+    // What is made again from its own words may name what is called otherwise by now.
+    let worded = matches!(op.kind, OpKind::CreateView(_) | OpKind::CreateFunction(_) | OpKind::Drop { .. });
+    (!worded || passable(&found.undo, after)).then_some(found)
+}
+
+/// The schema does not refuse it for sure.
+fn passable(undo: &[String], after: &Catalog) -> bool {
+    let mut catalog = after.clone();
+    let statements = undo.iter().flat_map(|sql| crate::lower::lower_text(sql));
+    { statements }.all(|s| catalog.apply_statement(&s).iter().all(|(_, e)| !e.certain))
+}
+
+fn of_op(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
     let made = |kind: &str, n: &QName| {
         let name = relation_name(after, n);
         Reverse::new(format!("Create {} `{n}`", kind.to_lowercase()), vec![format!("DROP {kind} {name}")])
@@ -328,9 +342,10 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             if c.inherited {
                 return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
             }
-            // A key does not let go of it, and says the same.
+            // A key or an identity does not let go of it, and says the same.
             if let crate::catalog::ConKind::NotNull { column } = &c.kind
-                && rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(column))
+                && (rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(column))
+                    || rel.column(column).is_some_and(|c| c.identity.is_some()))
             {
                 return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
             }

@@ -231,6 +231,58 @@ const LIST: &[Scenario] = &[
         &["CREATE MATERIALIZED VIEW m AS SELECT 1 AS a", "CREATE VIEW v AS SELECT a FROM m", "SELECT a FROM v FOR UPDATE"],
     ),
     refused(
+        "a new column's type comes before the children",
+        "42704",
+        &["CREATE TABLE t (a int)", "CREATE TABLE c () INHERITS (t)", "ALTER TABLE ONLY t ADD b missing"],
+    ),
+    Scenario {
+        name: "an identity keeps its NOT NULL",
+        on: 18..=18,
+        refused: None,
+        sql: &["CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY)", "ALTER TABLE t VALIDATE CONSTRAINT t_a_not_null"],
+    },
+    works(
+        "a new key goes through the children",
+        &["CREATE TABLE t (a int NOT NULL)", "CREATE TABLE c () INHERITS (t)", "ALTER TABLE t ADD PRIMARY KEY (a)"],
+    ),
+    refused(
+        "a condition of an index holds the type",
+        "42883",
+        &["CREATE TABLE t (a int)", "CREATE INDEX i ON t (a) WHERE a > -1", "ALTER TABLE t ALTER a TYPE text"],
+    ),
+    refused(
+        "an index has no bounds",
+        "42P17",
+        &[TREE[0], "CREATE TABLE c (id int)", "ALTER TABLE p_pkey ATTACH PARTITION c FOR VALUES FROM (1) TO (2)"],
+    ),
+    works(
+        "a view that names what is called otherwise does not come back",
+        &[
+            "CREATE TABLE t (a int)",
+            "CREATE TABLE u (a int)",
+            "CREATE VIEW v AS SELECT a FROM t",
+            "ALTER TABLE t RENAME a TO b",
+            "CREATE OR REPLACE VIEW v AS SELECT a FROM u",
+        ],
+    ),
+    refused(
+        "a typed table sorts as its type does",
+        "42804",
+        &[TYPED[0], "CREATE TABLE t (x int, y text COLLATE \"C\")", "ALTER TABLE t OF ty"],
+    ),
+    Scenario {
+        name: "a partitioned table stays logged",
+        on: 14..=17,
+        refused: None,
+        sql: &["CREATE TABLE p (id int) PARTITION BY LIST (id)", "ALTER TABLE p SET UNLOGGED", "CREATE PUBLICATION pub FOR TABLE p"],
+    },
+    Scenario {
+        name: "the key of the table above is not altered",
+        on: 14..=17,
+        refused: Some("XX000"),
+        sql: &[TREE[0], KEYS[0], KEYS[1], "ALTER TABLE g ALTER CONSTRAINT f_id_fkey DEFERRABLE"],
+    },
+    refused(
         "a key's type comes before other keys",
         "42704",
         &["CREATE TABLE t (a int PRIMARY KEY, b json)", "ALTER TABLE t ADD PRIMARY KEY (b)"],
