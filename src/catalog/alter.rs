@@ -319,11 +319,14 @@ impl Catalog {
                 self.edit(id, |r| r.replica_identity = Some(identity.clone()));
             }
             AttachPartition { partition, bound } => self.attach_partition(id, partition, bound)?,
-            DetachPartition { partition, .. } => {
+            DetachPartition { partition, concurrently, .. } => {
                 let part = self.need_relation(partition)?;
                 if self.relation(part).is_some_and(|p| !p.parents.contains(&id) && !p.assumed) && !rel.assumed {
                     let message = format!("relation \"{}\" is not a partition of relation \"{}\"", partition.as_str(), rel.name);
                     return Err(fails("42P01", message));
+                }
+                if *concurrently {
+                    self.keep_partition_condition(part)?;
                 }
                 self.detach_partition(id, part);
             }

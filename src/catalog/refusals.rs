@@ -213,9 +213,7 @@ impl Catalog {
         {
             super::bounds::refuse_bound_words(rel, bound)?;
         }
-        if let AttachPartition { .. } = action
-            && (rel.kind == RelKind::PartitionedIndex || rel.kind == RelKind::Index && !self.at_least(18))
-        {
+        if matches!(action, AttachPartition { .. }) && rel.kind == RelKind::PartitionedIndex {
             return Err(fails("42P17", format!("\"{}\" is not a partitioned table", rel.name)));
         }
         self.refuse_typed(rel, action)?;

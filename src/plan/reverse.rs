@@ -31,7 +31,12 @@ impl Reverse {
 pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
     let found = of_op(op, before, after)?;
     // What is made again from its own words may name what is called otherwise by now.
-    let worded = matches!(op.kind, OpKind::CreateView(_) | OpKind::CreateFunction(_) | OpKind::Drop { .. });
+    let worded = match &op.kind {
+        OpKind::CreateView(_) | OpKind::CreateFunction(_) | OpKind::Drop { .. } => true,
+        // What is computed takes no USING.
+        OpKind::Alter { action, .. } => matches!(action, AlterAction::SetType { .. }),
+        _ => false,
+    };
     (!worded || passable(&found.undo, after)).then_some(found)
 }
 

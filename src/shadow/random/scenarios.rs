@@ -283,6 +283,33 @@ const LIST: &[Scenario] = &[
         sql: &[TREE[0], KEYS[0], KEYS[1], "ALTER TABLE g ALTER CONSTRAINT f_id_fkey DEFERRABLE"],
     },
     refused(
+        "a partition that was detached beside the running system keeps a check",
+        "42804",
+        &[
+            TREE[0],
+            TREE[1],
+            TREE[2],
+            "ALTER TABLE p DETACH PARTITION q CONCURRENTLY",
+            "CREATE TABLE n (id int NOT NULL)",
+            "ALTER TABLE q ATTACH PARTITION n FOR VALUES FROM (50) TO (60)",
+        ],
+    ),
+    refused(
+        "an index cannot be attached to",
+        "42809",
+        &["CREATE TABLE t (a int PRIMARY KEY)", "CREATE TABLE c (a int)", "ALTER TABLE t_pkey ATTACH PARTITION c DEFAULT"],
+    ),
+    works(
+        "rows follow the new label",
+        &[
+            "CREATE TYPE e AS ENUM ('a', 'b')",
+            "CREATE TABLE t (a e, b serial)",
+            "INSERT INTO t VALUES ('a')",
+            "ALTER TYPE e RENAME VALUE 'a' TO 'c'",
+            "DROP SEQUENCE t_b_seq CASCADE",
+        ],
+    ),
+    refused(
         "a key's type comes before other keys",
         "42704",
         &["CREATE TABLE t (a int PRIMARY KEY, b json)", "ALTER TABLE t ADD PRIMARY KEY (b)"],
