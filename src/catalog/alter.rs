@@ -92,8 +92,22 @@ impl Catalog {
     fn alter_relation(&mut self, id: Id, rel: &Relation, target: &AlterTarget, action: &AlterAction) -> Res<Applied> {
         use AlterAction::*;
         match action {
-            AddColumn { column, if_not_exists } => return self.add_column(id, column, *if_not_exists, target.only),
-            DropColumn { column, if_exists, cascade } => return self.drop_column(id, column, *if_exists, *cascade, target.only),
+            AddColumn { column, if_not_exists, cascade } => {
+                let tables = self.following_tables(rel, *cascade)?;
+                let applied = self.add_column(id, column, *if_not_exists, target.only)?;
+                for t in tables {
+                    self.add_column(t, column, *if_not_exists, false)?;
+                }
+                return Ok(applied);
+            }
+            DropColumn { column, if_exists, cascade } => {
+                let tables = self.following_tables(rel, *cascade)?;
+                let mut applied = self.drop_column(id, column, *if_exists, *cascade, target.only)?;
+                for t in tables {
+                    applied.dropped.extend(self.drop_column(t, column, *if_exists, *cascade, false)?.dropped);
+                }
+                return Ok(applied);
+            }
             SetDefault { column, expr } => self.set_default(id, column, expr, target.only)?,
             DropDefault { column } => self.drop_default(id, column, target.only)?,
             SetNotNull { column } => {
@@ -102,9 +116,12 @@ impl Catalog {
                 self.mark_not_null(id, &column, None, true, target.only)?;
             }
             DropNotNull { column } => self.drop_not_null(id, column, target.only, false)?,
-            SetType { column, ty, collation, using } => {
+            SetType { column, ty, collation, using, cascade } => {
                 let collation = collation.as_ref().and_then(super::names::collation);
-                self.set_type(id, column, ty, collation, using.as_ref(), target.only)?;
+                self.set_type(id, column, ty, collation.clone(), using.as_ref(), target.only)?;
+                for t in self.following_tables(rel, *cascade)? {
+                    self.set_type(t, column, ty, collation.clone(), using.as_ref(), false)?;
+                }
             }
             SetExpression { column, expr } => {
                 let column = self.need_column(id, column)?;
@@ -219,14 +236,23 @@ impl Catalog {
                     c.no_inherit = inherit.map_or(c.no_inherit, |i| !i);
                 });
             }
-            ValidateConstraint { name } => self.validate_constraint(id, name)?,
+            ValidateConstraint { name } => self.validate_constraint(id, name, target.only)?,
             DropConstraint { name, if_exists, cascade } => return self.drop_constraint(id, name, *if_exists, *cascade, target.only),
 
-            RenameColumn { from, to } => self.rename_column(id, from, to, target.only)?,
+            RenameColumn { from, to, cascade } => {
+                let tables = self.following_tables(rel, *cascade)?;
+                self.rename_column(id, from, to, target.only)?;
+                for t in tables {
+                    self.rename_column(t, from, to, false)?;
+                }
+            }
             RenameConstraint { from, to } => self.rename_constraint(id, from, to)?,
             RenameTo { to } => self.rename_relation(id, to)?,
             SetSchema { schema } => self.move_relation(id, schema)?,
-            Owner { to } => self.edit(id, |r| r.owner = Some(to.clone())),
+            Owner { to } => {
+                let to = self.owner_by(to);
+                self.edit(id, |r| r.owner = to);
+            }
 
             Trigger { which, mode } => self.set_trigger_mode(id, which, *mode)?,
             Rule { name, mode } => {
@@ -244,6 +270,8 @@ impl Catalog {
             ClusterOn { index } => self.cluster_on(id, index)?,
             SetWithoutCluster => self.edit(id, |r| r.clustered_on = None),
             SetWithoutOids => {}
+            // A partitioned table has no file that would change.
+            SetLogged { .. } if rel.kind == RelKind::PartitionedTable => {}
             SetLogged { logged } => {
                 let to = if *logged { Persistence::Permanent } else { Persistence::Unlogged };
                 let indexes: Vec<Id> = self.indexes_of(id).iter().map(|r| r.id).collect();
@@ -291,11 +319,14 @@ impl Catalog {
                 self.edit(id, |r| r.replica_identity = Some(identity.clone()));
             }
             AttachPartition { partition, bound } => self.attach_partition(id, partition, bound)?,
-            DetachPartition { partition, .. } => {
+            DetachPartition { partition, concurrently, .. } => {
                 let part = self.need_relation(partition)?;
                 if self.relation(part).is_some_and(|p| !p.parents.contains(&id) && !p.assumed) && !rel.assumed {
                     let message = format!("relation \"{}\" is not a partition of relation \"{}\"", partition.as_str(), rel.name);
                     return Err(fails("42P01", message));
+                }
+                if *concurrently {
+                    self.keep_partition_condition(part)?;
                 }
                 self.detach_partition(id, part);
             }

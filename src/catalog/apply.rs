@@ -242,12 +242,8 @@ impl Catalog {
 
             OpKind::Reindex { target, name, .. } => self.reindex(*target, name.as_ref()),
             OpKind::Cluster { table, index } => self.cluster(table.as_ref(), index.as_ref()),
-            OpKind::Vacuum { tables, .. } | OpKind::Analyze { tables } => {
-                for name in tables {
-                    self.need_relation(name)?;
-                }
-                Ok(Applied::default())
-            }
+            OpKind::Vacuum { tables, analyze, .. } => self.maintain(tables, *analyze),
+            OpKind::Analyze { tables } => self.maintain(tables, true),
             OpKind::SetConstraints { .. } | OpKind::NoTransaction { .. } | OpKind::DoBlock { .. } => Ok(Applied::default()),
             OpKind::Opaque { .. } => {
                 // Whatever it did is not known: from here on an unknown object may exist.

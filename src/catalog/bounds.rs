@@ -3,31 +3,19 @@
 use crate::op::{Expr, PartitionBound};
 
 use super::apply::{Res, fails};
-use super::{Catalog, Id};
+use super::{Catalog, Id, Relation};
 
 impl Catalog {
     /// `check_new_partition_bound`: the kind of bound and what other partitions hold already.
     pub(super) fn refuse_bound(&self, parent: Id, bound: &PartitionBound) -> Res<()> {
         let Some(rel) = self.relation(parent) else { return Ok(()) };
-        let strategy = rel.partition_by.as_ref().map_or("", |p| p.strategy.as_str());
+        refuse_bound_words(rel, bound)?;
         let others: Vec<(&str, &PartitionBound)> = self
             .children_of(parent)
             .into_iter()
             .filter_map(|id| self.relation(id))
             .filter_map(|r| Some((r.name.as_str(), r.partition_bound.as_ref()?)))
             .collect();
-        let kind = match bound {
-            PartitionBound::Default if strategy == "hash" => {
-                return Err(fails("42P16", "a hash-partitioned table may not have a default partition"));
-            }
-            PartitionBound::Default => strategy,
-            PartitionBound::List(_) => "list",
-            PartitionBound::Range { .. } => "range",
-            PartitionBound::Hash { .. } => "hash",
-        };
-        if kind != strategy && !strategy.is_empty() {
-            return Err(fails("42P16", format!("invalid bound specification for a {strategy} partition")));
-        }
         if let PartitionBound::Range { from, to } = bound
             && let (Some(f), Some(t)) = (single(from), single(to))
             && f >= t
@@ -42,6 +30,24 @@ impl Catalog {
             None => Ok(()),
         }
     }
+}
+
+/// What is told from the words of the bound alone, before anything else is looked at.
+pub(super) fn refuse_bound_words(rel: &Relation, bound: &PartitionBound) -> Res<()> {
+    let strategy = rel.partition_by.as_ref().map_or("", |p| p.strategy.as_str());
+    let kind = match bound {
+        PartitionBound::Default if strategy == "hash" => {
+            return Err(fails("42P16", "a hash-partitioned table may not have a default partition"));
+        }
+        PartitionBound::Default => strategy,
+        PartitionBound::List(_) => "list",
+        PartitionBound::Range { .. } => "range",
+        PartitionBound::Hash { .. } => "hash",
+    };
+    if kind != strategy && !strategy.is_empty() {
+        return Err(fails("42P16", format!("invalid bound specification for a {strategy} partition")));
+    }
+    Ok(())
 }
 
 /// Two bounds that both take some row; only said of constants that are plainly numbers or the same words.
@@ -65,7 +71,7 @@ fn clash(a: &PartitionBound, b: &PartitionBound) -> bool {
 }
 
 /// The one key of a range bound as a number.
-fn single(keys: &[Expr]) -> Option<i128> {
+pub(super) fn single(keys: &[Expr]) -> Option<i128> {
     let [e] = keys else { return None };
     match e.text.trim().to_ascii_uppercase().as_str() {
         "MINVALUE" => Some(i128::MIN),

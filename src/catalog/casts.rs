@@ -63,8 +63,13 @@ pub(super) fn assignable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
     }
     if from.is_array() || to.is_array() {
         if from.is_array() != to.is_array() {
-            let known = |t: &ColumnType| t.is_array() || family(&t.name).is_some() || t.id.is_some();
-            return (known(&from) && known(&to)).then_some(false);
+            let kind = |t: &ColumnType| t.id.and_then(|id| catalog.types.get(&id)).map(|t| &t.kind);
+            let known = |t: &ColumnType| match kind(t) {
+                Some(kind) => t.is_array() || !matches!(kind, TypeKind::Other),
+                None => family(&t.name).is_some() || t.is_array() || t.id.is_some(),
+            };
+            let casts = catalog.objects_of(crate::op::ObjectKind::Cast).next().is_some();
+            return (known(&from) && known(&to) && !casts).then_some(false);
         }
         let element = |t: &ColumnType| ColumnType { array_dims: 0, ..t.clone() };
         return assignable(catalog, &element(&from), &element(&to));
@@ -118,6 +123,14 @@ pub(super) fn castable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) ->
     })
 }
 
+/// `from::to` where no such cast exists.
+pub(super) fn refuse_cast(catalog: &Catalog, from: &ColumnType, to: &ColumnType) -> Res<()> {
+    match castable(catalog, from, to) {
+        Some(false) if !from.is_unknown() && !to.is_unknown() => Err(fails("42846", format!("cannot cast type {from} to {to}"))),
+        _ => Ok(()),
+    }
+}
+
 /// A domain stands for its base type.
 fn base(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
     match ty.id.and_then(|id| catalog.types.get(&id)).map(|t| &t.kind) {
@@ -142,13 +155,14 @@ pub(super) fn comparable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
         return Some(true);
     }
     let is_enum = |t: &ColumnType| t.id.and_then(|id| catalog.types.get(&id)).is_some_and(|t| matches!(t.kind, TypeKind::Enum { .. }));
-    let known = |t: &ColumnType| is_enum(t) || t.id.is_none() && family(&t.name).is_some();
-    // An enum is compared with itself only.
-    if (is_enum(&from) || is_enum(&to)) && known(&from) && known(&to) {
+    let is_other = |t: &ColumnType| t.id.and_then(|id| catalog.types.get(&id)).is_some_and(|t| matches!(t.kind, TypeKind::Other));
+    let known = |t: &ColumnType| !is_other(t) && (t.id.is_some() || family(&t.name).is_some());
+    // An enum is compared with itself only, other types of one's own with none of Postgres's.
+    if (is_enum(&from) || is_enum(&to) || from.id.is_some() != to.id.is_some()) && known(&from) && known(&to) {
         return Some(false);
     }
     if from.id.is_some() || to.id.is_some() {
-        return None;
+        return (from.is_array() != to.is_array() && known(&from) && known(&to)).then_some(false);
     }
     let (a, b) = (family(&from.name)?, family(&to.name)?);
     if from.is_array() || to.is_array() {

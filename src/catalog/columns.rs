@@ -31,18 +31,18 @@ impl Catalog {
             self.edit(id, |r| r.columns.retain(|c| c.name != name));
         }
         super::tables::too_wide(rel.next_attnum as usize)?;
-        let children = self.children_of(id);
-        if only && !children.is_empty() {
-            return Err(fails("42P16", "column must be added to child tables too"));
-        }
         let column = self.define_column(&rel, def)?;
         let (column_name, not_null) = (column.name.clone(), column.not_null);
         if let Some(g) = &def.generated {
+            self.refuse_written_casts(&g.expr, &rel)?;
             let from = self.type_of(&g.expr, Some(id));
             if !from.is_unknown() && super::casts::assignable(self, &from, &column.ty) == Some(false) {
                 let message = format!("column \"{}\" is of type {} but default expression is of type {from}", column.name, column.ty);
                 return Err(fails("42804", message));
             }
+        }
+        if only && !self.children_of(id).is_empty() {
+            return Err(fails("42P16", "column must be added to child tables too"));
         }
         self.edit(id, |r| r.push_column(column.clone()));
         for child in self.descendants_of(id) {
@@ -104,6 +104,9 @@ impl Catalog {
         }
         let mut roots = vec![Obj::Column(id, name.clone())];
         let children = self.children_of(id);
+        if only && rel.kind == RelKind::PartitionedTable && !children.is_empty() {
+            return Err(fails("42P16", "cannot drop column from only the partitioned table when partitions exist"));
+        }
         if only {
             // The children keep it as their own.
             for child in children {
@@ -148,6 +151,7 @@ impl Catalog {
                 c.default = new.default.clone();
                 c.default_volatility = new.default_volatility;
                 c.uses = new.uses.clone();
+                c.serial = None;
             });
         }
         Ok(())
@@ -179,6 +183,10 @@ impl Catalog {
     }
 
     pub(super) fn drop_not_null(&mut self, id: Id, column: &Name, only: bool, as_constraint: bool) -> Res<()> {
+        let partitioned = self.relation(id).is_some_and(|r| r.kind == RelKind::PartitionedTable);
+        if only && partitioned && !self.at_least(18) && !self.children_of(id).is_empty() {
+            return Err(fails("42P16", "cannot remove constraint from only the partitioned table when partitions exist"));
+        }
         let name = self.need_column(id, column)?;
         let Some(rel) = self.relation(id) else { return Ok(()) };
         let Some(c) = rel.column(&name) else { return Ok(()) };
@@ -257,7 +265,7 @@ impl Catalog {
                 return Err(fails("0A000", "cannot use subquery in transform expression"));
             }
             self.columns_in(u, &rel)?;
-            self.refuse_written_cast(u, &rel)?;
+            self.refuse_written_casts(u, &rel)?;
         }
         let name = self.need_column(id, column)?;
         let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
@@ -279,11 +287,14 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
+        self.refuse_virtual(&c, &new)?;
         match using {
             Some(_) if c.generated.is_some() => {
                 return Err(fails("42611", "cannot specify USING when altering type of generated column"));
             }
             Some(u) => self.refuse_cast(u, &rel, &new, &name)?,
+            // An attribute has no values that would be cast.
+            None if rel.kind == RelKind::Composite => self.refuse_stored_attribute(&rel)?,
             None if super::casts::assignable(self, &c.ty, &new) == Some(false) => {
                 return Err(fails("42804", format!("column \"{name}\" cannot be cast automatically to type {new}")));
             }
@@ -319,6 +330,15 @@ impl Catalog {
             });
         }
         self.retype_identity_sequence(id, &name, &new);
+        self.remake_partition_indexes(id, &name)
+    }
+
+    /// Virtual columns are of Postgres's own types only.
+    pub(super) fn refuse_virtual(&self, column: &Column, ty: &ColumnType) -> Res<()> {
+        let computed_when_read = self.at_least(18) && column.generated.as_ref().is_some_and(|g| !g.stored);
+        if computed_when_read && ty.id.is_some() {
+            return Err(fails("0A000", format!("virtual generated column \"{}\" cannot have a user-defined type", column.name)));
+        }
         Ok(())
     }
 
@@ -494,7 +514,7 @@ impl Catalog {
         }
     }
 
-    pub(super) fn validate_constraint(&mut self, id: Id, name: &Name) -> Res<()> {
+    pub(super) fn validate_constraint(&mut self, id: Id, name: &Name, only: bool) -> Res<()> {
         let name = self.need_constraint(id, name)?;
         let Some(c) = self.relation(id).and_then(|r| r.constraint(&name)).cloned() else { return Ok(()) };
         let valid_kind = matches!(c.kind, ConKind::Check { .. } | ConKind::ForeignKey { .. })
@@ -506,6 +526,10 @@ impl Catalog {
         }
         if !c.enforced {
             return Err(fails("42809", "cannot validate NOT ENFORCED constraint"));
+        }
+        let handed_down = !c.validated && !c.no_inherit && !matches!(c.kind, ConKind::ForeignKey { .. });
+        if only && handed_down && !self.children_of(id).is_empty() {
+            return Err(fails("42P16", "constraint must be validated on child tables too"));
         }
         for id in self.with_descendants(id, false) {
             self.edit_constraint(id, &name, |c| c.validated = true);
@@ -534,7 +558,7 @@ impl Catalog {
         let kind = c.kind.clone();
         let children = self.children_of(id);
         if only && !children.is_empty() && matches!(kind, ConKind::Check { .. }) && !c.no_inherit {
-            if rel.kind == RelKind::PartitionedTable {
+            if rel.kind == RelKind::PartitionedTable && !self.at_least(18) {
                 return Err(fails("42P16", "cannot remove constraint from only the partitioned table when partitions exist"));
             }
             // The children keep it as their own.
@@ -587,7 +611,10 @@ impl Catalog {
             expr.walk(&mut |e| {
                 let ExprKind::Binary { op, left, right } = &e.kind else { return };
                 let is_column = |e: &Expr| super::names::simple_column(e) == Some(name);
-                let is_number = |e: &Expr| matches!(e.kind, ExprKind::Number(_));
+                let is_number = |e: &Expr| match &e.kind {
+                    ExprKind::Unary { expr, .. } => matches!(expr.kind, ExprKind::Number(_)),
+                    kind => matches!(kind, ExprKind::Number(_)),
+                };
                 let operator = matches!(op.as_str(), "<" | ">" | "<=" | ">=" | "=" | "<>" | "!=" | "+" | "-" | "*" | "/" | "%");
                 if is_column(left) && is_number(right) && operator {
                     lost = Some(op.clone());

@@ -5,7 +5,7 @@ use crate::op::{ColumnDef, ConstraintKind, FkAction, ForeignKey, IndexElement, N
 use super::apply::{Res, fails};
 use super::exprs::has_subquery;
 use super::indexes::NewIndex;
-use super::names::{clip, columns_part};
+use super::names::{clip, collation, columns_part};
 use super::tables::column_expr;
 use super::{Catalog, ConKind, Constraint, Id, RelKind, Relation};
 
@@ -60,7 +60,7 @@ impl Catalog {
             ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. } | ConstraintKind::Exclude { .. } => {
                 self.add_index_constraint(&rel, c, only)
             }
-            ConstraintKind::ForeignKey(fk) => self.add_foreign_key(&rel, c, fk),
+            ConstraintKind::ForeignKey(fk) => self.add_foreign_key(&rel, c, fk, only),
         }
     }
 
@@ -86,6 +86,7 @@ impl Catalog {
             return Err(fails("0A000", "cannot use subquery in check constraint"));
         }
         let columns = self.columns_in(expr, rel)?;
+        self.refuse_written_casts(expr, rel)?;
         if c.no_inherit && rel.kind == RelKind::PartitionedTable {
             return Err(fails("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", rel.name)));
         }
@@ -269,9 +270,6 @@ impl Catalog {
 
     fn add_index_constraint(&mut self, rel: &Relation, c: &TableConstraint, only: bool) -> Res<()> {
         let primary = matches!(c.kind, ConstraintKind::PrimaryKey { .. });
-        if primary && rel.primary_key().is_some() {
-            return Err(fails("42P16", format!("multiple primary keys for table \"{}\" are not allowed", rel.name)));
-        }
         let mut new = NewIndex { unique: true, primary, constraint: true, deferrable: c.deferrable, only, ..NewIndex::default() };
         new.name = c.name.as_ref().map(|n| clip(n.as_str()));
         let keys: &[Name] = match &c.kind {
@@ -318,14 +316,17 @@ impl Catalog {
             return Err(fails("0A000", "exclusion constraints are not supported on partitioned tables"));
         }
         for n in &columns {
-            // The operator class of a column is looked for before the partition key is.
+            // The operator class of a column is looked for before the partition key and other keys are.
             if let Some(c) = rel.column(n)
-                && rel.partition_by.is_some()
+                && (rel.partition_by.is_some() || primary)
                 && super::casts::indexable(self, &c.ty, "btree") == Some(false)
             {
                 let message = format!("data type {} has no default operator class for access method \"btree\"", c.ty);
                 return Err(fails("42704", message).unless(self.unknown_extension()));
             }
+        }
+        if primary && rel.primary_key().is_some() {
+            return Err(fails("42P16", format!("multiple primary keys for table \"{}\" are not allowed", rel.name)));
         }
         if new.exclusion {
             columns = new.elements.iter().filter_map(|e| super::names::simple_column(&e.expr)).map(clip).collect();
@@ -353,6 +354,9 @@ impl Catalog {
             }
         }
         if primary {
+            for k in columns.iter().filter(|_| !self.at_least(18)) {
+                self.refuse_only_not_null(rel, k, only)?;
+            }
             for k in &columns {
                 self.mark_not_null(rel.id, k, None, true, only)?;
             }
@@ -372,9 +376,6 @@ impl Catalog {
             return Err(fails("42704", format!("index \"{old}\" does not exist")));
         };
         let Some(def) = ix.index.clone() else { return Ok(()) };
-        if rel.kind == RelKind::PartitionedTable {
-            return Err(fails("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables"));
-        }
         if def.table != rel.id {
             return Err(fails("55000", format!("index \"{old}\" does not belong to table \"{}\"", rel.name)));
         }
@@ -393,10 +394,16 @@ impl Catalog {
         if def.filter.is_some() {
             return Err(fails("42809", format!("\"{old}\" is a partial index")));
         }
-        if def.elements.iter().any(|e| e.descending || e.nulls_first == Some(true) || e.opclass.is_some()) {
-            return Err(fails("42809", format!("index \"{old}\" column number 1 does not have default sorting behavior")).maybe());
-        }
         let columns: Vec<String> = def.columns.iter().flatten().cloned().collect();
+        for (n, (key, column)) in def.elements.iter().zip(&columns).enumerate() {
+            if let Some(certain) = sorts_otherwise(key, rel.column(column).and_then(|c| c.collation.as_deref())) {
+                let message = format!("index \"{old}\" column number {} does not have default sorting behavior", n + 1);
+                return Err(fails("42809", message).unless(!certain));
+            }
+        }
+        if rel.kind == RelKind::PartitionedTable {
+            return Err(fails("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables"));
+        }
         let name = c.name.as_ref().map_or_else(|| old.clone(), |n| clip(n.as_str()));
         if name != old && self.name_taken(&rel.schema, &name) {
             return Err(fails("42P07", format!("relation \"{name}\" already exists")));
@@ -430,7 +437,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn add_foreign_key(&mut self, rel: &Relation, c: &TableConstraint, fk: &ForeignKey) -> Res<()> {
+    fn add_foreign_key(&mut self, rel: &Relation, c: &TableConstraint, fk: &ForeignKey, only: bool) -> Res<()> {
         let mut columns: Vec<String> = Vec::new();
         for n in &fk.columns {
             match self.need_column(rel.id, n) {
@@ -444,6 +451,11 @@ impl Catalog {
         let target = self.need_relation(&fk.table)?;
         let rel = self.relation(rel.id).cloned().unwrap_or_else(|| rel.clone());
         let Some(to) = self.relation(target).cloned() else { return Ok(()) };
+        if only && rel.kind == RelKind::PartitionedTable {
+            let message =
+                format!("cannot use ONLY for foreign key on partitioned table \"{}\" referencing relation \"{}\"", rel.name, to.name);
+            return Err(fails("42809", message));
+        }
         if !to.kind.is_table() {
             return Err(fails("42809", format!("referenced relation \"{}\" is not a table", to.name)));
         }
@@ -626,4 +638,14 @@ fn same_index(a: &TableConstraint, b: &TableConstraint) -> bool {
         }
     }
     keys(a).is_some() && keys(a) == keys(b) && a.deferrable == b.deferrable && a.initially_deferred == b.initially_deferred
+}
+
+/// The key does not sort as its column does by itself; `Some(false)`: nobody here knows its operator class.
+fn sorts_otherwise(key: &IndexElement, column: Option<&str>) -> Option<bool> {
+    if key.descending || key.nulls_first == Some(true) || key.collation.as_ref().is_some_and(|c| collation(c).as_deref() != column) {
+        return Some(true);
+    }
+    let class = key.opclass.as_ref()?;
+    let own = matches!(class.as_str(), "text_ops" | "int2_ops" | "int4_ops" | "int8_ops" | "numeric_ops" | "bpchar_ops" | "uuid_ops");
+    (!own).then(|| class.as_str().ends_with("_pattern_ops"))
 }

@@ -6,6 +6,26 @@ use super::apply::{Applied, Res, fails};
 use super::{Catalog, Id, RelKind};
 
 impl Catalog {
+    /// VACUUM and ANALYZE.
+    pub(super) fn maintain(&mut self, tables: &[QName], analyze: bool) -> Res<Applied> {
+        let mut named = Vec::new();
+        for name in tables {
+            named.push(self.need_relation(name)?);
+        }
+        let all = tables.is_empty();
+        let chosen: Vec<Id> = if all {
+            self.relations.keys().copied().collect()
+        } else {
+            named.into_iter().flat_map(|t| self.with_descendants(t, false)).collect()
+        };
+        for t in chosen.into_iter().filter(|_| analyze) {
+            if self.relation(t).is_some_and(|r| r.had_children) && self.children_of(t).is_empty() {
+                self.edit(t, |r| r.had_children = false);
+            }
+        }
+        Ok(Applied::default())
+    }
+
     pub(super) fn dml(&mut self, d: &Dml, depth: u32) -> Res<Applied> {
         let target = self.need_relation(&d.table)?;
         if let Some(rel) = self.relation(target)

@@ -442,6 +442,9 @@ impl Catalog {
                 out.push((Obj::Function(by), Tie::Normal));
             }
             let Some(r) = self.relation(by) else { continue };
+            if r.of_type == Some(id) {
+                out.push((Obj::Relation(by), Tie::Normal));
+            }
             for c in &r.columns {
                 if c.ty.id == Some(id) {
                     out.push((Obj::Column(by, c.name.clone()), Tie::Normal));
@@ -509,6 +512,7 @@ impl Catalog {
 
     fn ties_of_constraint(&self, id: Id, name: &str, out: &mut Vec<(Obj, Tie)>) {
         let Some(c) = self.relation(id).and_then(|r| r.constraint(name)) else { return };
+        out.extend(self.copies_of_foreign_key(id, c).into_iter().map(|(table, copy)| (Obj::Constraint(table, copy), Tie::Auto)));
         let Some(index) = c.kind.index() else { return };
         out.push((Obj::Relation(index), Tie::Auto));
         for (r, fk) in self.foreign_keys_to(id) {

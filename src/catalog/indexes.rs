@@ -259,6 +259,38 @@ impl Catalog {
         Ok(())
     }
 
+    /// ALTER COLUMN TYPE drops the indexes on the column of a partitioned table and makes them again, with new parts under the names that
+    /// new parts get, whatever the old ones were called and how they sorted.
+    pub(super) fn remake_partition_indexes(&mut self, table: Id, column: &str) -> Res<()> {
+        let uses =
+            |r: &&Relation| r.kind == RelKind::PartitionedIndex && r.index.as_ref().is_some_and(|i| i.depends.iter().any(|d| d == column));
+        let mut whole: Vec<(bool, Id)> =
+            self.indexes_of(table).into_iter().filter(uses).map(|r| (!r.index.as_ref().is_some_and(|i| i.constraint), r.id)).collect();
+        // Constraints come first.
+        whole.sort_unstable();
+        let mut parts: Vec<Id> = whole.iter().map(|(_, id)| *id).collect();
+        let mut next = 0;
+        while let Some(id) = parts.get(next).copied() {
+            next += 1;
+            parts.extend(
+                self.referrers(id).filter(|r| self.relation(*r).and_then(|r| r.index.as_ref()).is_some_and(|i| i.parent == Some(id))),
+            );
+        }
+        for part in parts.split_off(whole.len()) {
+            if let Some(on) = self.relation(part).and_then(|r| r.index.as_ref()).map(|i| i.table) {
+                self.edit(on, |r| r.constraints.retain(|c| c.kind.index() != Some(part)));
+            }
+            self.remove_relation(part);
+        }
+        for (_, index) in whole {
+            for child in self.children_of(table) {
+                self.index_partition(index, child)?;
+            }
+            self.validate_partitioned_index(index, table);
+        }
+        Ok(())
+    }
+
     pub(super) fn set_index_parent(&mut self, index: Id, parent: Option<Id>) {
         let Some(table) = self.relation(index).and_then(|r| r.index.as_ref()).map(|i| i.table) else { return };
         self.edit(index, |r| {

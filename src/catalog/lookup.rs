@@ -120,6 +120,11 @@ impl Catalog {
         self.referring(ty).flat_map(|r| r.columns.iter().filter(move |c| c.ty.id == Some(ty)).map(move |c| (r, c.name.as_str()))).collect()
     }
 
+    /// Tables that were made `OF` the composite type.
+    pub fn tables_of_type(&self, composite: Id) -> Vec<Id> {
+        self.referring(composite).filter(|r| r.of_type == Some(composite)).map(|r| r.id).collect()
+    }
+
     /// A function of this name, in whatever schema.
     pub fn has_function_named(&self, name: &str) -> bool {
         let schemas = self.schemas.keys().map(String::as_str).chain([super::resolve::TEMP]);

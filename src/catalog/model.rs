@@ -187,6 +187,8 @@ pub struct Relation {
     pub access_method: Option<String>,
     /// Inheritance or partition parents, in order.
     pub parents: Vec<Id>,
+    /// Has children or had some once; only ANALYZE forgets it (`relhassubclass`).
+    pub had_children: bool,
     pub partition_by: Option<PartitionBy>,
     pub partition_bound: Option<PartitionBound>,
     /// Of an index.
@@ -572,6 +574,7 @@ impl Relation {
             tablespace: None,
             access_method: None,
             parents: Vec::new(),
+            had_children: false,
             partition_by: None,
             partition_bound: None,
             index: None,

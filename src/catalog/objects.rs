@@ -206,15 +206,16 @@ impl Catalog {
 
     pub(super) fn set_object_owner(&mut self, o: &ObjectRef, to: &str) -> Res<Applied> {
         use ObjectKind::*;
+        let to = self.owner_by(to);
         match o.kind {
             Table | View | MaterializedView | Index | Sequence | ForeignTable => {
                 let id = self.need_relation(&o.name)?;
-                self.edit(id, |r| r.owner = Some(to.to_string()));
+                self.edit(id, |r| r.owner = to.clone());
             }
             Type | Domain => {
                 if let Some(id) = self.type_id(&o.name) {
-                    self.edit_type(id, |t| t.owner = Some(to.to_string()));
-                    self.edit(id, |r| r.owner = Some(to.to_string()));
+                    self.edit_type(id, |t| t.owner = to.clone());
+                    self.edit(id, |r| r.owner = to.clone());
                 } else if self.complete {
                     return Err(self.no_object(o));
                 }
@@ -224,7 +225,7 @@ impl Catalog {
                 match self.schemas.get(&name).cloned() {
                     Some(s) => {
                         let mut s = super::Schema::clone(&s);
-                        s.owner = Some(to.to_string());
+                        s.owner = to.clone();
                         self.schemas.insert(name, Arc::new(s));
                     }
                     None => return self.missing_is_fine(o),
@@ -232,12 +233,22 @@ impl Catalog {
             }
             Function | Procedure | Routine => {
                 if let Some(id) = self.find_function(o)? {
-                    self.edit_function(id, |f| f.owner = Some(to.to_string()));
+                    self.edit_function(id, |f| f.owner = to.clone());
                 }
             }
             _ => {}
         }
         Ok(Applied::default())
+    }
+
+    /// The role behind OWNER TO; `None` is whoever runs the migrations.
+    pub(super) fn owner_by(&self, to: &str) -> Option<String> {
+        let set = |name: &str| self.settings.get(name).map(|s| s.value.clone());
+        match to.to_ascii_lowercase().as_str() {
+            "current_user" | "current_role" => set("role").or_else(|| set("session_authorization")),
+            "session_user" => set("session_authorization"),
+            _ => Some(to.to_string()),
+        }
     }
 
     /// A comment belongs to its object: it follows every rename and goes with it.

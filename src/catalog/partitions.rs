@@ -103,6 +103,46 @@ impl Catalog {
         });
     }
 
+    /// DETACH … CONCURRENTLY leaves a check behind that says what the bounds said.
+    pub(super) fn keep_partition_condition(&mut self, partition: Id) -> Res<()> {
+        let (Some(rel), Some(condition)) = (self.relation(partition).cloned(), self.partition_condition(partition)) else { return Ok(()) };
+        let sql = format!("ALTER TABLE {} ADD CHECK ({condition})", crate::quote::qualified(&rel.schema, &rel.name));
+        for op in crate::lower::lower_text(&sql).into_iter().flat_map(|s| s.ops) {
+            if let crate::op::OpKind::Alter { action: crate::op::AlterAction::AddConstraint(c), .. } = op.kind {
+                self.add_constraint(partition, &c, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the bounds of the partition, and of those above it, say of its rows.
+    fn partition_condition(&self, partition: Id) -> Option<String> {
+        let rel = self.relation(partition)?;
+        let parent = self.relation(*rel.parents.first()?)?;
+        let keys = &parent.partition_by.as_ref()?.keys;
+        let list = |values: &[crate::op::Expr]| values.iter().map(|v| v.text.as_str()).collect::<Vec<_>>().join(", ");
+        let columns = list(keys);
+        let row = if keys.len() == 1 { columns.clone() } else { format!("({columns})") };
+        let finite = |values: &[crate::op::Expr]| {
+            let end = |v: &crate::op::Expr| v.text.eq_ignore_ascii_case("minvalue") || v.text.eq_ignore_ascii_case("maxvalue");
+            (!values.iter().any(end)).then(|| if values.len() == 1 { list(values) } else { format!("({})", list(values)) })
+        };
+        let mut terms: Vec<String> = match rel.partition_bound.as_ref()? {
+            PartitionBound::Default => return None,
+            PartitionBound::List(values) => vec![format!("{row} IN ({})", list(values))],
+            PartitionBound::Hash { modulus, remainder } => vec![format!("satisfies_hash_partition(0, {modulus}, {remainder}, {columns})")],
+            PartitionBound::Range { from, to } => {
+                let ends = [(">=", finite(from)), ("<", finite(to))];
+                let bounds = ends.into_iter().filter_map(|(op, end)| Some(format!("{row} {op} {}", end?)));
+                keys.iter().map(|k| format!("{} IS NOT NULL", k.text)).chain(bounds).collect()
+            }
+        };
+        if parent.is_partition() {
+            terms.extend(self.partition_condition(parent.id));
+        }
+        Some(terms.join(" AND "))
+    }
+
     /// ALTER TABLE … INHERIT.
     pub(super) fn inherit(&mut self, child: Id, parent: &QName) -> Res<()> {
         let parent = self.need_relation(parent)?;
@@ -149,6 +189,10 @@ impl Catalog {
             if cc.ty != pc.ty {
                 let message = format!("child table \"{}\" has different type for column \"{}\"", c.name, pc.name);
                 return Err(fails("42804", message).unless(cc.ty.is_unknown() || pc.ty.is_unknown()));
+            }
+            if pc.collation != cc.collation {
+                let message = format!("child table \"{}\" has different collation for column \"{}\"", c.name, pc.name);
+                return Err(fails("42P21", message));
             }
             if pc.generated.is_some() && cc.generated.is_none() {
                 return Err(fails("42804", format!("column \"{}\" in child table must be a generated column", pc.name)));

@@ -66,9 +66,14 @@ impl Catalog {
                 _ => true,
             };
             let all = detail.contains("for all tables") || (detail.contains("tables in schema") && o.columns.contains(&rel.schema));
-            // Partitions are sent with the table above them.
-            let above = |id: &Id| o.relations.contains(id);
-            sends && (all || above(&rel.id) || rel.is_partition() && rel.parents.iter().any(above))
+            // Partitions are sent with the tables above them.
+            let mut at = Some(rel);
+            let member = std::iter::from_fn(|| {
+                let r = at?;
+                at = r.parents.first().filter(|_| r.is_partition()).and_then(|p| self.relation(*p));
+                Some(r.id)
+            });
+            sends && (all || { member }.any(|id| o.relations.contains(&id)))
         });
         published
             && match &rel.replica_identity {

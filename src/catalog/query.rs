@@ -7,7 +7,7 @@ use crate::op::{Cte, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Name,
 use super::apply::{Res, fails};
 use super::names::{clip, figure_name};
 use super::resolve::is_system_name;
-use super::{Catalog, ColumnType, Id};
+use super::{Catalog, ColumnType, Id, RelKind};
 
 /// A column of a query's result or of something in FROM.
 #[derive(Debug, Clone)]
@@ -76,8 +76,7 @@ impl Catalog {
         let mut scratch = self.clone();
         let mut a = Analyzer::new(&mut scratch);
         let mut scope = Scope::default();
-        if let Some(id) = over {
-            let source = a.relation_source(id, None);
+        if let Some(source) = over.and_then(|id| a.relation_source(id, None).ok()) {
             scope.flat.clone_from(&source.columns);
             scope.sources.push(source);
         }
@@ -451,7 +450,7 @@ impl<'a> Analyzer<'a> {
             return Ok(Source { alias, relation: None, columns, open });
         }
         if let Some(id) = self.catalog.resolve(name) {
-            return Ok(self.relation_source(id, alias));
+            return self.relation_source(id, alias);
         }
         let e = self.catalog.no_relation(name);
         if e.certain && self.catalog.complete {
@@ -459,20 +458,23 @@ impl<'a> Analyzer<'a> {
         }
         if !self.catalog.complete && !is_system_name(name) {
             let id = self.catalog.need_relation(name)?;
-            return Ok(self.relation_source(id, alias));
+            return self.relation_source(id, alias);
         }
         let alias = clip(alias.unwrap_or(&name.name).as_str());
         Ok(Source { alias, relation: None, columns: Vec::new(), open: true })
     }
 
-    fn relation_source(&mut self, id: Id, alias: Option<&Name>) -> Source {
+    fn relation_source(&mut self, id: Id, alias: Option<&Name>) -> Res<Source> {
         self.depends.entry(id).or_default();
         let Some(rel) = self.catalog.relation(id) else {
-            return Source { alias: String::new(), relation: None, columns: Vec::new(), open: true };
+            return Ok(Source { alias: String::new(), relation: None, columns: Vec::new(), open: true });
         };
+        if (rel.kind.is_index() || rel.kind == RelKind::Composite) && !rel.assumed {
+            return Err(fails("42809", format!("cannot open relation \"{}\"", rel.name)));
+        }
         let columns =
             rel.columns.iter().map(|c| OutColumn { name: c.name.clone(), ty: c.ty.clone(), base: Some((id, c.name.clone())) }).collect();
-        Source { alias: alias.map_or_else(|| rel.name.clone(), |a| clip(a.as_str())), relation: Some(id), columns, open: rel.assumed }
+        Ok(Source { alias: alias.map_or_else(|| rel.name.clone(), |a| clip(a.as_str())), relation: Some(id), columns, open: rel.assumed })
     }
 
     /// Expressions where output columns may be named.
@@ -587,8 +589,12 @@ impl<'a> Analyzer<'a> {
                 Ok(self.catalog.call_type(c, &args))
             }
             ExprKind::Cast { expr, ty } => {
-                self.expr(expr, strict)?;
+                let from = self.expr(expr, strict)?;
                 let ty = self.catalog.resolve_type(ty);
+                // What operators and functions give is not always told right.
+                if strict && matches!(expr.kind, ExprKind::Column(_) | ExprKind::Cast { .. }) {
+                    super::casts::refuse_cast(self.catalog, &from, &ty)?;
+                }
                 self.types.extend(ty.id);
                 Ok(ty)
             }

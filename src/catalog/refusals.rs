@@ -14,6 +14,9 @@ use super::{Catalog, ColumnType, Id, RelKind, Relation, TypeKind};
 impl Catalog {
     pub(super) fn refuse(&self, op: &Op) -> Res<()> {
         match &op.kind {
+            OpKind::Alter { action: AlterAction::SetExpression { .. }, .. } if !self.at_least(17) => {
+                Err(fails("42601", "syntax error at or near \"EXPRESSION\""))
+            }
             OpKind::CreateIndex(i) => self.refuse_index(i),
             OpKind::RefreshView { name, concurrently, .. } => self.refuse_refresh(name, *concurrently),
             OpKind::Cluster { table: Some(table), index } => self.refuse_cluster(table, index.is_some()),
@@ -91,14 +94,10 @@ impl Catalog {
             DmlKind::Delete => "delete",
             _ => return Ok(()),
         };
-        // Of a partitioned table only the partitions count that a condition leaves.
         let Some(rel) = self.known(&d.table) else { return Ok(()) };
-        match self
-            .with_descendants(rel.id, d.only || rel.kind == RelKind::PartitionedTable && d.filter.is_some())
-            .into_iter()
-            .filter_map(|id| self.relation(id))
-            .find(|r| self.cannot_be_told_apart(r, event))
-        {
+        let left = self.left_by(rel.id, d.only, d.filter.as_ref());
+        let tables = left.tables.into_iter().filter(|_| left.sure).filter_map(|id| self.relation(id));
+        match { tables }.find(|r| self.cannot_be_told_apart(r, event)) {
             Some(r) => {
                 let message =
                     format!("cannot {event} table \"{}\" because it does not have a replica identity and publishes {event}s", r.name);
@@ -189,15 +188,17 @@ impl Catalog {
         }
     }
 
-    /// `column::type` where no such cast exists.
-    pub(super) fn refuse_written_cast(&self, using: &Expr, rel: &Relation) -> Res<()> {
-        let crate::op::ExprKind::Cast { expr, ty } = &using.kind else { return Ok(()) };
-        let Some(from) = simple_column(expr).and_then(|c| rel.column(&clip(c))).map(|c| &c.ty) else { return Ok(()) };
-        let to = self.resolve_type(ty);
-        match super::casts::castable(self, from, &to) {
-            Some(false) => Err(fails("42846", format!("cannot cast type {from} to {to}"))),
-            _ => Ok(()),
-        }
+    /// `column::type` anywhere in the expression, where no such cast exists.
+    pub(super) fn refuse_written_casts(&self, e: &Expr, rel: &Relation) -> Res<()> {
+        let mut casts = Vec::new();
+        e.walk(&mut |e| {
+            if let crate::op::ExprKind::Cast { expr, ty } = &e.kind
+                && let Some(c) = simple_column(expr).and_then(|c| rel.column(&clip(c)))
+            {
+                casts.push((&c.ty, ty));
+            }
+        });
+        casts.into_iter().try_for_each(|(from, to)| super::casts::refuse_cast(self, from, &self.resolve_type(to)))
     }
 
     pub(super) fn refuse_alter(&self, rel: &Relation, target: &AlterTarget, action: &AlterAction) -> Res<()> {
@@ -207,6 +208,15 @@ impl Catalog {
         }
         let column = |n: &str| rel.column(&clip(n));
         allowed_kinds(rel, action, self.pg.0)?;
+        if let AttachPartition { bound, .. } = action
+            && rel.kind == RelKind::PartitionedTable
+        {
+            super::bounds::refuse_bound_words(rel, bound)?;
+        }
+        if matches!(action, AttachPartition { .. }) && rel.kind == RelKind::PartitionedIndex {
+            return Err(fails("42P17", format!("\"{}\" is not a partitioned table", rel.name)));
+        }
+        self.refuse_typed(rel, action)?;
         match action {
             Inherit { .. } if rel.kind == RelKind::PartitionedTable => {
                 Err(fails("42809", "cannot change inheritance of partitioned table"))
@@ -323,12 +333,13 @@ impl Catalog {
                 }
                 Ok(())
             }
-            AddColumn { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot add column to typed table")),
-            DropColumn { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot drop column from typed table")),
-            SetType { .. } if rel.of_type.is_some() => Err(fails("42809", "cannot alter column type of typed table")),
+            AlterConstraint { .. } if target.only && rel.kind == RelKind::PartitionedTable && self.at_least(18) => {
+                Err(fails("42P16", "constraint must be altered in child tables too"))
+            }
             AlterConstraint { name, .. } => match rel.constraint(&clip(name.as_str())) {
                 Some(c) if c.inherited && rel.is_partition() && matches!(c.kind, super::ConKind::ForeignKey { .. }) => {
-                    Err(fails("55000", format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
+                    let state = if self.at_least(18) { "55000" } else { "XX000" };
+                    Err(fails(state, format!("cannot alter constraint \"{}\" on relation \"{}\"", c.name, rel.name)))
                 }
                 _ => Ok(()),
             },
@@ -416,19 +427,6 @@ impl Catalog {
             "unknown" => None,
             _ => Some(true),
         }
-    }
-
-    /// The columns of a typed table are those of its type, in their order.
-    pub(super) fn refuse_of_type(&self, rel: &Relation, ty: Id) -> Res<()> {
-        let Some(composite) = self.relation(ty).filter(|r| r.kind == RelKind::Composite) else {
-            return Err(fails("42809", "the type is not a composite type"));
-        };
-        if !rel.parents.is_empty() {
-            return Err(fails("42809", "typed tables cannot inherit"));
-        }
-        let same = composite.columns.len() == rel.columns.len()
-            && composite.columns.iter().zip(&rel.columns).all(|(a, b)| a.name == b.name && a.ty == b.ty);
-        if same { Ok(()) } else { Err(fails("42804", format!("table \"{}\" does not have the columns of the type", rel.name))) }
     }
 }
 

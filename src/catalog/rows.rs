@@ -185,6 +185,22 @@ impl Catalog {
         self.rows.insert(rel.id, Arc::new(rows));
     }
 
+    /// A label of an enum is called otherwise, and is the same value.
+    pub(super) fn rename_in_rows(&mut self, ty: Id, from: &str, to: &str) {
+        let columns: Vec<(Id, u16)> = self
+            .columns_of_type(ty)
+            .into_iter()
+            .filter_map(|(r, c)| Some((r.id, r.column(c).filter(|c| !c.ty.is_array())?.attnum)))
+            .collect();
+        for (table, attnum) in columns {
+            self.change(table, |row| {
+                if let Some(cell) = row.get_mut(&attnum).filter(|cell| **cell == Cell::Value(from.to_string())) {
+                    *cell = Cell::Value(to.to_string());
+                }
+            });
+        }
+    }
+
     fn change(&mut self, table: Id, f: impl Fn(&mut KnownRow)) {
         let Some(rows) = self.rows.get(&table) else { return };
         let changed = rows.iter().map(|r| {

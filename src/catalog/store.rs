@@ -81,6 +81,11 @@ impl Catalog {
             self.relation_names.insert(Arc::new((rel.schema.clone(), rel.name.clone())), rel.id);
         }
         self.granted |= !rel.grants.is_empty() || rel.owner.is_some();
+        for parent in &rel.parents {
+            if self.relations.get(parent).is_some_and(|p| !p.had_children) {
+                self.edit(*parent, |p| p.had_children = true);
+            }
+        }
         if was.as_ref().is_none_or(|w| w.schema != rel.schema || !w.constraints.iter().eq(rel.constraints.iter().map(|c| &c.name))) {
             self.count_constraints(was, Some(Names::of(rel)));
         }
@@ -234,6 +239,7 @@ impl Names {
 
 fn references_of(rel: &Relation) -> Vec<Id> {
     let mut out = rel.parents.clone();
+    out.extend(rel.of_type);
     for c in &rel.columns {
         out.extend(c.ty.id);
         out.extend(&c.uses);

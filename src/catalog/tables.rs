@@ -300,6 +300,7 @@ impl Catalog {
             let mut g = g.clone();
             g.stored |= g.implicit && !self.at_least(18);
             c.generated = Some(g);
+            self.refuse_virtual(&c, &c.ty)?;
         }
         Ok(c)
     }

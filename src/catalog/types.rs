@@ -178,6 +178,7 @@ impl Catalog {
         }
         self.edit_type(id, |t| t.kind = TypeKind::Enum { labels });
         self.rename_in_defaults(id, from, to);
+        self.rename_in_rows(id, from, to);
         Ok(Applied::default())
     }
 

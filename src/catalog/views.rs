@@ -44,7 +44,7 @@ impl Catalog {
         if over_temporary && v.materialized {
             return Err(fails("0A000", "materialized views must not use temporary tables or views"));
         }
-        if over_temporary && !v.temporary && v.name.schema.is_some() {
+        if over_temporary && !v.temporary && v.name.schema_str().is_some_and(|s| s != super::resolve::TEMP) {
             return Err(fails("42P16", "cannot create temporary relation in non-temporary schema"));
         }
         let temporary = v.temporary || over_temporary;

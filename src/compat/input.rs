@@ -8,7 +8,8 @@ use super::types::{self, Category};
 pub fn accept(cat: &Catalog, ty: &ColumnType, text: &str) -> Result<(), &'static str> {
     let ty = types::base(cat, ty);
     if ty.array_dims > 0 {
-        return array(text);
+        let element = ColumnType { array_dims: 0, ..ty };
+        return elements(text).ok_or("22P02")?.iter().flatten().try_for_each(|e| accept(cat, &element, e));
     }
     if let Some(t) = ty.id.and_then(|id| cat.types.get(&id)) {
         return match &t.kind {
@@ -71,7 +72,9 @@ pub fn complaint(cat_old: &Catalog, old: &ColumnType, cat_new: &Catalog, new: &C
 pub fn boundary_values(cat: &Catalog, ty: &ColumnType) -> Vec<String> {
     let own = |v: &[&str]| v.iter().map(|s| s.to_string()).collect::<Vec<_>>();
     if ty.array_dims > 0 {
-        return own(&["{}"]);
+        let element = boundary_values(cat, &ColumnType { array_dims: 0, ..ty.clone() });
+        let full = element.first().map(|e| format!("{{\"{}\"}}", e.replace('\\', "\\\\").replace('"', "\\\"")));
+        return full.into_iter().chain(own(&["{}"])).collect();
     }
     if let Some(t) = ty.id.and_then(|id| cat.types.get(&id)) {
         return match &t.kind {
@@ -106,7 +109,7 @@ pub fn boundary_values(cat: &Catalog, ty: &ColumnType) -> Vec<String> {
         "cidr" => own(&["192.0.2.0/24"]),
         "bytea" => own(&["\\x00ff"]),
         "bit" | "bit varying" => vec!["1".repeat(length_of(ty).unwrap_or(1).clamp(1, 64))],
-        "text" | "character varying" | "character" | "bpchar" | "name" | "citext" => own(&["x"]),
+        "text" | "character varying" | "character" | "bpchar" | "name" | "citext" => own(&["z"]),
         n if n.ends_with("range") => own(&["empty"]),
         _ => Vec::new(),
     }
@@ -261,9 +264,50 @@ fn bits(text: &str, ty: &ColumnType) -> Result<(), &'static str> {
     }
 }
 
-fn array(text: &str) -> Result<(), &'static str> {
-    let t = text.trim();
-    if (t.starts_with('{') || t.starts_with('[')) && t.ends_with('}') { Ok(()) } else { Err("22P02") }
+/// The elements of an array's text, NULL ones without a value; `None`: it is malformed.
+fn elements(text: &str) -> Option<Vec<Option<String>>> {
+    let text = text.trim();
+    // `[0:2]={…}` says where the counting begins.
+    let body = if text.starts_with('[') { text.split_once('=')?.1.trim_start() } else { text };
+    let (mut out, mut depth, mut chars) = (Vec::new(), 0_i32, body.chars().peekable());
+    if !body.starts_with('{') || !body.ends_with('}') {
+        return None;
+    }
+    let mut ended = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '{' if !ended => depth += 1,
+            '}' => {
+                depth -= 1;
+                ended = true;
+            }
+            ',' => ended = false,
+            c if c.is_whitespace() => {}
+            _ if ended || depth < 1 => return None,
+            '"' => {
+                let mut value = String::new();
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '\\' => value.push(chars.next()?),
+                        c => value.push(c),
+                    }
+                }
+                out.push(Some(value));
+                ended = true;
+            }
+            first => {
+                let mut value = String::from(first);
+                while let Some(c) = chars.next_if(|c| !matches!(c, ',' | '{' | '}' | '"')) {
+                    value.push(if c == '\\' { chars.next()? } else { c });
+                }
+                let value = value.trim_end();
+                out.push((!value.eq_ignore_ascii_case("null")).then(|| value.to_string()));
+                ended = true;
+            }
+        }
+    }
+    (depth == 0).then_some(out)
 }
 
 fn range(text: &str) -> Result<(), &'static str> {

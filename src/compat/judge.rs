@@ -37,6 +37,13 @@ impl<'a> Judge<'a> {
         Judge { before, after, path, role, pg }
     }
 
+    /// For a migration's own statements, whose session has its temporary relations.
+    pub fn within(catalog: &'a Catalog) -> Self {
+        let mut judge = Judge::new(catalog, catalog, None, catalog.pg);
+        judge.path.insert(0, "pg_temp".to_string());
+        judge
+    }
+
     fn session<'s>(&'s self, cat: &'s Catalog, before: Option<&'s Catalog>, samples: &'s BTreeMap<String, ColumnType>) -> Session<'s> {
         let other = if std::ptr::eq(cat, self.before) { self.after } else { self.before };
         Session { cat, before, path: &self.path, role: self.role, pg: self.pg, samples, other, typed: false }

@@ -40,7 +40,8 @@ impl<'a> Session<'a> {
         let wanted = name.as_str();
         match name.schema_str() {
             Some(s) => {
-                if !self.cat.schemas.contains_key(s) && !system_schema(s) {
+                let own = self.path.iter().any(|p| p == "pg_temp") && s == "pg_temp";
+                if !self.cat.schemas.contains_key(s) && !system_schema(s) && !own {
                     // A missing schema is reported as a missing relation when a relation is looked for.
                     return Err(self.unknown("42P01", name));
                 }

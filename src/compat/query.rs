@@ -117,8 +117,11 @@ impl Binder<'_, '_> {
             },
             _ => None,
         };
-        let name = rel.name.clone();
-        self.plan.extend(refused.map(|state| Fail::new(state, name)));
+        let (name, view) = (rel.name.clone(), rel.view.clone().filter(|_| rel.kind == RelKind::View));
+        if let Some(state) = refused {
+            return self.plan.push(Fail::new(state, name));
+        }
+        view.iter().flat_map(|v| &v.depends).for_each(|(below, _)| self.lockable(*below));
     }
 
     fn select(&mut self, outer: &Scopes<'_>, s: &Select, locking: bool) -> Bound<(Option<Vec<OutColumn>>, Scope)> {

@@ -262,10 +262,9 @@ fn dropped(o: &ObjectRef, cascade: bool, before: &Catalog, cur: &Catalog) -> (Un
             if tables { LOSES } else { FREE }
         }
         ObjectKind::Type | ObjectKind::Domain | ObjectKind::Extension if cascade => {
-            let used = find_type(cur, &o.name).map(|t| t.id);
-            let columns =
-                cur.relations.values().any(|r| r.kind.is_table() && r.columns.iter().any(|c| c.ty.id.is_some() && c.ty.id == used));
-            if columns { LOSES } else { FREE }
+            let Some(used) = find_type(cur, &o.name).map(|t| t.id).or_else(|| find(cur, &o.name).map(|r| r.id)) else { return FREE };
+            let stored = cur.columns_of_type(used).iter().any(|(r, _)| r.kind.is_table()) || !cur.tables_of_type(used).is_empty();
+            if stored { LOSES } else { FREE }
         }
         ObjectKind::Index => match find(cur, &o.name) {
             // Without the unique index N may write duplicates.

@@ -232,7 +232,7 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
 
 pub fn update(b: &mut Binder<'_, '_>, w: &Written, d: &Dml, set: &[Assignment]) {
     let rel = w.base.clone();
-    replica_identity(b, &rel, "UPDATE");
+    replica_identity(b, w, d, "update");
     if w.behalf.is_none() && row_security::hides_all(b.s, &rel) {
         return;
     }
@@ -311,7 +311,7 @@ fn update_row(b: &mut Binder<'_, '_>, w: &Written, old: &[Datum], set: &[Assignm
 
 pub fn delete(b: &mut Binder<'_, '_>, w: &Written, d: &Dml) {
     let rel = w.base.clone();
-    replica_identity(b, &rel, "DELETE");
+    replica_identity(b, w, d, "delete");
     if w.behalf.is_none() && row_security::hides_all(b.s, &rel) {
         return;
     }

@@ -1,11 +1,11 @@
 //! The subcommands of ALTER TABLE and its relatives (`AlterTableGetLockLevel`).
 
-use crate::catalog::{ConKind, Id, RelKind, Relation};
+use crate::catalog::{ConKind, Id, RelKind, Relation, proves_not_null};
 use crate::op::{AlterAction, AlterTarget, ConstraintKind, LockMode, ObjectKind, OpKind, PartitionBound, Statement, TableConstraint};
 
-use super::columns::{TypeChange, add_rewrites, proves_not_null, type_change};
+use super::columns::{TypeChange, add_rewrites, type_change};
 use super::partitions::{attach, default_partition_lock, referencing};
-use super::seen::Seen;
+use super::seen::{Seen, added};
 use super::statements::{lock_named, new_indexes, with_children};
 
 pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, statement: &Statement) {
@@ -17,10 +17,14 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
     }
     let Some(rel) = s.find(&target.name) else { return };
     let id = rel.id;
-    let tree = if target.only { vec![id] } else { with_children(s, id) };
+    let mut tree = if target.only { vec![id] } else { with_children(s, id) };
+    // Tables of a composite type follow its attributes.
+    if rel.kind == RelKind::Composite {
+        s.before.tables_of_type(id).into_iter().for_each(|t| tree.extend(with_children(s, t)));
+    }
     let lock_tree = |s: &mut Seen<'_>, mode| tree.iter().for_each(|t| s.lock(*t, mode));
     match action {
-        A::AddColumn { column, if_not_exists } => {
+        A::AddColumn { column, if_not_exists, .. } => {
             if *if_not_exists && rel.column(column.name.as_str()).is_some() {
                 s.lock(id, L::AccessExclusive);
                 return;
@@ -91,6 +95,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 let sorts_anew = collation(s.after).is_some_and(|new| new != c.collation);
                 set_type(s, r, column.as_str(), change, sorts_anew);
             }
+            // The parts of a partitioned table's indexes are made anew whatever the change is.
+            new_indexes(s);
+            let made: Vec<Id> = added(s.before, s.after).filter_map(|i| i.index.as_ref()).map(|i| i.table).collect();
+            made.into_iter().for_each(|t| s.scan(t));
         }
         A::SetExpression { column, .. } => {
             lock_tree(s, L::AccessExclusive);
@@ -141,7 +149,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                 // ONLY: the children are told that it is now their own.
                 s.before.children_of(id).into_iter().for_each(|t| s.lock(t, L::AccessExclusive));
             }
-            _ => s.lock(id, L::AccessExclusive),
+            c => {
+                s.lock(id, L::AccessExclusive);
+                if let Some(ConKind::ForeignKey { table, .. }) = c.map(|c| &c.kind) {
+                    s.lock(*table, L::AccessExclusive);
+                }
+            }
         },
         A::DropColumn { column, .. } if target.only && rel.column(column.as_str()).is_some() => {
             lock_tree(s, L::AccessExclusive);
@@ -182,9 +195,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
             sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
         }
-        A::Owner { to } => {
+        A::Owner { .. } => {
             s.lock(id, L::AccessExclusive);
-            let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner) || is_session(to) && rel.owner.is_none();
+            let same = s.after.relation(id).is_some_and(|a| a.owner == rel.owner);
             if same {
                 // Nothing is to be done.
                 return;
@@ -232,6 +245,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
         }
         A::SetLogged { logged } => {
             s.lock(id, L::AccessExclusive);
+            if rel.kind == RelKind::PartitionedTable {
+                return;
+            }
             if s.pg.0 >= 15 && *logged != (rel.persistence == crate::op::Persistence::Permanent) {
                 let sequences: Vec<Id> = s.before.sequences_of(id).into_iter().map(|(q, _)| q.id).collect();
                 sequences.into_iter().for_each(|q| s.lock(q, L::AccessExclusive));
@@ -277,7 +293,7 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             let soft = *concurrently || *finalize;
             s.lock(id, if soft { L::ShareUpdateExclusive } else { L::AccessExclusive });
             if let Some(p) = s.find(partition).map(|r| r.id) {
-                s.lock(p, L::AccessExclusive);
+                s.lock_tree(p, L::AccessExclusive);
                 // Its indexes are taken out of the parent's.
                 let parts: Vec<Id> = s
                     .before
@@ -300,7 +316,10 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                             _ => None,
                         })
                         .collect();
-                    others.into_iter().for_each(|o| s.lock(o, L::ShareRowExclusive));
+                    // Before 15 those on partitioned tables stay as they are.
+                    let kept = |o: &Id| s.pg.0 < 15 && s.get(*o).is_some_and(|r| r.kind == RelKind::PartitionedTable);
+                    let made: Vec<Id> = others.into_iter().filter(|o| !kept(o)).collect();
+                    made.into_iter().for_each(|o| s.lock_tree(o, L::ShareRowExclusive));
                 }
                 referencing(s, id, p);
             }
@@ -368,7 +387,7 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
         match &c.kind {
             ConKind::Check { columns, .. } if columns.iter().any(|n| n == column) && c.validated => s.scan(id),
             ConKind::ForeignKey { columns, table: other, .. } if columns.iter().any(|n| n == column) => {
-                s.lock(*other, LockMode::AccessExclusive);
+                s.remake_key(*other);
                 if change == TypeChange::Rewrite {
                     s.join(id, *other);
                 }
@@ -468,7 +487,7 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
             }
         }
         ConstraintKind::Unique { using_index, .. } | ConstraintKind::PrimaryKey { using_index, .. } => {
-            let parts = s.with_partitions(rel.id);
+            let parts = if rel.kind == RelKind::PartitionedTable { tree.to_vec() } else { vec![rel.id] };
             let primary = matches!(c.kind, ConstraintKind::PrimaryKey { .. });
             s.lock(rel.id, L::AccessExclusive);
             parts.iter().for_each(|t| s.lock(*t, L::Share));
@@ -497,7 +516,9 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
             if primary {
                 // The new NOT NULLs go down to the children, which have no part in the key itself.
                 let nullable = |r: &Relation| columns.iter().any(|n| r.column(n).is_some_and(|c| !c.not_null));
-                let parts = if nullable(rel) { tree.to_vec() } else { Vec::new() };
+                // Before 18 children by inheritance are gone through in any case.
+                let asked = nullable(rel) || s.pg.0 < 18 && rel.kind != RelKind::PartitionedTable;
+                let parts = if asked { tree.to_vec() } else { Vec::new() };
                 for t in &parts {
                     s.lock(*t, L::AccessExclusive);
                     let Some(r) = s.get(*t) else { continue };
@@ -576,8 +597,4 @@ fn option_lock<'o>(keys: impl Iterator<Item = &'o str>, rel: &Relation) -> LockM
         }
     }
     mode
-}
-
-fn is_session(role: &str) -> bool {
-    ["current_user", "session_user", "current_role"].iter().any(|r| role.eq_ignore_ascii_case(r))
 }

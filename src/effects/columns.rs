@@ -1,6 +1,6 @@
 //! When a column's change rewrites its table, and what proves that it holds no NULL.
 
-use crate::catalog::{Catalog, ColumnType, ConKind, Relation, TypeKind};
+use crate::catalog::{Catalog, ColumnType, TypeKind};
 use crate::op::{ColumnDef, Expr, ExprKind, PgVersion, Volatility};
 
 /// A new column whose value differs from row to row, or is checked by a domain, is written into every row.
@@ -168,24 +168,4 @@ fn strip_casts(e: &Expr) -> &Expr {
 
 fn is_column(e: &Expr, column: &str) -> bool {
     matches!(&e.kind, ExprKind::Column(parts) if parts.last().is_some_and(|p| p.value == column))
-}
-
-/// A validated constraint (other than those in `without`) says that the column holds no NULL.
-pub fn proves_not_null(table: &Relation, column: &str, without: &[&str]) -> bool {
-    table.constraints.iter().filter(|c| c.validated && c.enforced && !without.contains(&c.name.as_str())).any(|c| match &c.kind {
-        ConKind::NotNull { column: c } => c == column,
-        ConKind::Check { expr, .. } => says_not_null(expr, column),
-        _ => false,
-    })
-}
-
-fn says_not_null(e: &Expr, column: &str) -> bool {
-    match &e.kind {
-        ExprKind::IsNull { expr, negated: true } => is_column(expr, column),
-        ExprKind::Binary { op, left, right } if op == "AND" => says_not_null(left, column) || says_not_null(right, column),
-        ExprKind::Unary { op, expr } if op == "NOT" => {
-            matches!(&expr.kind, ExprKind::IsNull { expr, negated: false } if is_column(expr, column))
-        }
-        _ => false,
-    }
 }

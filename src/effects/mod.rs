@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{ApplyError, Catalog, RelName};
 use crate::op::{LockMode, PgVersion, Statement};
 
-pub use columns::{TypeChange, is_constrained_domain, proves_not_null, type_change};
+pub use columns::{TypeChange, is_constrained_domain, type_change};
 
 /// Predicted by `predict`, observed by the shadow: the same type, so that they can be compared.
 ///

@@ -1,6 +1,6 @@
 //! What ATTACH and DETACH PARTITION lock and read around the tree.
 
-use crate::catalog::{ConKind, Id, Relation};
+use crate::catalog::{ConKind, Id, RelKind, Relation};
 use crate::op::{LockMode, PartitionBound};
 
 use super::seen::Seen;
@@ -27,17 +27,44 @@ pub(super) fn referencing(s: &mut Seen<'_>, parent: Id, partition: Id) {
         .map(|(r, _)| r.id)
         .filter(|id| *id != partition)
         .collect();
-    for user in users {
-        // What guards the rows is on each part that holds some.
-        for part in s.with_partitions(partition).into_iter().skip(1) {
-            s.lock(part, LockMode::AccessExclusive);
+    if !users.is_empty() {
+        // What the partition holds is said by the bounds of all tables above it.
+        let mut above = s.get(parent).filter(|r| r.is_partition()).map(|r| r.parents.clone()).unwrap_or_default();
+        while let Some(id) = above.pop() {
+            s.lock(id, LockMode::AccessShare);
+            above.extend(s.get(id).filter(|r| r.is_partition()).map(|r| r.parents.clone()).unwrap_or_default());
         }
-        for part in s.with_partitions(user).into_iter().chain([partition]) {
+    }
+    for user in users {
+        let sides = [with_pruned_partitions(s, user, parent, partition), s.with_partitions(partition)];
+        // Nothing is joined where one side has no table that holds rows.
+        let joined = sides.iter().all(|side| side.iter().any(|t| s.get(*t).is_some_and(|r| r.kind == RelKind::Table)));
+        for (part, root) in sides.into_iter().zip([user, partition]).flat_map(|(side, root)| side.into_iter().map(move |t| (t, root))) {
             s.lock(part, LockMode::AccessShare);
-            s.lock_planned_indexes(part, LockMode::AccessShare);
-            s.scan(part);
+            s.lock_planned_indexes(part, root, LockMode::AccessShare);
+            if joined {
+                s.scan(part);
+            }
         }
         s.lock(user, LockMode::AccessExclusive);
+    }
+}
+
+/// The referencing table with those of its partitions that the check opens: a partition of one value leaves the others out.
+fn with_pruned_partitions(s: &Seen<'_>, user: Id, parent: Id, partition: Id) -> Vec<Id> {
+    let before = s.before;
+    let key = before.relation(parent).map(|r| before.partition_key_columns(r)).unwrap_or_default();
+    let column = before.relation(user).into_iter().flat_map(|r| &r.constraints).find_map(|c| match &c.kind {
+        ConKind::ForeignKey { columns, table, ref_columns, .. } if *table == parent && key.len() == 1 => {
+            columns.get(ref_columns.iter().position(|c| *c == key[0])?)
+        }
+        _ => None,
+    });
+    match (column, before.relation(partition).and_then(|r| r.partition_bound.as_ref())) {
+        (Some(column), Some(PartitionBound::List(values))) if values.len() == 1 => {
+            [user].into_iter().chain(before.partitions_with(user, column, &values[0])).collect()
+        }
+        _ => s.with_partitions(user),
     }
 }
 
@@ -90,11 +117,11 @@ pub(super) fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op:
     }
     parent_indexes(s, parent.id);
     let Some(p) = s.find(partition) else { return };
-    s.lock(p.id, L::AccessExclusive);
+    s.lock_tree(p.id, L::AccessExclusive);
     // A default partition takes everything as long as it is the only one.
     let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty();
     if !alone && !bound_is_proved(parent, p, bound) {
-        s.scan(p.id);
+        s.with_partitions(p.id).into_iter().for_each(|t| s.scan(t));
     }
     for c in &parent.constraints {
         if let ConKind::ForeignKey { table, .. } = &c.kind {
@@ -107,7 +134,7 @@ pub(super) fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op:
                 _ => false,
             });
             if own {
-                s.lock(*table, L::AccessExclusive);
+                s.remake_key(*table);
             } else {
                 s.with_partitions(*table).into_iter().for_each(|t| s.lock(t, L::ShareRowExclusive));
                 s.join(p.id, *table);

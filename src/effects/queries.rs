@@ -1,6 +1,6 @@
 //! What queries and statements about rows lock and read.
 
-use crate::catalog::{Catalog, ConKind, Id, RelKind};
+use crate::catalog::{Catalog, ConKind, Id, RelKind, View};
 use crate::op::{Dml, DmlKind, Expr, ExprKind, FromItem, LockMode, QName, Query, QueryBody, RowLock};
 
 use super::seen::Seen;
@@ -17,8 +17,12 @@ pub fn query(s: &mut Seen<'_>, q: &Query, mode: LockMode, runs: bool) {
         _ => None,
     };
     let names: Vec<QName> = q.relations().into_iter().cloned().collect();
+    // Of several relations it is not told whose the condition is.
+    let prunes = names.len() == 1;
     for name in names {
-        read(s, &name, mode, runs, filter);
+        if let Some(id) = s.find(&name).map(|r| r.id) {
+            read_tree(s, id, mode, runs, filter, prunes);
+        }
     }
 }
 
@@ -30,42 +34,90 @@ pub(super) fn read(s: &mut Seen<'_>, name: &QName, mode: LockMode, runs: bool, f
 }
 
 pub(super) fn read_relation(s: &mut Seen<'_>, id: Id, mode: LockMode, runs: bool, filter: Option<&Expr>) {
+    read_tree(s, id, mode, runs, filter, false);
+}
+
+/// `prunes`: the condition is one on this relation.
+fn read_tree(s: &mut Seen<'_>, id: Id, mode: LockMode, runs: bool, filter: Option<&Expr>, prunes: bool) {
     let Some(r) = s.get(id) else { return };
     s.lock(id, mode);
     if !runs {
         return;
     }
     if let (RelKind::View, Some(v)) = (r.kind, &r.view) {
-        let depends: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
-        for d in depends {
-            read_whole(s, d, mode);
-        }
+        let own = view_filter(v);
+        v.depends.iter().for_each(|(d, _)| read_whole(s, *d, mode, own));
         return;
     }
-    for part in with_children(s, id) {
+    bounds_above(s, id);
+    let (opened, left) = members(s, id, filter.filter(|_| prunes));
+    for part in opened {
         s.lock(part, mode);
-        s.lock_planned_indexes(part, mode);
-        if !is_indexed(s.before, part, filter) {
+        s.lock_planned_indexes(part, id, mode);
+        if left.contains(&part) && !is_indexed(s.before, part, filter) {
             s.scan(part);
         }
     }
 }
 
-/// What a view reads: the tables below it, through views of views.
-pub(super) fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode) {
+/// The condition of a view of one relation.
+fn view_filter(v: &View) -> Option<&Expr> {
+    match &v.query.body {
+        QueryBody::Select(x) if v.depends.len() == 1 => x.filter.as_ref(),
+        _ => None,
+    }
+}
+
+/// The relation with what is below it: what a query with the condition opens, and what it reads.
+fn members(s: &Seen<'_>, id: Id, filter: Option<&Expr>) -> (Vec<Id>, Vec<Id>) {
+    if s.get(id).is_none_or(|r| r.kind != RelKind::PartitionedTable) {
+        let all = with_children(s, id);
+        return (all.clone(), all);
+    }
+    let left = s.before.left_by(id, false, filter);
+    let opened = [id].into_iter().chain(left.opened).collect();
+    (opened, left.tables)
+}
+
+/// A query is rewritten and not planned: behind a view stands what it names.
+pub(super) fn lock_rewritten(s: &mut Seen<'_>, id: Id, mode: LockMode) {
     if s.before.recursive_view(&[id]).is_some() {
         return;
     }
     s.lock(id, mode);
     if let Some((RelKind::View, Some(v))) = s.get(id).map(|r| (r.kind, &r.view)) {
-        let below: Vec<Id> = v.depends.iter().map(|(id, _)| *id).collect();
-        below.into_iter().for_each(|d| read_whole(s, d, mode));
+        v.depends.iter().for_each(|(d, _)| lock_rewritten(s, *d, mode));
+    }
+}
+
+/// What a view reads: the tables below it, through views of views.
+pub(super) fn read_whole(s: &mut Seen<'_>, id: Id, mode: LockMode, filter: Option<&Expr>) {
+    if s.before.recursive_view(&[id]).is_some() {
         return;
     }
-    for part in with_children(s, id) {
+    s.lock(id, mode);
+    if let Some((RelKind::View, Some(v))) = s.get(id).map(|r| (r.kind, &r.view)) {
+        let own = view_filter(v);
+        v.depends.iter().for_each(|(d, _)| read_whole(s, *d, mode, own));
+        return;
+    }
+    bounds_above(s, id);
+    let (opened, left) = members(s, id, filter);
+    for part in opened {
         s.lock(part, mode);
-        s.lock_planned_indexes(part, mode);
-        s.scan(part);
+        s.lock_planned_indexes(part, id, mode);
+        if left.contains(&part) {
+            s.scan(part);
+        }
+    }
+}
+
+/// Which rows a partition with partitions of its own holds is decided by the bounds of the tables above it.
+fn bounds_above(s: &mut Seen<'_>, id: Id) {
+    let mut at = s.get(id).filter(|r| r.kind == RelKind::PartitionedTable && r.had_children);
+    while let Some(above) = at.filter(|r| r.is_partition()).and_then(|r| r.parents.first().copied()) {
+        s.lock(above, LockMode::AccessShare);
+        at = s.get(above);
     }
 }
 

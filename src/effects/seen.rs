@@ -56,6 +56,11 @@ impl<'a> Seen<'a> {
         self.locks.get(&id).copied()
     }
 
+    /// The table and all its partitions.
+    pub fn lock_tree(&mut self, id: Id, mode: LockMode) {
+        self.with_partitions(id).into_iter().for_each(|t| self.lock(t, mode));
+    }
+
     pub fn lock_indexes(&mut self, table: Id, mode: LockMode) {
         for i in self.before.indexes_of(table) {
             self.lock(i.id, mode);
@@ -99,16 +104,18 @@ impl<'a> Seen<'a> {
         if holders.is_empty() {
             return;
         }
-        for part in holders.into_iter().chain(self.with_partitions(referenced)) {
+        let other = self.with_partitions(referenced).into_iter().map(|t| (t, referenced));
+        for (part, root) in holders.into_iter().map(|t| (t, t)).chain(other) {
             self.scan(part);
-            self.lock_planned_indexes(part, LockMode::AccessShare);
+            self.lock_planned_indexes(part, root, LockMode::AccessShare);
         }
     }
 
-    /// The planner opens the indexes of what it plans; those of a table with partitions itself since 16 (`get_relation_info`).
-    pub fn lock_planned_indexes(&mut self, id: Id, mode: LockMode) {
-        let partitioned = self.get(id).is_some_and(|r| r.kind == RelKind::PartitionedTable) && !self.before.children_of(id).is_empty();
-        if self.pg.0 >= 16 || !partitioned {
+    /// The planner opens the indexes of what it plans: of a tree with this root, of a table named by itself. Those of tables with
+    /// partitions it opens since 16, or where there never were any (`get_relation_info`).
+    pub fn lock_planned_indexes(&mut self, id: Id, root: Id, mode: LockMode) {
+        let tree = self.get(id).is_some_and(|r| r.kind == RelKind::PartitionedTable && (r.had_children || id != root));
+        if self.pg.0 >= 16 || !tree {
             self.lock_indexes(id, mode);
         }
     }
@@ -161,6 +168,21 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// The triggers that guard a referenced table are dropped. Before 15 a partitioned table has none of its own, its partitions have.
+    pub fn lock_guards(&mut self, referenced: Id) {
+        for part in self.with_partitions(referenced) {
+            if self.pg.0 >= 15 || self.get(part).is_none_or(|r| r.kind != RelKind::PartitionedTable) {
+                self.lock(part, LockMode::AccessExclusive);
+            }
+        }
+    }
+
+    /// A foreign key to the table is dropped and made again.
+    pub fn remake_key(&mut self, referenced: Id) {
+        self.lock_tree(referenced, LockMode::ShareRowExclusive);
+        self.lock_guards(referenced);
+    }
+
     /// Dropping a foreign key drops its triggers on both tables.
     fn foreign_keys_gone(&mut self, old: &Relation, left: &[crate::catalog::Constraint]) {
         for c in &old.constraints {
@@ -170,12 +192,7 @@ impl<'a> Seen<'a> {
                 && !left.iter().any(|n| n.name == c.name || n.kind == c.kind)
             {
                 self.lock(old.id, LockMode::AccessExclusive);
-                // A partitioned table has no triggers of its own for it, its partitions have.
-                for part in self.with_partitions(*table) {
-                    if self.get(part).is_none_or(|r| r.kind != RelKind::PartitionedTable) {
-                        self.lock(part, LockMode::AccessExclusive);
-                    }
-                }
+                self.lock_guards(*table);
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::op::{Call, Expr, ExprKind, GrantOn, LockMode, ObjectKind, Op, OpKind,
 
 use super::maintenance::{maintained, reindex};
 use super::partitions::{default_partition, parent_indexes};
-use super::queries::{dml, query, read_relation};
+use super::queries::{dml, lock_rewritten, query, read_relation};
 use super::seen::{Seen, added};
 use super::{Effects, Sent, alter};
 
@@ -250,10 +250,13 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         OpKind::CreateFunction(f) if f.language.eq_ignore_ascii_case("sql") => {
             for op in &f.body_ops {
                 match &op.kind {
-                    OpKind::Query(q) => query(s, q, L::AccessShare, false),
+                    OpKind::Query(q) => {
+                        query(s, q, L::AccessShare, false);
+                        q.relations().into_iter().for_each(|r| rewritten_named(s, r));
+                    }
                     OpKind::Dml(d) => {
                         lock_named(s, &d.table, L::RowExclusive);
-                        d.reads().into_iter().for_each(|r| lock_named(s, r, L::AccessShare));
+                        d.reads().into_iter().for_each(|r| rewritten_named(s, r));
                     }
                     _ => {}
                 }
@@ -446,6 +449,12 @@ fn publication(s: &mut Seen<'_>, name: &str, detail: &str) {
     let sets = detail.trim_start().to_ascii_lowercase().strip_prefix("set").is_some_and(|rest| rest.trim_start().starts_with("table"));
     for id in new.iter().filter(|id| sets || !old.contains(id)).chain(old.iter().filter(|id| !new.contains(id))) {
         s.lock(*id, LockMode::ShareUpdateExclusive);
+    }
+}
+
+fn rewritten_named(s: &mut Seen<'_>, name: &QName) {
+    if let Some(id) = s.find(name).map(|r| r.id) {
+        lock_rewritten(s, id, LockMode::AccessShare);
     }
 }
 

@@ -333,7 +333,7 @@ impl Place<'_> {
                 f.flag("if_exists", target.if_exists);
                 let rel = self.r.before.relation_by(&target.name).or_else(|| self.r.after.relation_by(&target.name));
                 match action {
-                    A::AddColumn { column, if_not_exists } => {
+                    A::AddColumn { column, if_not_exists, .. } => {
                         self.column(f, column);
                         f.flag("if_exists", *if_not_exists);
                         if let Some(rel) = rel {
@@ -371,7 +371,7 @@ impl Place<'_> {
                     A::AddIdentity { column, .. } | A::SetExpression { column, .. } | A::DropIdentity { column, .. } => {
                         f.text("column", column.as_str())
                     }
-                    A::RenameColumn { from, to } => {
+                    A::RenameColumn { from, to, .. } => {
                         f.text("column", from.as_str());
                         f.text("new_name", to.as_str());
                     }

@@ -1,7 +1,7 @@
 //! Facts about constraints: what proves them, who looks after them later, and those that stand inside of a column.
 
+use crate::catalog::proves_not_null;
 use crate::catalog::{ColumnType, ConKind, Constraint, Id, Relation};
-use crate::effects::proves_not_null;
 use crate::op::{AlterAction, ConstraintKind, ExprKind, Op, OpKind, Persistence, QName, TableConstraint};
 
 use super::collect::{Place, constraint_kind, is_old};
@@ -186,7 +186,7 @@ fn is_indexed(place: &Place<'_>, table: Id, columns: &[String]) -> bool {
 
 /// Constraints that are written inside of ADD COLUMN: `inline-check`, `inline-unique`, `inline-primary-key`, `inline-foreign-key`.
 pub fn inline(place: &Place<'_>, op: &Op) -> Vec<Facts> {
-    let OpKind::Alter { target, action: AlterAction::AddColumn { column, if_not_exists } } = &op.kind else { return Vec::new() };
+    let OpKind::Alter { target, action: AlterAction::AddColumn { column, if_not_exists, .. } } = &op.kind else { return Vec::new() };
     if *if_not_exists && place.r.before.relation_by(&target.name).is_some_and(|r| r.column(column.name.as_str()).is_some()) {
         return Vec::new();
     }

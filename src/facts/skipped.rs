@@ -45,7 +45,7 @@ pub(super) fn add(f: &mut Facts, h: &Here<'_>) {
                 f.text("skipped.differs", d);
             }
         }
-        OpKind::Alter { target, action: AlterAction::AddColumn { column, if_not_exists: true } } => {
+        OpKind::Alter { target, action: AlterAction::AddColumn { column, if_not_exists: true, .. } } => {
             let old = h.r.before.relation_by(&target.name).and_then(|r| r.column(column.name.as_str()));
             let Some(old) = old else { return };
             let (is, said) = (old.ty.to_string(), h.r.before.resolve_type(&column.ty).to_string());

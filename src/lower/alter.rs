@@ -114,8 +114,8 @@ fn alter_type(c: &mut Cursor<'_>, start: usize) -> Read<Vec<Op>> {
         let from = type_ddl::attribute(c)?;
         c.expect("TO")?;
         let to = c.name()?;
-        c.cascade();
-        return Ok(vec![op(c, start, OpKind::Alter { target, action: AlterAction::RenameColumn { from, to } })]);
+        let cascade = c.cascade();
+        return Ok(vec![op(c, start, OpKind::Alter { target, action: AlterAction::RenameColumn { from, to, cascade } })]);
     }
     actions(c, &target)
 }
@@ -164,7 +164,7 @@ fn rename(c: &mut Cursor<'_>) -> Read<AlterAction> {
     }
     let from = c.name()?;
     c.expect("TO")?;
-    Ok(AlterAction::RenameColumn { from, to: c.name()? })
+    Ok(AlterAction::RenameColumn { from, to: c.name()?, cascade: false })
 }
 
 fn actions(c: &mut Cursor<'_>, target: &AlterTarget) -> Read<Vec<Op>> {
@@ -184,8 +184,8 @@ fn action(c: &mut Cursor<'_>, kind: ObjectKind) -> Read<AlterAction> {
         let _ = c.eat("COLUMN") || kind == ObjectKind::Type && c.eat("ATTRIBUTE");
         let if_not_exists = c.if_not_exists();
         let column = Box::new(tables::column_def(c)?);
-        c.cascade();
-        return Ok(A::AddColumn { column, if_not_exists });
+        let cascade = c.cascade();
+        return Ok(A::AddColumn { column, if_not_exists, cascade });
     }
     if c.eat("DROP CONSTRAINT") {
         let if_exists = c.if_exists();
@@ -368,8 +368,8 @@ fn alter_column(c: &mut Cursor<'_>) -> Read<AlterAction> {
         let ty = types::type_name(c)?;
         let collation = if c.eat("COLLATE") { Some(c.qname()?) } else { None };
         let using = if c.eat("USING") { Some(expr(c)?) } else { None };
-        c.cascade();
-        return Ok(A::SetType { column, ty, collation, using });
+        let cascade = c.cascade();
+        return Ok(A::SetType { column, ty, collation, using, cascade });
     }
     if c.eat("SET EXPRESSION AS") {
         return Ok(A::SetExpression { column, expr: in_parens(c)? });

@@ -17,6 +17,8 @@ pub enum AlterAction {
     AddColumn {
         column: Box<ColumnDef>,
         if_not_exists: bool,
+        /// Of an attribute: the tables of the type get it too.
+        cascade: bool,
     },
     DropColumn {
         column: Name,
@@ -41,6 +43,7 @@ pub enum AlterAction {
         ty: TypeName,
         collation: Option<QName>,
         using: Option<Expr>,
+        cascade: bool,
     },
     SetExpression {
         column: Name,
@@ -100,6 +103,7 @@ pub enum AlterAction {
     RenameColumn {
         from: Name,
         to: Name,
+        cascade: bool,
     },
     RenameConstraint {
         from: Name,

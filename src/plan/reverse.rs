@@ -1,6 +1,6 @@
 //! The way back of an operation that stands by itself, out of the catalog before it.
 
-use crate::catalog::{Catalog, Column};
+use crate::catalog::{Catalog, Column, Id, RelKind};
 use crate::compat::Undo;
 use crate::op::{AlterAction, AlterTarget, ObjectKind, ObjectRef, Op, OpKind, QName};
 use crate::quote::{ident, literal, qualified};
@@ -29,13 +29,42 @@ impl Reverse {
 
 /// `None`: no way back is known.
 pub fn reverse(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
+    let found = of_op(op, before, after)?;
+    // What is made again from its own words may name what is called otherwise by now.
+    let worded = match &op.kind {
+        OpKind::CreateView(_) | OpKind::CreateFunction(_) | OpKind::Drop { .. } => true,
+        // What is computed takes no USING.
+        OpKind::Alter { action, .. } => matches!(action, AlterAction::SetType { .. }),
+        _ => false,
+    };
+    (!worded || passable(&found.undo, after)).then_some(found)
+}
+
+/// The schema does not refuse it for sure.
+fn passable(undo: &[String], after: &Catalog) -> bool {
+    let mut catalog = after.clone();
+    let statements = undo.iter().flat_map(|sql| crate::lower::lower_text(sql));
+    { statements }.all(|s| catalog.apply_statement(&s).iter().all(|(_, e)| !e.certain))
+}
+
+fn of_op(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
     let made = |kind: &str, n: &QName| {
         let name = relation_name(after, n);
         Reverse::new(format!("Create {} `{n}`", kind.to_lowercase()), vec![format!("DROP {kind} {name}")])
     };
     match &op.kind {
         OpKind::CreateTable(t) if t.if_not_exists && before.relation_by(&t.name).is_some() => Reverse::new("Nothing to create", nothing()),
-        OpKind::CreateTable(t) => made("TABLE", &t.name),
+        OpKind::CreateTable(t) => {
+            let mut r = made("TABLE", &t.name)?;
+            // What refers to the table above refers to its partition too.
+            if let Some(parent) = t.partition_of.as_ref().and_then(|(p, _)| after.relation_by(p))
+                && !after.foreign_keys_reaching(parent.id).is_empty()
+            {
+                let (parent, part) = (qualified(&parent.schema, &parent.name), relation_name(after, &t.name));
+                r.undo.insert(0, format!("ALTER TABLE {parent} DETACH PARTITION {part}"));
+            }
+            Some(r)
+        }
         OpKind::CreateTableAs(t) => made("TABLE", &t.name),
         OpKind::CreateView(v) => match before.relation_by(&v.name) {
             Some(old) => {
@@ -214,7 +243,10 @@ fn dropped(objects: &[ObjectRef], before: &Catalog) -> Option<Reverse> {
                     }
                     _ => return None,
                 },
-                None => continue,
+                None => match before.relation_by(&o.name) {
+                    Some(composite) => undo.extend(before.whole_sql(composite)),
+                    None => continue,
+                },
             },
             ObjectKind::Sequence => {
                 return Reverse::one_way(format!("Drop sequence `{}`", o.name), "where the sequence stood is lost");
@@ -235,11 +267,17 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
     let on = format!("{kind} {}", relation_name(after, &target.name));
     let alter = |what: String| vec![format!("ALTER {on} {what}")];
     let column = |n: &str| rel.column(n);
+    // The columns of a type are attributes, and its tables follow them.
+    let tables = after.tables_of_type(rel.id);
+    let (word, tail) = match target.kind {
+        ObjectKind::Type => ("ATTRIBUTE", if tables.is_empty() { "" } else { " CASCADE" }),
+        _ => ("COLUMN", ""),
+    };
     match action {
         A::AddColumn { column: c, .. } if column(c.name.as_str()).is_some() => Reverse::new("Nothing to add", nothing()),
         A::AddColumn { column: c, .. } => {
             let n = c.name.as_str();
-            let mut r = Reverse::new(format!("Add `{n}` to `{}`", rel.name), alter(format!("DROP COLUMN {}", ident(n))))?;
+            let mut r = Reverse::new(format!("Add `{n}` to `{}`", rel.name), alter(format!("DROP {word} {}{tail}", ident(n))))?;
             r.verdict = Undo::LosesData;
             Some(r)
         }
@@ -264,11 +302,12 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             let n = ident(c.as_str());
             let mut r = Reverse::new(
                 format!("`{}.{}` becomes {}", rel.name, c.as_str(), after.relation(rel.id)?.column(c.as_str())?.ty),
-                // What is computed needs no cast, and may have none.
-                alter(match old.generated.is_some() {
-                    true => format!("ALTER COLUMN {n} TYPE {ty}"),
-                    false => format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}"),
-                }),
+                match () {
+                    _ if target.kind == ObjectKind::Type => attribute_type(after, &tables, &on, &n, &ty),
+                    // What is computed needs no cast, and may have none.
+                    _ if old.generated.is_some() => alter(format!("ALTER COLUMN {n} TYPE {ty}")),
+                    _ => alter(format!("ALTER COLUMN {n} TYPE {ty} USING {n}::{ty}")),
+                },
             )?;
             r.verdict = Undo::BlockedByData;
             Some(r)
@@ -276,7 +315,13 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         A::DropConstraint { name, .. } => {
             let title = format!("Drop constraint `{}` of `{}`", name.as_str(), rel.name);
             let Some(c) = rel.constraint(name.as_str()) else { return Reverse::new(title, nothing()) };
-            let checked = matches!(c.kind, crate::catalog::ConKind::Check { .. } | crate::catalog::ConKind::ForeignKey { .. });
+            // Postgres 18 was the first to take NOT VALID on a partitioned table.
+            let whole = rel.kind == RelKind::PartitionedTable && before.pg.0 < 18;
+            let checked = match c.kind {
+                crate::catalog::ConKind::Check { .. } => true,
+                crate::catalog::ConKind::ForeignKey { .. } => !whole,
+                _ => false,
+            };
             let mut undo = alter(format!("ADD {}", before.constraint_definition(c, checked)));
             if checked && c.validated {
                 undo.extend(alter(format!("VALIDATE CONSTRAINT {}", ident(name.as_str()))));
@@ -302,9 +347,10 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             if c.inherited {
                 return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
             }
-            // A key does not let go of it, and says the same.
+            // A key or an identity does not let go of it, and says the same.
             if let crate::catalog::ConKind::NotNull { column } = &c.kind
-                && rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(column))
+                && (rel.primary_key().is_some_and(|pk| pk.kind.columns().contains(column))
+                    || rel.column(column).is_some_and(|c| c.identity.is_some()))
             {
                 return Reverse::new(format!("Prove `{}` of `{}`", name.as_str(), rel.name), nothing());
             }
@@ -338,6 +384,17 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         }
         _ => None,
     }
+}
+
+/// An attribute gets its type back. A typed table cannot say how its values are cast, so it is let go of meanwhile.
+fn attribute_type(after: &Catalog, tables: &[Id], on: &str, column: &str, ty: &str) -> Vec<String> {
+    let tables: Vec<String> = tables.iter().filter_map(|t| after.relation(*t)).map(|t| qualified(&t.schema, &t.name)).collect();
+    let mut undo: Vec<String> = tables.iter().map(|t| format!("ALTER TABLE {t} NOT OF")).collect();
+    undo.extend(tables.iter().map(|t| format!("ALTER TABLE {t} ALTER COLUMN {column} TYPE {ty} USING {column}::{ty}")));
+    undo.push(format!("ALTER {on} ALTER ATTRIBUTE {column} TYPE {ty}"));
+    let of = on.strip_prefix("TYPE ").unwrap_or(on);
+    undo.extend(tables.iter().map(|t| format!("ALTER TABLE {t} OF {of}")));
+    undo
 }
 
 fn default_sql(c: &Column) -> String {

@@ -16,6 +16,7 @@ mod other;
 mod pick;
 mod plans;
 mod release;
+mod scenarios;
 mod undo;
 
 use std::collections::BTreeMap;

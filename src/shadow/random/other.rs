@@ -101,10 +101,10 @@ impl<'c> Gen<'c> {
                 let t = self.composite()?;
                 let name = self.name(t);
                 Some(match self.rng.u32(0..4) {
-                    0 => format!("ALTER TYPE {name} ADD ATTRIBUTE {} int", self.fresh("at")),
+                    0 => format!("ALTER TYPE {name} ADD ATTRIBUTE {} int{}", self.fresh("at"), self.maybe(40, " CASCADE")),
                     1 => format!("ALTER TYPE {name} DROP ATTRIBUTE y{}", self.maybe(40, " CASCADE")),
-                    2 => format!("ALTER TYPE {name} ALTER ATTRIBUTE x TYPE bigint"),
-                    _ => format!("ALTER TYPE {name} RENAME ATTRIBUTE x TO {}", self.fresh("at")),
+                    2 => format!("ALTER TYPE {name} ALTER ATTRIBUTE x TYPE bigint{}", self.maybe(40, " CASCADE")),
+                    _ => format!("ALTER TYPE {name} RENAME ATTRIBUTE x TO {}{}", self.fresh("at"), self.maybe(40, " CASCADE")),
                 })
             }
         }

@@ -52,7 +52,7 @@ pub struct Seen {
 /// What is judged of COPY is one more row like the first known one.
 pub const COPY_OF_ANOTHER_ROW: &str = "COPY of another row than the one that is thought of";
 pub const PRUNED: &str = "a partition to which no row of the statement goes is not asked for its replica identity";
-pub const CHANCE: &str = "a default whose value is not known meets a key, or is too long";
+pub const CHANCE: &str = "a default whose value is not known meets a key, leaves its partition, or is too long";
 
 impl Release {
     pub fn before(sessions: &mut Sessions<'_>, shapes: Vec<ShapeSql>, cat: &Catalog, rng: &mut Rng, next: &mut u32) -> Release {
@@ -183,9 +183,11 @@ fn both_of_rows(expected: Option<&str>, seen: &str) -> bool {
 }
 
 /// An INSERT leaves a column to a default that nobody evaluates beforehand (a random number, the next one of a sequence, whoever runs
-/// it), and that value is what the server complains about: a key that it meets (23505, 23503, 23P01) or a length that it exceeds (22001).
+/// it), and that value is what the server complains about: a key that it meets (23505, 23503, 23P01), a partition that it does not belong to
+/// (23514) or a length that it exceeds (22001).
 fn is_chance(cat: &Catalog, shape: &ShapeSql, state: &str, message: &str) -> bool {
-    if !matches!(state, "23505" | "23503" | "23P01" | "22001") {
+    let leaves = state == "23514" && message.contains("partition");
+    if !leaves && !matches!(state, "23505" | "23503" | "23P01" | "22001") {
         return false;
     }
     let Some(rel) = cat.relation_named(&shape.relation.schema, &shape.relation.name) else { return false };
@@ -200,6 +202,9 @@ fn is_chance(cat: &Catalog, shape: &ShapeSql, state: &str, message: &str) -> boo
     let of_index = tree.iter().flat_map(|r| cat.indexes_of(r.id)).filter(|i| i.name == constraint).filter_map(|i| i.index.as_ref());
     let mut columns: BTreeSet<&str> = of_key.map(String::as_str).collect();
     columns.extend(of_index.flat_map(|i| &i.depends).map(String::as_str));
+    let above = rel.parents.iter().filter(|_| leaves).chain([&rel.id]).filter_map(|id| cat.relation(*id));
+    let keys: Vec<String> = above.filter(|_| leaves).flat_map(|r| cat.partition_key_columns(r)).collect();
+    columns.extend(keys.iter().map(String::as_str));
     rel.columns.iter().any(|c| left_open(c) && (state == "22001" || columns.contains(c.name.as_str())))
 }
 

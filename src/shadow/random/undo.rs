@@ -7,7 +7,7 @@ use imbl::ordmap::DiffItem;
 
 use crate::catalog::{Catalog, ColumnType, Id, RelKind, Relation};
 use crate::compat::{self, Shape, Undo};
-use crate::op::{AlterAction, ObjectKind, Op, OpKind};
+use crate::op::{AlterAction, ExprKind, ObjectKind, Op, OpKind};
 use crate::plan::{reverse, type_sql};
 use crate::quote::{ident, qualified};
 use crate::replay::Replayed;
@@ -219,7 +219,7 @@ fn way(op: &Op, before: &Catalog, after: &Catalog) -> Option<Vec<String>> {
     };
     let alter = |what: String| Some(vec![format!("ALTER {kind} {} {what}", qualified(&is.schema, &is.name))]);
     match action {
-        AlterAction::RenameColumn { from, to } => alter(format!("RENAME COLUMN {} TO {}", ident(to.as_str()), ident(from.as_str()))),
+        AlterAction::RenameColumn { from, to, .. } => alter(format!("RENAME COLUMN {} TO {}", ident(to.as_str()), ident(from.as_str()))),
         AlterAction::RenameTo { .. } => alter(format!("RENAME TO {}", ident(&was.name))),
         AlterAction::SetSchema { .. } if was.schema != is.schema => alter(format!("SET SCHEMA {}", ident(&was.schema))),
         AlterAction::SetNotNull { column } if !was.column(column.as_str())?.not_null => {
@@ -228,6 +228,10 @@ fn way(op: &Op, before: &Catalog, after: &Catalog) -> Option<Vec<String>> {
         AlterAction::DropColumn { column, .. } => {
             let c = was.column(column.as_str())?;
             if c.generated.is_some() || c.identity.is_some() || c.serial.is_some() || !before.children_of(was.id).is_empty() {
+                return None;
+            }
+            // Whoever runs it may have a name that is too long.
+            if matches!(c.default.as_ref().map(|d| &d.kind), Some(ExprKind::SqlValue(_))) && !c.ty.modifiers.is_empty() {
                 return None;
             }
             let default = c.default.as_ref().map(|d| format!(" DEFAULT {}", d.text)).unwrap_or_default();

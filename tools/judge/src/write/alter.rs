@@ -32,8 +32,9 @@ impl Writer<'_> {
             format!("ALTER {what} {name} {rest}")
         };
         Ok(match action {
-            A::AddColumn { column, if_not_exists } => {
-                format!("ADD {what} {}{}", if *if_not_exists { "IF NOT EXISTS " } else { "" }, self.column(column, false)?)
+            A::AddColumn { column, if_not_exists, cascade } => {
+                let exists = if *if_not_exists { "IF NOT EXISTS " } else { "" };
+                format!("ADD {what} {exists}{}{}", self.column(column, false)?, tail(cascade))
             }
             A::DropColumn { column, if_exists, cascade } => {
                 format!("DROP {what} {}{}{}", ie(if_exists), ident(column.as_str()), tail(cascade))
@@ -42,7 +43,7 @@ impl Writer<'_> {
             A::DropDefault { column } => col(column, "DROP DEFAULT".into()),
             A::SetNotNull { column } => col(column, "SET NOT NULL".into()),
             A::DropNotNull { column } => col(column, "DROP NOT NULL".into()),
-            A::SetType { column, ty: t, collation, using } => {
+            A::SetType { column, ty: t, collation, using, cascade } => {
                 let mut out = format!("TYPE {}", ty(t));
                 if let Some(c) = collation {
                     out.push_str(&format!(" COLLATE {}", qn(c)));
@@ -50,6 +51,7 @@ impl Writer<'_> {
                 if let Some(u) = using {
                     out.push_str(&format!(" USING ({})", u.text));
                 }
+                out.push_str(tail(cascade));
                 col(column, out)
             }
             A::SetExpression { column, expr } => col(column, format!("SET EXPRESSION AS ({})", expr.text)),
@@ -107,7 +109,9 @@ impl Writer<'_> {
             A::DropConstraint { name, if_exists, cascade } => {
                 format!("DROP CONSTRAINT {}{}{}", ie(if_exists), ident(name.as_str()), tail(cascade))
             }
-            A::RenameColumn { from, to } => format!("RENAME {what} {} TO {}", ident(from.as_str()), ident(to.as_str())),
+            A::RenameColumn { from, to, cascade } => {
+                format!("RENAME {what} {} TO {}{}", ident(from.as_str()), ident(to.as_str()), tail(cascade))
+            }
             A::RenameConstraint { from, to } => format!("RENAME CONSTRAINT {} TO {}", ident(from.as_str()), ident(to.as_str())),
             A::RenameTo { to } => format!("RENAME TO {}", ident(to.as_str())),
             A::SetSchema { schema } => format!("SET SCHEMA {}", ident(schema.as_str())),
