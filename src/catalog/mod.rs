@@ -49,4 +49,5 @@ pub use apply::{Applied, ApplyError};
 pub use compare::Difference;
 pub use dump::*;
 pub use model::*;
+pub use render_rest::grantee_sql;
 pub use rows::{Cell, KnownRow, KnownRows};

@@ -15,7 +15,9 @@ mod model;
 mod recipes;
 mod renames;
 mod render;
+mod retry;
 mod reverse;
+mod rights;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use blocks::NOTHING;
 pub(crate) use blocks::type_sql;
 pub use model::*;
 pub use render::{PlanError, page, read, render};
+pub use retry::{as_sent, sent};
 #[cfg(test)]
 pub(crate) use reverse::reverse;
 
@@ -136,6 +139,11 @@ impl Ctx<'_> {
             }
         }
         names
+    }
+
+    /// No row of N-1 makes the expression NULL, as far as its words tell.
+    pub fn never_null(&self, rel: &Relation, sql: &str) -> bool {
+        exprs::parse(sql).is_some_and(|e| exprs::never_null(&e, &|c| rel.column(c).is_some_and(|c| c.not_null)))
     }
 
     /// An expression that speaks of the columns as N-1 knows them.

@@ -253,7 +253,9 @@ impl<'a> Waiting<'a> {
     }
 
     fn verdict(&self, op: &Op, catalog: &Catalog, compat: &Compat) -> Verdict {
-        if compat.breaks_code() {
+        // Whose statements need a right is not always known: what is taken away goes when N-1 is gone.
+        let revokes = matches!(&op.kind, OpKind::Grant(g) if g.revoke);
+        if compat.breaks_code() || revokes {
             return Verdict::Tightening;
         }
         let target = match &op.kind {

@@ -119,7 +119,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         t.jobs.push(Job {
             id: slug(&["application", "corrects", &rel.name, from]),
             title: format!("A job of the application sees to the rows of `{}` whose `{from}` has no value in the new type", rel.name),
-            statements: vec![format!("DELETE FROM {on} AS airlock_t WHERE {todo}")],
+            column: from.into(),
+            rows: todo.clone(),
         });
     }
     t.swap_if.push(filled);
