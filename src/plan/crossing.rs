@@ -5,8 +5,9 @@ use crate::op::Op;
 use crate::quote::{dollar, generated_name, ident, idents, qualified};
 
 use super::blocks::{NOTHING, Value, key, paged, search_path, table};
-use super::change::{ColumnChange, Cross, Move};
+use super::change::ColumnChange;
 use super::draft::{Draft, NewStep, slug};
+use super::rows::{Cross, Move};
 use super::table::TableDraft;
 use super::{Ctx, PhaseKind, PlanOptions, Stop};
 use crate::compat::Undo;

@@ -12,12 +12,14 @@ mod crossing;
 mod draft;
 mod exprs;
 mod model;
+mod order;
 mod recipes;
 mod renames;
 mod render;
 mod retry;
 mod reverse;
 mod rights;
+mod rows;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -44,7 +46,7 @@ pub(crate) use reverse::reverse;
 use blocks::Value;
 use change::{Changes, ColumnKind, TableChange};
 use draft::Draft;
-use standing::Waiting;
+use standing::{Stage, Waiting};
 use table::TableDraft;
 
 /// What the plan is made for.
@@ -211,6 +213,14 @@ impl Ctx<'_> {
         at(one) > at(other)
     }
 
+    /// What the one table is called when the other is swapped: its own new name comes with its own swap.
+    pub fn name_at_swap(&self, one: &Relation, other: &Relation) -> String {
+        match self.table(one).filter(|t| t.renamed.is_some() && !self.comes_later(one, other)) {
+            Some(t) => blocks::table(&t.after),
+            None => blocks::table(one),
+        }
+    }
+
     /// A column as the catalog calls it when everything is done.
     pub fn last_name(&self, rel: &Relation, column: &str) -> String {
         let last = self.table(rel).map_or((&rel.schema, &rel.name), |t| (&t.after.schema, &t.after.name));
@@ -248,7 +258,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let changes = Changes::of(script);
     let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
-    for stop in renames::disguised(script, &changes, answers) {
+    for stop in renames::disguised(script, &changes, answers).into_iter().chain(order::conflicts(script, &changes)) {
         match stop {
             Stop::Ask(q) => asked.push(q),
             Stop::Refuse(x) => refused.push(x),
@@ -298,13 +308,16 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         // A table that follows another one stops before that one, or its columns, are parked.
         let soft = phase == PhaseKind::ContractSoft;
         let (first, rest): (Vec<_>, Vec<_>) = tables.iter().partition(|t| soft && t.follows);
+        if soft {
+            waiting.place(phase, Stage::First, &mut catalog, &mut draft);
+        }
         let from = draft.len();
         if soft {
             crossings.iter().rev().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
         first.iter().for_each(|t| t.emit(&mut draft, phase));
         draft.apply_from(from, &mut catalog);
-        waiting.place(phase, false, &mut catalog, &mut draft);
+        waiting.place(phase, Stage::Before, &mut catalog, &mut draft);
         let from = draft.len();
         rest.iter().for_each(|t| t.emit(&mut draft, phase));
         if phase == PhaseKind::Migrate {
@@ -314,7 +327,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
             crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
         draft.apply_from(from, &mut catalog);
-        waiting.place(phase, true, &mut catalog, &mut draft);
+        waiting.place(phase, Stage::Behind, &mut catalog, &mut draft);
         if phase >= PhaseKind::ContractSoft {
             let from = draft.len();
             not_null_names(script, &changes, phase, &catalog, &mut draft, &bound);

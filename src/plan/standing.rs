@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, RelName};
+use crate::catalog::{Catalog, Id, RelName};
 use crate::compat::{Compat, Undo};
 use crate::effects::{Effects, Sent, predict};
 use crate::op::{AlterAction, Name, Op, OpKind, QName, Statement};
 use crate::quote::qualified;
-use crate::replay::ReplayedScript;
+use crate::replay::{Replayed, ReplayedScript};
 use crate::source::SourceFile;
 
 use super::blocks::lock_timeout;
-use super::change::{Changes, ColumnKind, OpAt};
+use super::change::{Changes, ColumnChange, ColumnKind, OpAt};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes;
 use super::reverse::reverse;
-use super::{PhaseKind, PlanOptions, Precondition, Refusal};
+use super::{PhaseKind, PlanOptions, Precondition, Refusal, order};
 
 /// Whom an operation hurts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +91,21 @@ pub struct Waiting<'a> {
     later: Vec<StandingStep>,
 }
 
+/// Where in a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// As long as tables follow each other.
+    First,
+    /// Before the tables' own steps.
+    Before,
+    /// Behind them.
+    Behind,
+}
+
 struct Item {
     at: OpAt,
+    /// It changes rows that the file copies later: the copies follow, as long as there is something that follows.
+    before_move: bool,
     /// It speaks of a column whose change comes before it in the file: only after the swap do the names mean what they mean there.
     after_swap: bool,
     /// It speaks of a column that the tables' own steps of expand make.
@@ -105,8 +118,9 @@ struct Item {
 impl<'a> Waiting<'a> {
     pub fn new(script: &'a ReplayedScript, changes: &Changes, options: &'a PlanOptions) -> Self {
         let mut rest = Vec::new();
-        // Names of columns that have changed so far in the file.
-        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        // Names of columns that have changed so far in the file, with their tables, and of types.
+        let mut changed: BTreeSet<(Id, &str)> = BTreeSet::new();
+        let mut types: BTreeSet<&str> = BTreeSet::new();
         let fresh: BTreeSet<&str> = changes
             .tables
             .iter()
@@ -121,13 +135,13 @@ impl<'a> Waiting<'a> {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
                     // A new column has its name from the start.
-                    let columns =
-                        changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(|c| c.before.is_some());
+                    let of = |c: &&ColumnChange| c.before.as_ref().is_some_and(|b| is_about(r, op, table, b.attnum));
+                    let columns = changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(of);
                     for c in columns {
-                        changed.extend(c.before.iter().chain(&c.after).map(|c| c.name.as_str()));
+                        changed.extend(c.before.iter().chain(&c.after).map(|c| (table, c.name.as_str())));
                         if matches!(c.kind, ColumnKind::Pair { retyped: true, .. }) {
-                            let types = c.before.iter().chain(&c.after).filter(|c| c.ty.id.is_some());
-                            changed.extend(types.map(|c| c.ty.name.rsplit('.').next().unwrap_or_default()));
+                            let retyped = c.before.iter().chain(&c.after).filter(|c| c.ty.id.is_some());
+                            types.extend(retyped.map(|c| c.ty.name.rsplit('.').next().unwrap_or_default()));
                         }
                     }
                     continue;
@@ -137,22 +151,26 @@ impl<'a> Waiting<'a> {
                 }
                 let words = script.source.slice(op.span);
                 let on_view = !matches!(op.kind, OpKind::Alter { .. }) && names_in(words).any(|w| new_names.contains(&w.as_str()));
+                let about = order::about(r, op);
+                let has_changed = |w: &str| types.contains(w) || changed.iter().any(|(t, n)| *n == w && about.is_none_or(|a| a == *t));
                 let after_swap = on_view
-                    || names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
-                        && !changed.is_empty();
+                    || order::refers_to_retyped(r, op, changes)
+                    || names_in(words).any(|w| has_changed(&w) || has_changed(&w.to_lowercase()));
+                let before_move = order::comes_before_a_move(r, op, (s, o), changes);
                 let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
                 let after_migrate = matches!(&op.kind, OpKind::CreateTrigger(t)
                     if r.before.relation_by(&t.table).is_some_and(|t| changes.tables.iter().any(|c| c.before.id == t.id)));
-                rest.push(Item { at: (s, o), after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
+                rest.push(Item { at: (s, o), before_move, after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
             }
         }
         Waiting { script, options, rest, later: Vec::new() }
     }
 
-    /// Places what can be placed here. `swapped`: the tables' own steps of this phase are done.
-    pub fn place(&mut self, phase: PhaseKind, swapped: bool, catalog: &mut Catalog, draft: &mut Draft) {
+    /// Places what can be placed here.
+    pub fn place(&mut self, phase: PhaseKind, stage: Stage, catalog: &mut Catalog, draft: &mut Draft) {
+        let swapped = stage == Stage::Behind;
         for step in std::mem::take(&mut self.later) {
-            if step.phase.is_some_and(|p| p <= phase) {
+            if stage != Stage::First && step.phase.is_some_and(|p| p <= phase) {
                 self.emit(step, phase, catalog, draft);
             } else {
                 self.later.push(step);
@@ -172,7 +190,7 @@ impl<'a> Waiting<'a> {
             let early = early
                 || (item.after_expand && phase == PhaseKind::Expand && !swapped)
                 || (item.after_migrate && (phase == PhaseKind::Expand || phase == PhaseKind::Migrate && !swapped));
-            if waits || early {
+            if waits || early || (stage == Stage::First && !item.before_move) {
                 kept.push(item);
                 continue;
             }
@@ -305,6 +323,14 @@ impl<'a> Waiting<'a> {
             })
             .collect()
     }
+}
+
+/// The absorbed operation is about this column.
+fn is_about(r: &Replayed, op: &Op, table: Id, attnum: u16) -> bool {
+    let OpKind::Alter { action, .. } = &op.kind else { return false };
+    let Some(name) = order::column_of(action) else { return false };
+    let at = |c: &Catalog| c.relation(table).and_then(|t| t.column(name.as_str())).map(|c| c.attnum);
+    at(&r.before).or_else(|| at(&r.after)) == Some(attnum)
 }
 
 /// The runner's and the session's business, which the plan's own steps see to. What a code block does stands beside it.

@@ -5,10 +5,11 @@ use crate::catalog::{Column, ConKind};
 use crate::quote::{generated_name, ident, qualified};
 
 use super::super::blocks::{Assignment, Back, Filled, Value, table, type_sql};
-use super::super::change::{ColumnChange, Fill};
+use super::super::change::ColumnChange;
 use super::super::crossing;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
+use super::super::rows::Fill;
 use super::super::table::{Own, TableDraft};
 use super::super::{Boundary, Ctx, Invariant, Stop};
 use super::{add_column, set_default};
@@ -168,7 +169,12 @@ pub fn inline(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>) -> Res
         let drop = format!("ALTER TABLE {on} DROP CONSTRAINT {name}");
         match &c.kind {
             ConKind::Check { .. } | ConKind::ForeignKey { .. } => {
-                let add = format!("ALTER TABLE {on} ADD {}", x.script.after.constraint_definition(c, true));
+                // A table that it refers to has its new name only behind the swap.
+                let named = match &c.kind {
+                    ConKind::ForeignKey { table, .. } if x.script.before.relation(*table).is_some() => &x.script.before,
+                    _ => &x.script.after,
+                };
+                let add = format!("ALTER TABLE {on} ADD {}", named.constraint_definition(c, true));
                 t.migrate.push(own(
                     "add",
                     format!("`{}` binds new rows of `{}`", c.name, rel.name),

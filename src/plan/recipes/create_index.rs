@@ -3,6 +3,7 @@
 use crate::catalog::{Catalog, Id, Relation};
 use crate::op::CreateIndex;
 use crate::quote::{generated_name, ident, literal, qualified};
+use crate::replay::ReplayedScript;
 
 use super::super::exprs::all_renamed;
 use super::super::standing::{Standing, StandingStep};
@@ -10,9 +11,6 @@ use super::super::standing::{Standing, StandingStep};
 /// The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
 pub fn step(s: &Standing<'_>, index: &CreateIndex, before: &Catalog, after: &Catalog) -> Result<StandingStep, String> {
     let rel = before.relation_by(&index.table).ok_or_else(|| format!("`{}` is not known", index.table))?;
-    if rel.partition_by.is_some() {
-        return Err("an index of a partitioned table cannot be built concurrently".into());
-    }
     let new = after.indexes_of(rel.id).into_iter().find(|i| before.relation(i.id).is_none()).ok_or("the index is there already")?;
     let name = new.name.clone();
     let mut sql = s.words.clone();
@@ -50,9 +48,11 @@ pub struct Copy {
 
 /// Copies of every index that uses one of the columns, on their second columns: by their definition, with those columns exchanged.
 /// `of` is the column that asks: an index over several is copied for the first of them. `None`: an index cannot be put into other words.
-pub fn copies(catalog: &Catalog, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
+pub fn copies(script: &ReplayedScript, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
     let mut out = Vec::new();
-    for i in catalog.indexes_of(rel.id) {
+    let catalog = &script.before;
+    // What the file drops is not copied.
+    for i in catalog.indexes_of(rel.id).into_iter().filter(|i| script.after.relation(i.id).is_some()) {
         let asks =
             |x: &crate::catalog::Index| seconds.iter().find(|(c, _)| x.depends.iter().any(|d| d == c)).is_some_and(|(c, _)| *c == of);
         let Some(x) = i.index.as_ref().filter(|x| x.valid && !x.exclusion && asks(x)) else { continue };

@@ -24,6 +24,11 @@ const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTI
                     CREATE TABLE tickets (id serial PRIMARY KEY, subject text); \
                     CREATE TABLE notes (id bigint PRIMARY KEY, order_id int REFERENCES orders (id), ticket int REFERENCES tickets (id)); \
                     CREATE TABLE files (id bigint PRIMARY KEY, digest bytea CHECK (octet_length(digest) = 32), label text); \
+                    CREATE TABLE events (id bigint NOT NULL, at_day date NOT NULL, kind text, PRIMARY KEY (id, at_day)) PARTITION BY RANGE (at_day); \
+                    CREATE TABLE events_old PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2024-01-01'); \
+                    CREATE TABLE events_new PARTITION OF events DEFAULT PARTITION BY HASH (id); \
+                    CREATE TABLE events_new_0 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
+                    CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
                     CREATE TABLE papers (id serial PRIMARY KEY, title text NOT NULL); \
                     CREATE TABLE bodies (id text PRIMARY KEY, body text NOT NULL, paper int NOT NULL UNIQUE REFERENCES papers (id) ON DELETE CASCADE);";
 
@@ -199,6 +204,11 @@ fn rows_that_the_application_sees_to_are_proved() {
             &[][..],
         ),
     ]);
+}
+
+#[test]
+fn an_index_of_a_partitioned_table_is_proved() {
+    proved(&[("CREATE INDEX events_kind ON events (kind, lower(kind)) WHERE kind IS NOT NULL;", &[][..])]);
 }
 
 #[test]
