@@ -151,11 +151,10 @@ impl Ctx<'_> {
     /// An expression that speaks of the columns as N-1 knows them.
     pub fn told(&self, rel: &Relation, sql: String) -> Value {
         let mut names: Vec<(String, String)> = rel.columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect();
-        // The file's own words may name columns that it has added before.
-        for c in self.table(rel).into_iter().flat_map(|t| &t.after.columns) {
-            if rel.column(&c.name).is_none() && !rel.columns.iter().any(|o| o.attnum == c.attnum) {
-                names.push((c.name.clone(), c.name.clone()));
-            }
+        // The file's own words may name columns that it has added or given another name before.
+        for c in self.table(rel).into_iter().flat_map(|t| &t.after.columns).filter(|c| rel.column(&c.name).is_none()) {
+            let old = rel.columns.iter().find(|o| o.attnum == c.attnum);
+            names.push((c.name.clone(), old.map_or(&c.name, |o| &o.name).clone()));
         }
         Value::Told { sql, table: rel.name.clone(), names }
     }

@@ -193,3 +193,28 @@ fn a_key_that_the_file_adds_waits_for_the_column_that_it_refers_to() {
     let inline = "ALTER TABLE orders ADD COLUMN owner bigint REFERENCES owners (id); ALTER TABLE owners ALTER COLUMN id TYPE bigint;";
     assert!(matches!(outcome(inline, &[]), Outcome::Refused(_)));
 }
+
+#[test]
+fn what_is_done_to_a_table_that_goes_is_for_nothing() {
+    let p = planned("ALTER TABLE payments ADD COLUMN a int NOT NULL; CREATE INDEX ON payments (a); DROP TABLE payments;", &[]);
+    let ids: Vec<&str> = p.phases.iter().flat_map(|p| &p.steps).map(|s| s.id.as_str()).collect();
+    assert!(ids.iter().all(|i| i.contains("payments")) && p.phases[0].steps.is_empty() && p.phases[1].steps.is_empty(), "{ids:?}");
+}
+
+/// An UPDATE that changes values which are there is no filling of NULLs.
+#[test]
+fn an_update_of_values_is_no_filling() {
+    let sql = "UPDATE orders SET note = 'x' WHERE id = 1; UPDATE orders SET note = '' WHERE note IS NULL; ALTER TABLE orders ALTER COLUMN note SET NOT NULL;";
+    let p = planned(sql, &[]);
+    let update = p.phases.iter().flat_map(|p| &p.steps).find(|s| s.id == "update-orders").expect("the first UPDATE is a step");
+    assert!(update.statements.iter().any(|s| s.contains("WHERE id = 1")));
+    assert!(p.phases[1].steps.iter().any(|s| s.id == "backfill-orders"), "the second one fills");
+}
+
+#[test]
+fn a_fill_may_read_a_column_under_its_new_name() {
+    let sql = "ALTER TABLE orders RENAME COLUMN note TO remark; ALTER TABLE orders ADD COLUMN f text; UPDATE orders SET f = remark;";
+    let p = planned(sql, &[]);
+    let backfill = p.phases[1].steps.iter().flat_map(|s| &s.statements).find(|s| s.starts_with("DO ")).expect("a backfill");
+    assert!(backfill.contains("\"note\" AS \"remark\""), "{backfill}");
+}

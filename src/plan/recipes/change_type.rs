@@ -53,9 +53,11 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
 
     let seconds = x.seconds(&rel);
     let names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.retyped).map(|s| (s.from.as_str(), s.second.as_str())).collect();
-    let Some(indexes) = copies(x.script, &rel, from, &names, "new") else {
+    let Some(mut indexes) = copies(&x.script.before, &rel, from, &names, "new") else {
         return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
     };
+    // What the file drops is not copied: this one would stay.
+    indexes.retain(|i| x.script.after.relation(i.of).is_some());
     t.index(&indexes);
     // It takes the old constraints along, whose names the new ones get.
     t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));

@@ -3,7 +3,6 @@
 use crate::catalog::{Catalog, Id, Relation};
 use crate::op::CreateIndex;
 use crate::quote::{generated_name, ident, literal, qualified};
-use crate::replay::ReplayedScript;
 
 use super::super::exprs::all_renamed;
 use super::super::standing::{Standing, StandingStep};
@@ -48,11 +47,9 @@ pub struct Copy {
 
 /// Copies of every index that uses one of the columns, on their second columns: by their definition, with those columns exchanged.
 /// `of` is the column that asks: an index over several is copied for the first of them. `None`: an index cannot be put into other words.
-pub fn copies(script: &ReplayedScript, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
+pub fn copies(catalog: &Catalog, rel: &Relation, of: &str, seconds: &[(&str, &str)], suffix: &str) -> Option<Vec<Copy>> {
     let mut out = Vec::new();
-    let catalog = &script.before;
-    // What the file drops is not copied.
-    for i in catalog.indexes_of(rel.id).into_iter().filter(|i| script.after.relation(i.id).is_some()) {
+    for i in catalog.indexes_of(rel.id) {
         let asks =
             |x: &crate::catalog::Index| seconds.iter().find(|(c, _)| x.depends.iter().any(|d| d == c)).is_some_and(|(c, _)| *c == of);
         let Some(x) = i.index.as_ref().filter(|x| x.valid && !x.exclusion && asks(x)) else { continue };

@@ -38,7 +38,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let only: Vec<&str> = seconds.iter().filter(|s| !s.retyped).map(|s| s.from.as_str()).collect();
     let mut names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.from != s.to).map(|s| (s.from.as_str(), s.second.as_str())).collect();
     names.sort_by_key(|(c, _)| !only.contains(c));
-    let Some(indexes) = copies(x.script, &rel, from, &names, "second") else {
+    let Some(indexes) = copies(&x.script.before, &rel, from, &names, "second") else {
         return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
     };
     t.index(&indexes);
