@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Id, RelName};
 use crate::compat::{Compat, Undo};
 use crate::effects::{Effects, Sent, predict};
-use crate::op::{AlterAction, Name, Op, OpKind, QName, Statement};
-use crate::quote::qualified;
+use crate::op::{AlterAction, Dml, Name, Op, OpKind, QName, Statement};
+use crate::quote::{ident, qualified};
 use crate::replay::{Replayed, ReplayedScript};
 use crate::source::SourceFile;
 
@@ -150,7 +150,12 @@ impl<'a> Waiting<'a> {
                     continue;
                 }
                 let words = script.source.slice(op.span);
-                let on_view = !matches!(op.kind, OpKind::Alter { .. }) && names_in(words).any(|w| new_names.contains(&w.as_str()));
+                let aimed = match &op.kind {
+                    OpKind::Alter { .. } => true,
+                    OpKind::Dml(d) => d.reads().is_empty(),
+                    _ => false,
+                };
+                let on_view = !aimed && names_in(words).any(|w| new_names.contains(&w.as_str()));
                 let about = order::about(r, op);
                 let has_changed = |w: &str| types.contains(w) || changed.iter().any(|(t, n)| *n == w && about.is_none_or(|a| a == *t));
                 let after_swap = on_view
@@ -212,19 +217,34 @@ impl<'a> Waiting<'a> {
     /// The operation with its target under the name that the relation has now.
     fn aimed(&self, (s, _): OpAt, op: &Op, catalog: &Catalog) -> Op {
         let mut op = op.clone();
-        if let OpKind::Alter { target, .. } = &mut op.kind {
-            let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(&target.name)).map(|r| r.id);
-            if let Some(now) = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != target.name.as_str()) {
-                target.name =
-                    QName { schema: Some(Name::new(&now.schema, target.name.span())), name: Name::new(&now.name, target.name.span()) };
+        let now = |name: &QName| {
+            let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(name)).map(|r| r.id);
+            let now = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != name.as_str())?;
+            Some(QName { schema: Some(Name::new(&now.schema, name.span())), name: Name::new(&now.name, name.span()) })
+        };
+        match &mut op.kind {
+            OpKind::Alter { target, .. } => target.name = now(&target.name).unwrap_or_else(|| target.name.clone()),
+            // Its columns may be written with the table's name before them.
+            OpKind::Dml(d) => {
+                if let Some(name) = now(&d.table) {
+                    d.alias.get_or_insert_with(|| d.table.name.clone());
+                    d.table = name;
+                }
             }
+            _ => {}
         }
         op
     }
 
     fn try_here(&self, at: OpAt, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
         let op = &self.aimed(at, op, catalog);
-        let words = words(self.script, statement, op, catalog);
+        let written = self.script.statements.get(at.0).and_then(|r| r.statement.ops.get(at.1));
+        let words = match (&op.kind, written.map(|w| &w.kind)) {
+            (OpKind::Dml(d), Some(OpKind::Dml(w))) if d.table != w.table => {
+                under_its_name(self.script.source.slice(op.span), op.span.start, d, w)
+            }
+            _ => words(self.script, statement, op, catalog),
+        };
         let mut after = catalog.clone();
         let alone = statement.only(op);
         if let Some((_, e)) = after.apply_statement(&alone).first() {
@@ -347,6 +367,15 @@ fn is_session(op: &Op) -> bool {
             | OpKind::Query(_)
             | OpKind::DoBlock { .. }
     )
+}
+
+/// The statement on its table under the name that it has now; what else it names keeps its words.
+fn under_its_name(text: &str, start: u32, now: &Dml, written: &Dml) -> String {
+    let span = written.table.span();
+    let (from, to) = ((span.start - start) as usize, (span.end - start) as usize);
+    let name = now.table.schema_str().map_or_else(|| ident(now.table.as_str()), |s| qualified(s, now.table.as_str()));
+    let alias = if written.alias.is_none() { format!(" AS {}", ident(written.table.as_str())) } else { String::new() };
+    format!("{}{name}{alias}{}", &text[..from], &text[to..])
 }
 
 /// The operation as a statement of its own: a subcommand alone is none.

@@ -218,3 +218,15 @@ fn a_fill_may_read_a_column_under_its_new_name() {
     let backfill = p.phases[1].steps.iter().flat_map(|s| &s.statements).find(|s| s.starts_with("DO ")).expect("a backfill");
     assert!(backfill.contains("\"note\" AS \"remark\""), "{backfill}");
 }
+
+/// Rows change before the labels that the file names go, whatever the table is called by then.
+#[test]
+fn rows_of_a_table_with_a_new_name_change_before_its_columns_do() {
+    let sql = "ALTER TABLE pets RENAME TO animals; UPDATE animals SET name = 'x' WHERE animals.name = 'y'; ALTER TABLE animals ALTER COLUMN name TYPE varchar(9) USING left(name, 9);";
+    let p = planned(sql, &[]);
+    let ids: Vec<&str> = p.phases.iter().flat_map(|p| &p.steps).map(|s| s.id.as_str()).collect();
+    let at = |id: &str| ids.iter().position(|i| *i == id).unwrap_or_else(|| panic!("{id} in {ids:?}"));
+    assert!(at("update-pets") < at("contract-pets"));
+    let update = p.phases.iter().flat_map(|p| &p.steps).find(|s| s.id == "update-pets").expect("a step");
+    assert_eq!(update.statements[1], "UPDATE \"public\".\"pets\" AS \"animals\" SET name = 'x' WHERE animals.name = 'y'");
+}

@@ -37,8 +37,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         format!("ALTER TABLE {on} ADD COLUMN {new} {new_type}{}", collation(after)),
         vec![format!("ALTER TABLE {on} DROP COLUMN {new}")],
     ));
-    t.expand.extend(column_grants(before, &on, &second).into_iter().map(|g| (g, Vec::new())));
-    t.expand.extend(settings(before, &on, &second).into_iter().map(|c| (c, Vec::new())));
+    t.expand.extend(column_grants(after, &on, &second).into_iter().map(|g| (g, Vec::new())));
+    t.expand.extend(settings(after, &on, &second).into_iter().map(|c| (c, Vec::new())));
     let value = up.of("airlock_t");
     // What release N wrote is never overwritten: only rows that nobody filled are.
     let todo = match touch {
@@ -273,7 +273,7 @@ fn labels_gone(x: &Ctx<'_>, before: &Column, after: &Column) -> Vec<String> {
     labels(&before.ty).into_iter().filter(|l| !new.contains(l)).collect()
 }
 
-/// What the second column has of the first one: comment, statistics target, storage, compression.
+/// What the second column has of the first one, as the file leaves it: comment, statistics target, storage, compression.
 fn settings(c: &Column, on: &str, second: &str) -> Vec<String> {
     let column = format!("ALTER TABLE {on} ALTER COLUMN {}", ident(second));
     let mut out = Vec::new();
