@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use airlock::catalog::Catalog;
 use airlock::history::{Execution, Send};
 use airlock::op::{PgVersion, Statement};
+use airlock::plan::{self, Context, Outcome, PlanOptions};
 use airlock::replay::ReplayedScript;
 use airlock::rules::{Checker, RuleSet, Selection};
 use airlock::source::SourceFile;
@@ -146,9 +147,57 @@ fn inside(c: &mut Criterion<ThreadTime>) {
     group.finish();
 }
 
+/// A migration of a hundred operations, ten of each kind, over the tables of `history`.
+fn hundred(tables: usize) -> String {
+    (0..10)
+        .map(|i| {
+            let t = |n: usize| format!("t{}", (i * 47 + n * 5) % tables);
+            format!(
+                "ALTER TABLE {} ALTER COLUMN made SET NOT NULL;\nALTER TABLE {} RENAME COLUMN name TO title;\n\
+                 ALTER TABLE {} ADD COLUMN kind text NOT NULL DEFAULT 'a';\nALTER TABLE {} DROP COLUMN note;\n\
+                 ALTER TABLE {} ALTER COLUMN note TYPE varchar(500);\nALTER TABLE {} ADD CONSTRAINT k{i} CHECK (total < 1000000);\n\
+                 CREATE INDEX x{i} ON {} (made);\nALTER TABLE {} ADD COLUMN label text;\nALTER TABLE {} ADD UNIQUE (name);\n\
+                 CREATE TABLE new{i} (id bigint PRIMARY KEY, t bigint REFERENCES {} (id));\n",
+                t(0),
+                t(1),
+                t(2),
+                t(3),
+                t(4),
+                t(5),
+                t(6),
+                t(7),
+                t(8),
+                t(9)
+            )
+        })
+        .collect()
+}
+
+/// A plan of a hundred operations over a schema of five hundred tables: reading the file, judging it, and planning.
+fn planning(c: &mut Criterion<ThreadTime>) {
+    let execution = Execution::new(true, Send::Statement);
+    let mut before = Catalog::new(PgVersion(15));
+    replay::apply(&lower::lower_text(&history(500)), &execution, &mut before);
+    let file = SourceFile::new("2.sql", hundred(500));
+    let context = Context { migration: "2".into(), source: "2.sql".into(), source_sha256: String::new(), framework: "plain".into() };
+    let planned = || {
+        let statements = lower::lower(black_box(&file), &[file.full_span()]);
+        let script = replay::judge(&file, statements, &execution, &mut before.clone());
+        plan::plan(&script, &[], &PlanOptions::default(), &context)
+    };
+    match planned() {
+        Outcome::Planned(_) => {}
+        other => panic!("{other:?}"),
+    }
+    let mut group = c.benchmark_group("plan");
+    group.sample_size(10);
+    group.bench_function("100 operations, 500 tables", |b| b.iter(planned));
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ThreadTime);
-    targets = inside
+    targets = inside, planning
 }
 criterion_main!(benches);

@@ -138,6 +138,8 @@ pub struct PlanSection {
     pub pause_ms: Option<u32>,
     /// Milliseconds that a step waits for its lock.
     pub lock_timeout_ms: Option<u32>,
+    /// How often a step tries again to get its lock, inside of its SQL.
+    pub lock_retries: Option<u32>,
     /// Where `airlock status` looks for plans; `airlock/plans` unless given.
     pub folder: Option<PathBuf>,
     /// Days after which an expanded schema that is not contracted is overdue.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::op::{ObjectKind, PgVersion, ReplicaIdentity};
-use crate::quote::{ident, idents, literal, qualified};
+use crate::quote::{ident, literal, qualified};
 
 use super::{Acl, Catalog, Function, RelKind, Relation, TypeKind};
 
@@ -168,6 +168,15 @@ fn type_text(ty: &str) -> String {
     }
 }
 
+/// Who is granted something, in SQL.
+pub fn grantee_sql(name: &str) -> String {
+    match name {
+        "public" => "PUBLIC".to_string(),
+        "current_user" | "session_user" | "current_role" => name.to_ascii_uppercase(),
+        name => ident(name),
+    }
+}
+
 /// From what everybody has at first (`start`) to what is kept. `columns`: the list behind each privilege.
 fn acl(out: &mut String, object: &str, start: &[&str], grants: &[Acl], owner: Option<&str>, columns: &str) {
     let everybody: Vec<&String> = grants.iter().filter(|a| a.grantee == "public").flat_map(|a| &a.privileges).collect();
@@ -182,11 +191,7 @@ fn acl(out: &mut String, object: &str, start: &[&str], grants: &[Acl], owner: Op
         if fresh.is_empty() || owner == Some(a.grantee.as_str()) {
             continue;
         }
-        let to = match a.grantee.as_str() {
-            "public" => "PUBLIC".to_string(),
-            "current_user" | "session_user" | "current_role" => a.grantee.to_ascii_uppercase(),
-            name => idents([name]),
-        };
+        let to = grantee_sql(&a.grantee);
         let option = if a.grant_option { " WITH GRANT OPTION" } else { "" };
         let _ = writeln!(out, "GRANT {} ON {object} TO {to}{option};", fresh.join(", "));
     }

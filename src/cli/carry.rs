@@ -147,6 +147,7 @@ impl Open {
         if step.actor == Actor::Application {
             return Ok(Way::ByHand(step.title.clone()));
         }
+        let step = &plan::sent(step, &self.plan.options);
         let half = |statements: &[String], transaction| Half { statements: statements.to_vec(), transaction };
         let up = half(&step.statements, step.transaction);
         let back = (!step.undo.is_empty()).then(|| half(&step.undo, step.undo_transaction));

@@ -49,6 +49,9 @@ pub struct AnswerArgs {
     /// Milliseconds that a step waits for its lock.
     #[arg(long, value_name = "MS")]
     lock_timeout: Option<u32>,
+    /// How often a step tries again to get its lock, inside of its SQL; not at all unless given.
+    #[arg(long, value_name = "N")]
+    lock_retries: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -155,6 +158,7 @@ pub fn make(project: &Project, script: &ReplayedScript, name: &str, args: &Answe
         (args.batch_size.or(section.batch_size), &mut options.batch_size),
         (args.pause.or(section.pause_ms), &mut options.pause_ms),
         (args.lock_timeout.or(section.lock_timeout_ms), &mut options.lock_timeout_ms),
+        (args.lock_retries.or(section.lock_retries), &mut options.lock_retries),
     ] {
         *into = value.unwrap_or(*into);
     }

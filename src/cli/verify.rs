@@ -265,6 +265,7 @@ pub(super) fn read(file: &Path) -> Result<(Plan, PathBuf), CliError> {
     let text = std::fs::read_to_string(file).map_err(|e| usage(e.to_string()))?;
     let mut plan = plan::read(&text).map_err(|e| usage(e.to_string()))?;
     let folder = file.parent().unwrap_or(Path::new(""));
+    let written = plan::render(&plan).map_err(|e| usage(e.to_string()))?;
     for step in plan.phases.iter_mut().flat_map(|p| &mut p.steps) {
         for (name, into) in [(&step.file, &mut step.statements), (&step.undo_file, &mut step.undo)] {
             if name.is_empty() {
@@ -272,7 +273,9 @@ pub(super) fn read(file: &Path) -> Result<(Plan, PathBuf), CliError> {
             }
             let path = folder.join(name);
             let text = crate::history::read_sql(&path)?;
-            *into = statements(&text);
+            if !written.iter().any(|(n, t)| n == name && *t == text) {
+                *into = statements(&text);
+            }
         }
     }
     let source = Path::new(&plan.source);

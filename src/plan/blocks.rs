@@ -260,6 +260,15 @@ pub struct Assignment {
     pub overwrites: bool,
 }
 
+impl Assignment {
+    /// Fills what is empty. A value that may be NULL is written only where it is none: the others have nothing to be filled with.
+    pub fn fill(column: &str, value: Value, never_null: bool) -> Assignment {
+        let empty = format!("airlock_t.{} IS NULL", ident(column));
+        let todo = if never_null { empty } else { format!("{empty} AND ({}) IS NOT NULL", value.of("airlock_t")) };
+        Assignment { column: column.into(), value, todo, overwrites: false }
+    }
+}
+
 /// Fills columns in batches, each in a transaction of its own: one statement, run outside of a transaction.
 ///
 /// It goes through the primary key page by page, so it can be stopped and run again; what is already right is not written.

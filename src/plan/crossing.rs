@@ -5,8 +5,9 @@ use crate::op::Op;
 use crate::quote::{dollar, generated_name, ident, idents, qualified};
 
 use super::blocks::{NOTHING, Value, key, paged, search_path, table};
-use super::change::{ColumnChange, Cross, Move};
+use super::change::ColumnChange;
 use super::draft::{Draft, NewStep, slug};
+use super::rows::{Cross, Move};
 use super::table::TableDraft;
 use super::{Ctx, PhaseKind, PlanOptions, Stop};
 use crate::compat::Undo;
@@ -120,12 +121,25 @@ pub fn fill(x: &Ctx<'_>, change: &ColumnChange, cross: &Cross, value: &Value, t:
         // A value that release N has changed meanwhile stays.
         Some(column) => {
             let v = ident(column);
+            // Where the value is a key of the other row, or one that only one row may have, it goes with it.
+            let bound = bound(x, &rel, new, source.id);
+            let gone = match bound {
+                false => String::new(),
+                true => format!(
+                    "  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND NOT ({})) THEN\n    \
+                     UPDATE {mine} AS airlock_t SET {c} = {value} WHERE {} AND airlock_t.{c}::text = OLD.{v}::text AND airlock_t.{c}::text IS DISTINCT FROM ({value})::text;\n  \
+                     END IF;\n  IF TG_OP = 'DELETE' THEN\n    RETURN NULL;\n  END IF;\n",
+                    unchanged(&cross.links.iter().map(|(_, other)| other.clone()).collect::<Vec<_>>()),
+                    at("OLD"),
+                    value = value.of("airlock_t"),
+                ),
+            };
             let body = format!(
-                "{same}  UPDATE {mine} AS airlock_t SET {c} = NEW.{v} WHERE {} AND airlock_t.{c}::text IS DISTINCT FROM NEW.{v}::text\n    \
+                "{same}{gone}  UPDATE {mine} AS airlock_t SET {c} = NEW.{v} WHERE {} AND airlock_t.{c}::text IS DISTINCT FROM NEW.{v}::text\n    \
                  AND (airlock_t.{c} IS NULL OR airlock_t.{c}::text = OLD.{v}::text);\n",
                 at("NEW")
             );
-            out.trigger(x, source, &theirs, "follow", "INSERT OR UPDATE", &body);
+            out.trigger(x, source, &theirs, "follow", if bound { "INSERT OR UPDATE OR DELETE" } else { "INSERT OR UPDATE" }, &body);
         }
         None => {
             let v = value.of("airlock_t");
@@ -145,6 +159,17 @@ pub fn fill(x: &Ctx<'_>, change: &ColumnChange, cross: &Cross, value: &Value, t:
     }
     draft.crossings.push(out);
     Ok(())
+}
+
+/// The new column refers to the table that its values come from, or is unique.
+fn bound(x: &Ctx<'_>, rel: &Relation, new: &crate::catalog::Column, source: crate::catalog::Id) -> bool {
+    let refers = x.script.after.relation(rel.id).is_some_and(|r| {
+        r.constraints
+            .iter()
+            .any(|c| matches!(&c.kind, ConKind::ForeignKey { table, .. } if *table == source) && c.kind.columns().contains(&new.name))
+    });
+    refers
+        || x.script.after.indexes_of(rel.id).into_iter().filter_map(|i| i.index.as_ref()).any(|i| i.unique && i.depends.contains(&new.name))
 }
 
 /// What N writes, for N-1: the columns that go are set in the row that the others find. `false`: no row can be found.

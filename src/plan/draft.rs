@@ -73,6 +73,7 @@ impl Draft {
             undo_transaction: true,
             undo_verdict: Undo::Lossless,
             one_way: None,
+            sees_to: None,
             preconditions: Vec::new(),
             predicted: Vec::new(),
         };

@@ -74,6 +74,33 @@ pub fn cast_of(e: &Expr) -> Option<&str> {
     }
 }
 
+/// Functions that give NULL for a NULL argument only.
+const TOTAL: [&str; 13] =
+    ["lower", "upper", "trim", "btrim", "length", "now", "clock_timestamp", "gen_random_uuid", "random", "nextval", "abs", "round", "md5"];
+
+/// No row makes it NULL, as far as its words tell. `required`: what is known of a column.
+pub fn never_null(e: &Expr, required: &dyn Fn(&str) -> bool) -> bool {
+    let known = |e: &Expr| never_null(e, required);
+    match &e.kind {
+        ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Array(_) | ExprKind::IsNull { .. } => true,
+        ExprKind::SqlValue(name) => name != "CURRENT_SCHEMA",
+        ExprKind::Column(parts) => parts.last().is_some_and(|n| required(&n.value)),
+        ExprKind::Cast { expr, .. } | ExprKind::Collate { expr, .. } | ExprKind::Unary { expr, .. } => known(expr),
+        ExprKind::Binary { op, left, right } => {
+            matches!(op.as_str(), "+" | "-" | "*" | "/" | "%" | "||" | "=" | "<>" | "<" | ">" | "<=" | ">=" | "AND" | "OR")
+                && known(left)
+                && known(right)
+        }
+        ExprKind::Call(c) => match c.name.name.value.as_str() {
+            "coalesce" | "greatest" | "least" => c.args.iter().any(known),
+            "concat" => true,
+            name => TOTAL.contains(&name) && c.args.iter().all(known),
+        },
+        ExprKind::Other(v) if v.len() == 1 => known(&v[0]),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +119,16 @@ mod tests {
         assert_eq!(column("features::jsonb"), Some("features".into()));
         assert_eq!(column("(\"a\"::text::int)"), Some("a".into()));
         assert_eq!(column("nullif(a, '')::int"), None);
+    }
+
+    #[test]
+    fn what_is_never_null() {
+        let never = |sql: &str| parse(sql).is_some_and(|e| never_null(&e, &|c| c == "id"));
+        for sql in ["0", "'a'::text", "id + 1", "COALESCE(a, 'x')", "lower(id::text) || '-'", "now()", "ARRAY[a]", "(id)", "a IS NULL"] {
+            assert!(never(sql), "{sql}");
+        }
+        for sql in ["NULL", "a", "id + a", "lower(a)", "COALESCE(a, b)", "nullif(id, 0)", "(SELECT 1)", "data ->> 'x'", "NULL::text"] {
+            assert!(!never(sql), "{sql}");
+        }
     }
 }

@@ -12,10 +12,14 @@ mod crossing;
 mod draft;
 mod exprs;
 mod model;
+mod order;
 mod recipes;
 mod renames;
 mod render;
+mod retry;
 mod reverse;
+mod rights;
+mod rows;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -35,13 +39,14 @@ pub use blocks::NOTHING;
 pub(crate) use blocks::type_sql;
 pub use model::*;
 pub use render::{PlanError, page, read, render};
+pub use retry::{as_sent, sent};
 #[cfg(test)]
 pub(crate) use reverse::reverse;
 
 use blocks::Value;
 use change::{Changes, ColumnKind, TableChange};
 use draft::Draft;
-use standing::Waiting;
+use standing::{Stage, Waiting};
 use table::TableDraft;
 
 /// What the plan is made for.
@@ -138,14 +143,18 @@ impl Ctx<'_> {
         names
     }
 
+    /// No row of N-1 makes the expression NULL, as far as its words tell.
+    pub fn never_null(&self, rel: &Relation, sql: &str) -> bool {
+        exprs::parse(sql).is_some_and(|e| exprs::never_null(&e, &|c| rel.column(c).is_some_and(|c| c.not_null)))
+    }
+
     /// An expression that speaks of the columns as N-1 knows them.
     pub fn told(&self, rel: &Relation, sql: String) -> Value {
         let mut names: Vec<(String, String)> = rel.columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect();
-        // The file's own words may name columns that it has added before.
-        for c in self.table(rel).into_iter().flat_map(|t| &t.after.columns) {
-            if rel.column(&c.name).is_none() && !rel.columns.iter().any(|o| o.attnum == c.attnum) {
-                names.push((c.name.clone(), c.name.clone()));
-            }
+        // The file's own words may name columns that it has added or given another name before.
+        for c in self.table(rel).into_iter().flat_map(|t| &t.after.columns).filter(|c| rel.column(&c.name).is_none()) {
+            let old = rel.columns.iter().find(|o| o.attnum == c.attnum);
+            names.push((c.name.clone(), old.map_or(&c.name, |o| &o.name).clone()));
         }
         Value::Told { sql, table: rel.name.clone(), names }
     }
@@ -203,6 +212,14 @@ impl Ctx<'_> {
         at(one) > at(other)
     }
 
+    /// What the one table is called when the other is swapped: its own new name comes with its own swap.
+    pub fn name_at_swap(&self, one: &Relation, other: &Relation) -> String {
+        match self.table(one).filter(|t| t.renamed.is_some() && !self.comes_later(one, other)) {
+            Some(t) => blocks::table(&t.after),
+            None => blocks::table(one),
+        }
+    }
+
     /// A column as the catalog calls it when everything is done.
     pub fn last_name(&self, rel: &Relation, column: &str) -> String {
         let last = self.table(rel).map_or((&rel.schema, &rel.name), |t| (&t.after.schema, &t.after.name));
@@ -240,7 +257,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let changes = Changes::of(script);
     let ctx = Ctx { script, answers, changes: &changes };
     let mut draft = Draft::new();
-    for stop in renames::disguised(script, &changes, answers) {
+    for stop in renames::disguised(script, &changes, answers).into_iter().chain(order::conflicts(script, &changes)) {
         match stop {
             Stop::Ask(q) => asked.push(q),
             Stop::Refuse(x) => refused.push(x),
@@ -290,13 +307,16 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         // A table that follows another one stops before that one, or its columns, are parked.
         let soft = phase == PhaseKind::ContractSoft;
         let (first, rest): (Vec<_>, Vec<_>) = tables.iter().partition(|t| soft && t.follows);
+        if soft {
+            waiting.place(phase, Stage::First, &mut catalog, &mut draft);
+        }
         let from = draft.len();
         if soft {
             crossings.iter().rev().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
         first.iter().for_each(|t| t.emit(&mut draft, phase));
         draft.apply_from(from, &mut catalog);
-        waiting.place(phase, false, &mut catalog, &mut draft);
+        waiting.place(phase, Stage::Before, &mut catalog, &mut draft);
         let from = draft.len();
         rest.iter().for_each(|t| t.emit(&mut draft, phase));
         if phase == PhaseKind::Migrate {
@@ -306,7 +326,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
             crossings.iter().for_each(|c| c.emit(&mut draft, phase, &bound));
         }
         draft.apply_from(from, &mut catalog);
-        waiting.place(phase, true, &mut catalog, &mut draft);
+        waiting.place(phase, Stage::Behind, &mut catalog, &mut draft);
         if phase >= PhaseKind::ContractSoft {
             let from = draft.len();
             not_null_names(script, &changes, phase, &catalog, &mut draft, &bound);

@@ -87,14 +87,21 @@ pub struct PlanOptions {
     pub pause_ms: u32,
     /// Milliseconds a DDL statement waits for its lock before it lets others pass.
     pub lock_timeout_ms: u32,
+    /// How often a step waits again for a lock that it did not get.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lock_retries: u32,
     /// A feature flag's name, for the checklist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flag: Option<String>,
 }
 
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, flag: None }
+        PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, lock_retries: 0, flag: None }
     }
 }
 
@@ -174,6 +181,9 @@ pub struct Step {
     /// Why it cannot be taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub one_way: Option<String>,
+    /// What a step of the application is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sees_to: Option<SeesTo>,
     /// Must hold before the step runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preconditions: Vec<Precondition>,
@@ -193,8 +203,26 @@ fn yes() -> bool {
 pub enum Actor {
     /// The migration runner.
     Migration,
-    /// The application of release N (a job that backfills, for instance); the statements are what the proof plays for it.
+    /// The application of release N: a job that fills what only it knows.
     Application,
+}
+
+/// Rows that the application has to see to: it gives the column a value in them, or deletes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeesTo {
+    pub schema: String,
+    pub table: String,
+    pub column: String,
+    /// The condition of such a row, which is called `airlock_t`.
+    pub rows: String,
+}
+
+impl SeesTo {
+    /// The rows that are still to be done, for people.
+    pub fn query(&self) -> String {
+        format!("SELECT * FROM {} AS airlock_t WHERE {}", crate::quote::qualified(&self.schema, &self.table), self.rows)
+    }
 }
 
 /// A query that must return no rows.
@@ -218,6 +246,21 @@ pub struct PredictedEffects {
     pub scans: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub builds: Vec<String>,
+}
+
+impl PredictedEffects {
+    pub fn merge(&mut self, other: &PredictedEffects) {
+        for (r, m) in &other.locks {
+            let e = self.locks.entry(r.clone()).or_insert(*m);
+            *e = (*e).max(*m);
+        }
+        let lists = [(&mut self.rewrites, &other.rewrites), (&mut self.scans, &other.scans), (&mut self.builds, &other.builds)];
+        for (a, b) in lists {
+            a.extend(b.iter().cloned());
+            a.sort();
+            a.dedup();
+        }
+    }
 }
 
 impl From<&crate::effects::Effects> for PredictedEffects {

@@ -27,7 +27,7 @@ pub fn render(plan: &Plan) -> Result<Vec<(String, String)>, PlanError> {
         ("plan.toml".to_string(), toml::to_string_pretty(plan).map_err(|e| PlanError::Toml(e.to_string()))?),
         ("PLAN.md".to_string(), page(plan)),
     ];
-    for step in plan.phases.iter().flat_map(|p| &p.steps) {
+    for step in super::as_sent(plan).phases.iter().flat_map(|p| &p.steps) {
         if !step.file.is_empty() {
             out.push((step.file.clone(), sql(&step.title, step.transaction, &step.statements)));
         }
@@ -133,6 +133,9 @@ fn step(out: &mut String, n: usize, step: &Step) {
             out.push_str(&format!("   - run `{}`{}\n", step.file, if step.transaction { "" } else { " (outside of a transaction)" }))
         }
         Actor::Application => out.push_str("   - the application does this, not the migration runner\n"),
+    }
+    if let Some(s) = &step.sees_to {
+        out.push_str(&format!("   - these are the rows:\n     `{}`\n", s.query()));
     }
     for p in &step.preconditions {
         out.push_str(&format!("   - first make sure that {}: this must return no row:\n     `{}`\n", p.title, p.sql));

@@ -137,6 +137,12 @@ fn of_op(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
         OpKind::Comment { object, .. } => Reverse::new(format!("Comment on `{}`", object.name), comment(object, before)?),
         OpKind::Drop { objects, .. } => dropped(objects, before),
         OpKind::Alter { target, action } => altered(target, action, before, after),
+        OpKind::Grant(g) => {
+            let undo = super::rights::back(before, after)?;
+            let title = if g.revoke { "Revoke rights of" } else { "Grant rights to" };
+            let who = g.grantees.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+            Reverse::new(format!("{title} {who}"), if undo.is_empty() { nothing() } else { undo })
+        }
         _ => None,
     }
 }
@@ -371,6 +377,30 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
                 undo.extend(nullable.flat_map(|n| alter(format!("ALTER COLUMN {} DROP NOT NULL", ident(n)))));
             }
             Reverse::new(format!("Add constraint `{}` to `{}`", new.name, rel.name), undo)
+        }
+        A::Owner { to } => {
+            let old = rel.owner.as_ref()?;
+            Reverse::new(format!("`{}` belongs to `{to}`", rel.name), alter(format!("OWNER TO {}", ident(old))))
+        }
+        A::ReplicaIdentity { .. } => {
+            use crate::op::ReplicaIdentity as I;
+            let old = match &rel.replica_identity {
+                None | Some(I::Default) => "DEFAULT".to_string(),
+                Some(I::Full) => "FULL".into(),
+                Some(I::Nothing) => "NOTHING".into(),
+                Some(I::Index(i)) => format!("USING INDEX {}", ident(i.as_str())),
+            };
+            Reverse::new(format!("Replica identity of `{}`", rel.name), alter(format!("REPLICA IDENTITY {old}")))
+        }
+        A::Trigger { which: crate::op::WhichTrigger::Named(n), .. } => {
+            let mode = match rel.triggers.iter().find(|t| t.name == n.as_str())?.mode {
+                crate::op::TriggerMode::Enable => "ENABLE",
+                crate::op::TriggerMode::EnableReplica => "ENABLE REPLICA",
+                crate::op::TriggerMode::EnableAlways => "ENABLE ALWAYS",
+                crate::op::TriggerMode::Disable => "DISABLE",
+            };
+            let title = format!("Trigger `{}` of `{}` is switched", n.as_str(), rel.name);
+            Reverse::new(title, alter(format!("{mode} TRIGGER {}", ident(n.as_str()))))
         }
         A::EnableRowSecurity => Reverse::new(format!("Row security of `{}`", rel.name), alter("DISABLE ROW LEVEL SECURITY".into())),
         A::DisableRowSecurity => Reverse::new(format!("No row security of `{}`", rel.name), alter("ENABLE ROW LEVEL SECURITY".into())),

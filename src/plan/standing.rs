@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{Catalog, RelName};
+use crate::catalog::{Catalog, Id, RelName};
 use crate::compat::{Compat, Undo};
 use crate::effects::{Effects, Sent, predict};
-use crate::op::{AlterAction, Name, Op, OpKind, QName, Statement};
-use crate::quote::qualified;
-use crate::replay::ReplayedScript;
+use crate::op::{AlterAction, Dml, Name, Op, OpKind, QName, Statement};
+use crate::quote::{ident, qualified};
+use crate::replay::{Replayed, ReplayedScript};
 use crate::source::SourceFile;
 
 use super::blocks::lock_timeout;
-use super::change::{Changes, ColumnKind, OpAt};
+use super::change::{Changes, ColumnChange, ColumnKind, OpAt};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes;
 use super::reverse::reverse;
-use super::{PhaseKind, PlanOptions, Precondition, Refusal};
+use super::{PhaseKind, PlanOptions, Precondition, Refusal, order};
 
 /// Whom an operation hurts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +91,21 @@ pub struct Waiting<'a> {
     later: Vec<StandingStep>,
 }
 
+/// Where in a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// As long as tables follow each other.
+    First,
+    /// Before the tables' own steps.
+    Before,
+    /// Behind them.
+    Behind,
+}
+
 struct Item {
     at: OpAt,
+    /// It changes rows that the file copies later: the copies follow, as long as there is something that follows.
+    before_move: bool,
     /// It speaks of a column whose change comes before it in the file: only after the swap do the names mean what they mean there.
     after_swap: bool,
     /// It speaks of a column that the tables' own steps of expand make.
@@ -105,8 +118,9 @@ struct Item {
 impl<'a> Waiting<'a> {
     pub fn new(script: &'a ReplayedScript, changes: &Changes, options: &'a PlanOptions) -> Self {
         let mut rest = Vec::new();
-        // Names of columns that have changed so far in the file.
-        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        // Names of columns that have changed so far in the file, with their tables, and of types.
+        let mut changed: BTreeSet<(Id, &str)> = BTreeSet::new();
+        let mut types: BTreeSet<&str> = BTreeSet::new();
         let fresh: BTreeSet<&str> = changes
             .tables
             .iter()
@@ -121,38 +135,47 @@ impl<'a> Waiting<'a> {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
                     // A new column has its name from the start.
-                    let columns =
-                        changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(|c| c.before.is_some());
+                    let of = |c: &&ColumnChange| c.before.as_ref().is_some_and(|b| is_about(r, op, table, b.attnum));
+                    let columns = changes.tables.iter().filter(|t| t.before.id == table).flat_map(|t| &t.columns).filter(of);
                     for c in columns {
-                        changed.extend(c.before.iter().chain(&c.after).map(|c| c.name.as_str()));
+                        changed.extend(c.before.iter().chain(&c.after).map(|c| (table, c.name.as_str())));
                         if matches!(c.kind, ColumnKind::Pair { retyped: true, .. }) {
-                            let types = c.before.iter().chain(&c.after).filter(|c| c.ty.id.is_some());
-                            changed.extend(types.map(|c| c.ty.name.rsplit('.').next().unwrap_or_default()));
+                            let retyped = c.before.iter().chain(&c.after).filter(|c| c.ty.id.is_some());
+                            types.extend(retyped.map(|c| c.ty.name.rsplit('.').next().unwrap_or_default()));
                         }
                     }
                     continue;
                 }
-                if is_session(op) {
+                if is_session(op) || is_for_nothing(script, r, op) {
                     continue;
                 }
                 let words = script.source.slice(op.span);
-                let on_view = !matches!(op.kind, OpKind::Alter { .. }) && names_in(words).any(|w| new_names.contains(&w.as_str()));
+                let aimed = match &op.kind {
+                    OpKind::Alter { .. } => true,
+                    OpKind::Dml(d) => d.reads().is_empty(),
+                    _ => false,
+                };
+                let on_view = !aimed && names_in(words).any(|w| new_names.contains(&w.as_str()));
+                let about = order::about(r, op);
+                let has_changed = |w: &str| types.contains(w) || changed.iter().any(|(t, n)| *n == w && about.is_none_or(|a| a == *t));
                 let after_swap = on_view
-                    || names_in(words).any(|w| changed.contains(w.as_str()) || changed.contains(w.to_lowercase().as_str()))
-                        && !changed.is_empty();
+                    || order::refers_to_retyped(r, op, changes)
+                    || names_in(words).any(|w| has_changed(&w) || has_changed(&w.to_lowercase()));
+                let before_move = order::comes_before_a_move(r, op, (s, o), changes);
                 let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
                 let after_migrate = matches!(&op.kind, OpKind::CreateTrigger(t)
                     if r.before.relation_by(&t.table).is_some_and(|t| changes.tables.iter().any(|c| c.before.id == t.id)));
-                rest.push(Item { at: (s, o), after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
+                rest.push(Item { at: (s, o), before_move, after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
             }
         }
         Waiting { script, options, rest, later: Vec::new() }
     }
 
-    /// Places what can be placed here. `swapped`: the tables' own steps of this phase are done.
-    pub fn place(&mut self, phase: PhaseKind, swapped: bool, catalog: &mut Catalog, draft: &mut Draft) {
+    /// Places what can be placed here.
+    pub fn place(&mut self, phase: PhaseKind, stage: Stage, catalog: &mut Catalog, draft: &mut Draft) {
+        let swapped = stage == Stage::Behind;
         for step in std::mem::take(&mut self.later) {
-            if step.phase.is_some_and(|p| p <= phase) {
+            if stage != Stage::First && step.phase.is_some_and(|p| p <= phase) {
                 self.emit(step, phase, catalog, draft);
             } else {
                 self.later.push(step);
@@ -172,7 +195,7 @@ impl<'a> Waiting<'a> {
             let early = early
                 || (item.after_expand && phase == PhaseKind::Expand && !swapped)
                 || (item.after_migrate && (phase == PhaseKind::Expand || phase == PhaseKind::Migrate && !swapped));
-            if waits || early {
+            if waits || early || (stage == Stage::First && !item.before_move) {
                 kept.push(item);
                 continue;
             }
@@ -194,19 +217,34 @@ impl<'a> Waiting<'a> {
     /// The operation with its target under the name that the relation has now.
     fn aimed(&self, (s, _): OpAt, op: &Op, catalog: &Catalog) -> Op {
         let mut op = op.clone();
-        if let OpKind::Alter { target, .. } = &mut op.kind {
-            let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(&target.name)).map(|r| r.id);
-            if let Some(now) = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != target.name.as_str()) {
-                target.name =
-                    QName { schema: Some(Name::new(&now.schema, target.name.span())), name: Name::new(&now.name, target.name.span()) };
+        let now = |name: &QName| {
+            let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(name)).map(|r| r.id);
+            let now = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != name.as_str())?;
+            Some(QName { schema: Some(Name::new(&now.schema, name.span())), name: Name::new(&now.name, name.span()) })
+        };
+        match &mut op.kind {
+            OpKind::Alter { target, .. } => target.name = now(&target.name).unwrap_or_else(|| target.name.clone()),
+            // Its columns may be written with the table's name before them.
+            OpKind::Dml(d) => {
+                if let Some(name) = now(&d.table) {
+                    d.alias.get_or_insert_with(|| d.table.name.clone());
+                    d.table = name;
+                }
             }
+            _ => {}
         }
         op
     }
 
     fn try_here(&self, at: OpAt, op: &Op, statement: &Statement, phase: PhaseKind, catalog: &Catalog) -> Result<Vec<StandingStep>, String> {
         let op = &self.aimed(at, op, catalog);
-        let words = words(self.script, statement, op, catalog);
+        let written = self.script.statements.get(at.0).and_then(|r| r.statement.ops.get(at.1));
+        let words = match (&op.kind, written.map(|w| &w.kind)) {
+            (OpKind::Dml(d), Some(OpKind::Dml(w))) if d.table != w.table => {
+                under_its_name(self.script.source.slice(op.span), op.span.start, d, w)
+            }
+            _ => words(self.script, statement, op, catalog),
+        };
         let mut after = catalog.clone();
         let alone = statement.only(op);
         if let Some((_, e)) = after.apply_statement(&alone).first() {
@@ -253,7 +291,9 @@ impl<'a> Waiting<'a> {
     }
 
     fn verdict(&self, op: &Op, catalog: &Catalog, compat: &Compat) -> Verdict {
-        if compat.breaks_code() {
+        // Whose statements need a right is not always known: what is taken away goes when N-1 is gone.
+        let revokes = matches!(&op.kind, OpKind::Grant(g) if g.revoke);
+        if compat.breaks_code() || revokes {
             return Verdict::Tightening;
         }
         let target = match &op.kind {
@@ -305,6 +345,14 @@ impl<'a> Waiting<'a> {
     }
 }
 
+/// The absorbed operation is about this column.
+fn is_about(r: &Replayed, op: &Op, table: Id, attnum: u16) -> bool {
+    let OpKind::Alter { action, .. } = &op.kind else { return false };
+    let Some(name) = order::column_of(action) else { return false };
+    let at = |c: &Catalog| c.relation(table).and_then(|t| t.column(name.as_str())).map(|c| c.attnum);
+    at(&r.before).or_else(|| at(&r.after)) == Some(attnum)
+}
+
 /// The runner's and the session's business, which the plan's own steps see to. What a code block does stands beside it.
 fn is_session(op: &Op) -> bool {
     matches!(
@@ -319,6 +367,15 @@ fn is_session(op: &Op) -> bool {
             | OpKind::Query(_)
             | OpKind::DoBlock { .. }
     )
+}
+
+/// The statement on its table under the name that it has now; what else it names keeps its words.
+fn under_its_name(text: &str, start: u32, now: &Dml, written: &Dml) -> String {
+    let span = written.table.span();
+    let (from, to) = ((span.start - start) as usize, (span.end - start) as usize);
+    let name = now.table.schema_str().map_or_else(|| ident(now.table.as_str()), |s| qualified(s, now.table.as_str()));
+    let alias = if written.alias.is_none() { format!(" AS {}", ident(written.table.as_str())) } else { String::new() };
+    format!("{}{name}{alias}{}", &text[..from], &text[to..])
 }
 
 /// The operation as a statement of its own: a subcommand alone is none.
@@ -374,5 +431,50 @@ fn subjects(op: &Op) -> BTreeSet<String> {
 
 /// Words of a statement that may be names.
 fn names_in(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|w| !w.is_empty()).map(str::to_string)
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let c = rest.chars().next()?;
+            // A name in quotes: what is doubled inside of it stands for one.
+            if let Some(inside) = rest.strip_prefix('"')
+                && let Some(end) = closing(inside)
+            {
+                rest = &inside[end + 1..];
+                return Some(inside[..end].replace("\"\"", "\""));
+            }
+            let end = rest.find(|c| !word(c)).unwrap_or(rest.len());
+            if end > 0 {
+                let found = &rest[..end];
+                rest = &rest[end..];
+                return Some(found.to_string());
+            }
+            rest = &rest[c.len_utf8()..];
+        }
+    })
+}
+
+/// Where the quote ends.
+fn closing(inside: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + inside[from..].find('"')?;
+        if !inside[at + 1..].starts_with('"') {
+            return Some(at);
+        }
+        from = at + 2;
+    }
+}
+
+/// Changes nothing but a table, which the file drops in the end.
+fn is_for_nothing(script: &ReplayedScript, r: &Replayed, op: &Op) -> bool {
+    use AlterAction as A;
+    let passing = match &op.kind {
+        OpKind::Alter { action, .. } => {
+            !matches!(action, A::DropConstraint { .. } | A::RenameTo { .. } | A::SetSchema { .. } | A::Inherit { .. })
+        }
+        OpKind::CreateIndex(_) | OpKind::Comment { .. } => true,
+        _ => false,
+    };
+    passing && order::about(r, op).is_some_and(|id| script.before.relation(id).is_some() && script.after.relation(id).is_none())
 }

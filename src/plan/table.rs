@@ -9,7 +9,7 @@ use crate::quote::ident;
 use super::blocks::{Assignment, Back, Filled, NOTHING, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
-use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition};
+use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition, SeesTo};
 
 /// A step of its own between the fused ones.
 pub struct Own {
@@ -21,11 +21,13 @@ pub struct Own {
     pub preconditions: Vec<Precondition>,
 }
 
-/// What the application does by itself; the statements are what the proof plays for it.
+/// What the application does by itself.
 pub struct Job {
     pub id: String,
     pub title: String,
-    pub statements: Vec<String>,
+    pub column: String,
+    /// The condition of the rows that it sees to.
+    pub rows: String,
 }
 
 /// What recipes put together; each list keeps the order in which it was added.
@@ -212,9 +214,15 @@ impl TableDraft<'_> {
         }
         self.own(draft, PhaseKind::Migrate, &self.migrate);
         for job in &self.jobs {
-            let (statements, undo) = (job.statements.clone(), vec![NOTHING.into()]);
+            let (statements, undo) = (Vec::new(), vec![NOTHING.into()]);
             let step = draft.step(PhaseKind::Migrate, NewStep { id: job.id.clone(), title: job.title.clone(), statements, undo });
             step.actor = Actor::Application;
+            step.sees_to = Some(SeesTo {
+                schema: self.rel.schema.clone(),
+                table: self.rel.name.clone(),
+                column: job.column.clone(),
+                rows: job.rows.clone(),
+            });
             step.undo_verdict = Undo::LosesData;
         }
         self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);

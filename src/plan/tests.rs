@@ -148,3 +148,85 @@ fn safe_asked_and_refused() {
     assert!(matches!(outcome("ALTER TABLE orders DROP COLUMN note CASCADE;", &[]), Outcome::Planned(_)));
     assert!(matches!(outcome("ALTER TABLE orders DROP COLUMN nowhere;", &[]), Outcome::Refused(r) if r[0].reason.contains("42703")));
 }
+
+/// Where the file changes rows and reads them again, the plan's order must not give other rows.
+#[test]
+fn the_order_of_changes_of_rows() {
+    let refused = |sql: &str| match outcome(sql, &[]) {
+        Outcome::Refused(r) => assert!(r.iter().any(|r| r.reason.contains("at another time")), "{sql}: {r:?}"),
+        other => panic!("{sql}: {other:?}"),
+    };
+    let (fill, tighten) = (
+        "ALTER TABLE orders ADD COLUMN f text; UPDATE orders SET f = note;",
+        "UPDATE orders SET note = '' WHERE note IS NULL; ALTER TABLE orders ALTER COLUMN note SET NOT NULL;",
+    );
+    refused(&format!("{fill} {tighten}"));
+    planned(&format!("{tighten} {fill}"), &[]);
+    refused(&format!("UPDATE orders SET note = 'x' WHERE id = 1; {fill}"));
+    planned(&format!("UPDATE orders SET total = 1 WHERE id = 1; {fill}"), &[]);
+}
+
+/// A column of another table that has the same name says nothing.
+#[test]
+fn names_are_those_of_their_table() {
+    let sql =
+        "ALTER TABLE owners DROP COLUMN name; UPDATE pets SET name = 'x' WHERE name = 'y'; ALTER TABLE pets RENAME COLUMN name TO title;";
+    let ids: Vec<String> = planned(sql, &[]).phases.iter().flat_map(|p| &p.steps).map(|s| s.id.clone()).collect();
+    let at = |id: &str| ids.iter().position(|i| i == id).unwrap_or_else(|| panic!("{id} in {ids:?}"));
+    assert!(at("update-pets") < at("contract-pets"));
+}
+
+#[test]
+fn an_index_that_goes_is_not_copied() {
+    let p = planned("DROP INDEX orders_total; ALTER TABLE orders ALTER COLUMN total TYPE bigint;", &[]);
+    let statements: Vec<&String> = p.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.statements).collect();
+    assert!(statements.iter().all(|s| !s.starts_with("CREATE INDEX")), "{statements:?}");
+}
+
+#[test]
+fn a_key_that_the_file_adds_waits_for_the_column_that_it_refers_to() {
+    let apart = "ALTER TABLE orders ADD COLUMN owner bigint; ALTER TABLE orders ADD CONSTRAINT owned FOREIGN KEY (owner) REFERENCES owners (id); \
+                 ALTER TABLE owners ALTER COLUMN id TYPE bigint;";
+    let ids: Vec<String> = planned(apart, &[]).phases.iter().flat_map(|p| &p.steps).map(|s| s.id.clone()).collect();
+    let at = |id: &str| ids.iter().position(|i| i == id).unwrap_or_else(|| panic!("{id} in {ids:?}"));
+    assert!(at("contract-owners") < at("add-orders-owned"));
+    let inline = "ALTER TABLE orders ADD COLUMN owner bigint REFERENCES owners (id); ALTER TABLE owners ALTER COLUMN id TYPE bigint;";
+    assert!(matches!(outcome(inline, &[]), Outcome::Refused(_)));
+}
+
+#[test]
+fn what_is_done_to_a_table_that_goes_is_for_nothing() {
+    let p = planned("ALTER TABLE payments ADD COLUMN a int NOT NULL; CREATE INDEX ON payments (a); DROP TABLE payments;", &[]);
+    let ids: Vec<&str> = p.phases.iter().flat_map(|p| &p.steps).map(|s| s.id.as_str()).collect();
+    assert!(ids.iter().all(|i| i.contains("payments")) && p.phases[0].steps.is_empty() && p.phases[1].steps.is_empty(), "{ids:?}");
+}
+
+/// An UPDATE that changes values which are there is no filling of NULLs.
+#[test]
+fn an_update_of_values_is_no_filling() {
+    let sql = "UPDATE orders SET note = 'x' WHERE id = 1; UPDATE orders SET note = '' WHERE note IS NULL; ALTER TABLE orders ALTER COLUMN note SET NOT NULL;";
+    let p = planned(sql, &[]);
+    let update = p.phases.iter().flat_map(|p| &p.steps).find(|s| s.id == "update-orders").expect("the first UPDATE is a step");
+    assert!(update.statements.iter().any(|s| s.contains("WHERE id = 1")));
+    assert!(p.phases[1].steps.iter().any(|s| s.id == "backfill-orders"), "the second one fills");
+}
+
+#[test]
+fn a_fill_may_read_a_column_under_its_new_name() {
+    let sql = "ALTER TABLE orders RENAME COLUMN note TO remark; ALTER TABLE orders ADD COLUMN f text; UPDATE orders SET f = remark;";
+    let p = planned(sql, &[]);
+    let backfill = p.phases[1].steps.iter().flat_map(|s| &s.statements).find(|s| s.starts_with("DO ")).expect("a backfill");
+    assert!(backfill.contains("\"note\" AS \"remark\""), "{backfill}");
+}
+
+/// Rows change before the labels that the file names go, whatever the table is called by then.
+#[test]
+fn rows_of_a_table_with_a_new_name_change_before_its_columns_do() {
+    let sql = "ALTER TABLE pets RENAME TO animals; UPDATE animals SET name = 'x' WHERE animals.name = 'y'; ALTER TABLE animals ALTER COLUMN name TYPE varchar(9) USING left(name, 9);";
+    let p = planned(sql, &[]);
+    let ids: Vec<&str> = p.phases.iter().flat_map(|p| &p.steps).map(|s| s.id.as_str()).collect();
+    let at = |id: &str| ids.iter().position(|i| *i == id).unwrap_or_else(|| panic!("{id} in {ids:?}"));
+    assert!(at("update-pets") < at("contract-pets"));
+    let update = p.phases.iter().flat_map(|p| &p.steps).find(|s| s.id == "update-pets").expect("a step");
+    assert_eq!(update.statements[1], "UPDATE \"public\".\"pets\" AS \"animals\" SET name = 'x' WHERE animals.name = 'y'");
+}

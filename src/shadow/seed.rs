@@ -367,7 +367,9 @@ pub fn row(
         if fitting.is_empty() {
             return None;
         }
-        let key = fitting[rng.usize(..fitting.len())];
+        // What only one row may refer to is referred to by each in turn, so that none is left without where there are enough rows.
+        let once = fk.columns.iter().any(|c| table.columns.iter().any(|k| k.name == *c && k.unique));
+        let key = fitting[if once && profile == Profile::Careful { (i + attempt) % fitting.len() } else { rng.usize(..fitting.len()) }];
         for (c, v) in fk.columns.iter().zip(key) {
             out.insert(c, v.as_deref().map_or("NULL".into(), literal));
         }

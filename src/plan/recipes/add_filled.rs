@@ -5,10 +5,11 @@ use crate::catalog::{Column, ConKind};
 use crate::quote::{generated_name, ident, qualified};
 
 use super::super::blocks::{Assignment, Back, Filled, Value, table, type_sql};
-use super::super::change::{ColumnChange, Fill};
+use super::super::change::ColumnChange;
 use super::super::crossing;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
+use super::super::rows::Fill;
 use super::super::table::{Own, TableDraft};
 use super::super::{Boundary, Ctx, Invariant, Stop};
 use super::{add_column, set_default};
@@ -36,7 +37,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         let Some(default) = default else { return Ok(()) };
         t.expand.push(set_default(t, name, &default));
         let value = x.told(&rel, default);
-        t.backfill.push(Assignment { column: name.into(), value, todo: format!("airlock_t.{c} IS NULL"), overwrites: false });
+        t.backfill.push(Assignment::fill(name, value, true));
         required(t, new, &on);
         return inline(x, change, t);
     };
@@ -45,20 +46,17 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         Some(d) => format!("COALESCE({}, {d})", fill.value),
         None => fill.value.clone(),
     };
+    let never_null = x.never_null(&rel, &sql);
     let value = x.told_as(&rel, fill.alias.as_deref(), sql);
-    let todo = match new.not_null || default.is_some() {
-        true => format!("airlock_t.{c} IS NULL"),
-        false => format!("airlock_t.{c} IS NULL AND ({}) IS NOT NULL", value.of("airlock_t")),
-    };
-    t.backfill.push(Assignment { column: name.into(), value: value.clone(), todo, overwrites: false });
+    t.backfill.push(Assignment::fill(name, value.clone(), never_null));
     t.fills.push(Filled { column: name.into(), value: value.clone(), required: new.not_null, watch: gone.clone() });
     back(x, change, fill, new, &gone, t, draft)?;
     if let Some(cross) = &fill.cross {
         crossing::fill(x, change, cross, &value, t, draft)?;
     }
-    if new.not_null && default.is_none() && fill.cross.is_some() {
-        // Where the other table has no row there is no value.
-        super::add_required_column::job(x, t, name, None);
+    if new.not_null && !never_null {
+        // Where nothing stands in the row, or the other table has none, there is no value.
+        super::add_required_column::job(change, t, name);
     }
     if let Some(d) = &default {
         t.swap.push((
@@ -171,7 +169,12 @@ pub fn inline(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>) -> Res
         let drop = format!("ALTER TABLE {on} DROP CONSTRAINT {name}");
         match &c.kind {
             ConKind::Check { .. } | ConKind::ForeignKey { .. } => {
-                let add = format!("ALTER TABLE {on} ADD {}", x.script.after.constraint_definition(c, true));
+                // A table that it refers to has its new name only behind the swap.
+                let named = match &c.kind {
+                    ConKind::ForeignKey { table, .. } if x.script.before.relation(*table).is_some() => &x.script.before,
+                    _ => &x.script.after,
+                };
+                let add = format!("ALTER TABLE {on} ADD {}", named.constraint_definition(c, true));
                 t.migrate.push(own(
                     "add",
                     format!("`{}` binds new rows of `{}`", c.name, rel.name),

@@ -37,8 +37,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         format!("ALTER TABLE {on} ADD COLUMN {new} {new_type}{}", collation(after)),
         vec![format!("ALTER TABLE {on} DROP COLUMN {new}")],
     ));
-    t.expand.extend(column_grants(before, &on, &second).into_iter().map(|g| (g, Vec::new())));
-    t.expand.extend(settings(before, &on, &second).into_iter().map(|c| (c, Vec::new())));
+    t.expand.extend(column_grants(after, &on, &second).into_iter().map(|g| (g, Vec::new())));
+    t.expand.extend(settings(after, &on, &second).into_iter().map(|c| (c, Vec::new())));
     let value = up.of("airlock_t");
     // What release N wrote is never overwritten: only rows that nobody filled are.
     let todo = match touch {
@@ -53,9 +53,11 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
 
     let seconds = x.seconds(&rel);
     let names: Vec<(&str, &str)> = seconds.iter().filter(|s| s.retyped).map(|s| (s.from.as_str(), s.second.as_str())).collect();
-    let Some(indexes) = copies(&x.script.before, &rel, from, &names, "new") else {
+    let Some(mut indexes) = copies(&x.script.before, &rel, from, &names, "new") else {
         return x.refuse(change.span, format!("an index over `{from}` cannot be put into other words"), "drop it in an earlier migration");
     };
+    // What the file drops is not copied: this one would stay.
+    indexes.retain(|i| x.script.after.relation(i.of).is_some());
     t.index(&indexes);
     // It takes the old constraints along, whose names the new ones get.
     t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));
@@ -119,7 +121,8 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         t.jobs.push(Job {
             id: slug(&["application", "corrects", &rel.name, from]),
             title: format!("A job of the application sees to the rows of `{}` whose `{from}` has no value in the new type", rel.name),
-            statements: vec![format!("DELETE FROM {on} AS airlock_t WHERE {todo}")],
+            column: from.into(),
+            rows: todo.clone(),
         });
     }
     t.swap_if.push(filled);
@@ -270,7 +273,7 @@ fn labels_gone(x: &Ctx<'_>, before: &Column, after: &Column) -> Vec<String> {
     labels(&before.ty).into_iter().filter(|l| !new.contains(l)).collect()
 }
 
-/// What the second column has of the first one: comment, statistics target, storage, compression.
+/// What the second column has of the first one, as the file leaves it: comment, statistics target, storage, compression.
 fn settings(c: &Column, on: &str, second: &str) -> Vec<String> {
     let column = format!("ALTER TABLE {on} ALTER COLUMN {}", ident(second));
     let mut out = Vec::new();

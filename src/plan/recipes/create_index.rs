@@ -10,9 +10,6 @@ use super::super::standing::{Standing, StandingStep};
 /// The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
 pub fn step(s: &Standing<'_>, index: &CreateIndex, before: &Catalog, after: &Catalog) -> Result<StandingStep, String> {
     let rel = before.relation_by(&index.table).ok_or_else(|| format!("`{}` is not known", index.table))?;
-    if rel.partition_by.is_some() {
-        return Err("an index of a partitioned table cannot be built concurrently".into());
-    }
     let new = after.indexes_of(rel.id).into_iter().find(|i| before.relation(i.id).is_none()).ok_or("the index is there already")?;
     let name = new.name.clone();
     let mut sql = s.words.clone();

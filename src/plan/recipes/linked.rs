@@ -1,6 +1,7 @@
 //! What hangs on a column that gets another type: the sequence that it draws from, and foreign keys of other tables.
 
-use crate::catalog::{Column, ConKind};
+use crate::catalog::{Catalog, Column, ConKind, Id};
+use crate::op::{AlterAction, Op, OpKind};
 use crate::quote::{generated_name, ident, idents, qualified};
 
 use super::super::blocks::{NOTHING, table};
@@ -61,9 +62,29 @@ pub fn sequence(
     Ok(())
 }
 
+/// The constraint was made by a statement of its own.
+fn apart(x: &Ctx<'_>, child: Id, name: &str) -> bool {
+    let has = |c: &Catalog| c.relation(child).is_some_and(|r| r.constraint(name).is_some());
+    let adds = |op: &Op| matches!(&op.kind, OpKind::Alter { action: AlterAction::AddConstraint(_), .. });
+    x.script.statements.iter().any(|r| !has(&r.before) && has(&r.after) && r.statement.ops.iter().any(adds))
+}
+
 /// Foreign keys of other tables refer to the second column from the swap on: proved before it, so that the swap reads no row.
 pub fn references(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, column: &str, second: &str) -> Result<(), Stop> {
     let (rel, on) = (t.rel.clone(), table(&t.rel));
+    // Those that the file adds hang on the old key until the swap.
+    for (child, c) in x.script.after.foreign_keys_to(rel.id) {
+        let ConKind::ForeignKey { ref_columns, .. } = &c.kind else { continue };
+        let there = x.script.before.relation(child.id).is_some_and(|r| r.constraint(&c.name).is_some());
+        let meant = change.after.as_ref().is_some_and(|a| ref_columns.contains(&a.name));
+        if meant && !there && !apart(x, child.id, &c.name) {
+            return x.refuse(
+                change.span,
+                format!("`{}` gets a reference to `{}.{column}`, which gets another type in the same file", child.name, rel.name),
+                "add the foreign key by a statement of its own (ALTER TABLE … ADD CONSTRAINT)",
+            );
+        }
+    }
     for (child, c) in x.script.before.foreign_keys_to(rel.id) {
         let ConKind::ForeignKey { columns, ref_columns, on_delete, on_update, match_full, .. } = &c.kind else { continue };
         if !ref_columns.iter().any(|r| r == column) {
@@ -82,24 +103,27 @@ pub fn references(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, co
         // A column that changes too has its own second column, and its recipe makes the key of that one.
         let seconds = x.seconds(child);
         let own = columns.first().and_then(|n| seconds.iter().find(|s| s.from == *n));
-        let drop_old = format!("ALTER TABLE {theirs} DROP CONSTRAINT {}", ident(&c.name));
-        let mut again = vec![format!("ALTER TABLE {theirs} ADD {}", x.script.before.constraint_definition(c, true))];
+        let swapped = x.name_at_swap(child, &rel);
+        let drop_old = format!("ALTER TABLE {swapped} DROP CONSTRAINT {}", ident(&c.name));
+        let mut again = vec![format!("ALTER TABLE {swapped} ADD {}", x.script.before.constraint_definition(c, true))];
         if c.validated {
-            again.push(format!("ALTER TABLE {theirs} VALIDATE CONSTRAINT {}", ident(&c.name)));
+            again.push(format!("ALTER TABLE {swapped} VALIDATE CONSTRAINT {}", ident(&c.name)));
         }
         let copy = ident(&generated_name("airlock_", &[&c.name, "new"]));
         let full = if *match_full { " MATCH FULL" } else { "" };
         let retyped = own.filter(|s| s.retyped);
-        let add = format!(
-            "ALTER TABLE {theirs} ADD CONSTRAINT {copy} FOREIGN KEY ({}) REFERENCES {on} ({}){full} ON DELETE {on_delete} ON UPDATE {on_update} NOT VALID",
-            idents(retyped.map(|s| &s.second).into_iter().chain(if retyped.is_some() { &[][..] } else { columns })),
-            ident(second)
-        );
-        let drop = format!("ALTER TABLE {theirs} DROP CONSTRAINT {copy}");
+        let add_on = |child: &str| {
+            format!(
+                "ALTER TABLE {child} ADD CONSTRAINT {copy} FOREIGN KEY ({}) REFERENCES {on} ({}){full} ON DELETE {on_delete} ON UPDATE {on_update} NOT VALID",
+                idents(retyped.map(|s| &s.second).into_iter().chain(if retyped.is_some() { &[][..] } else { columns })),
+                ident(second)
+            )
+        };
+        let (add, drop) = (add_on(&theirs), format!("ALTER TABLE {theirs} DROP CONSTRAINT {copy}"));
         // The undo takes the index away that the new key hangs on, so the key goes before it and comes again behind it.
-        again.push(add.clone());
+        again.push(add_on(&swapped));
         if c.validated {
-            again.push(format!("ALTER TABLE {theirs} VALIDATE CONSTRAINT {copy}"));
+            again.push(format!("ALTER TABLE {swapped} VALIDATE CONSTRAINT {copy}"));
         }
         t.swap.insert(0, (drop_old, again));
         if retyped.is_some() {
@@ -110,7 +134,7 @@ pub fn references(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, co
                     "write the change of the table that is referred to first",
                 );
             }
-            t.swap_last.push((NOTHING.into(), vec![drop]));
+            t.swap_last.push((NOTHING.into(), vec![format!("ALTER TABLE {swapped} DROP CONSTRAINT {copy}")]));
             continue;
         }
         let step = |id: &str, title: String, statement: String, undo: Vec<String>| Own {
@@ -137,8 +161,8 @@ pub fn references(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, co
             ));
         }
         t.swap_last.push((
-            format!("ALTER TABLE {theirs} RENAME CONSTRAINT {copy} TO {}", ident(&c.name)),
-            vec![format!("ALTER TABLE {theirs} DROP CONSTRAINT {}", ident(&c.name))],
+            format!("ALTER TABLE {swapped} RENAME CONSTRAINT {copy} TO {}", ident(&c.name)),
+            vec![format!("ALTER TABLE {swapped} DROP CONSTRAINT {}", ident(&c.name))],
         ));
     }
     Ok(())

@@ -9,6 +9,7 @@ mod data;
 mod drop_column;
 mod drop_table;
 mod linked;
+mod partitioned_index;
 pub mod primary_key;
 mod rename_column;
 pub mod rename_table;
@@ -67,6 +68,9 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
 /// An operation that stands by itself, where it needs more than to be run: `None`, and it is run as it is.
 pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
     match &s.op.kind {
+        OpKind::CreateIndex(i) if s.is_old(&i.table) && s.before.relation_by(&i.table).is_some_and(|r| r.partition_by.is_some()) => {
+            Some(partitioned_index::steps(s, i))
+        }
         OpKind::CreateIndex(i) if s.is_old(&i.table) && s.verdict != Verdict::New => {
             Some(create_index::step(s, i, s.before, s.after).map(|s| vec![s]))
         }

@@ -36,17 +36,15 @@ pub fn tighten(x: &Ctx<'_>, change: &ColumnChange, column: &str, t: &mut TableDr
     let told = x.answer(&rel, column, "value").map(str::to_string);
     let value = told.or_else(|| change.filled_by.as_ref().map(|f| f.value.clone()));
     if let Some(value) = value {
+        let never_null = x.never_null(&rel, &value);
         let value = x.told(&rel, value);
         t.fills.push(Filled { column: column.into(), value: value.clone(), required: true, watch: Vec::new() });
-        t.backfill.push(Assignment {
-            column: column.into(),
-            value,
-            todo: format!("airlock_t.{} IS NULL", ident(column)),
-            overwrites: true,
-        });
+        t.backfill.push(Assignment { overwrites: true, ..Assignment::fill(column, value, never_null) });
+        if !never_null {
+            add_required_column::job(change, t, column);
+        }
     } else {
-        let sample = change.after.as_ref().and_then(|c| add_required_column::sample(x, &c.ty));
-        add_required_column::job(x, t, column, sample.as_deref());
+        add_required_column::job(change, t, column);
         draft.checklist.push(format!(
             "N-1 may still write NULL into `{}.{column}`: when it is gone, a job fills such rows or deletes them. The contract waits for it.",
             rel.name

@@ -11,7 +11,7 @@ use crate::quote::literal;
 use super::super::error::ShadowError;
 use super::super::session::Session;
 use super::super::start::Database;
-use super::steps::{is_block, merge, named};
+use super::steps::{is_block, named};
 use super::{At, CheckId, Counterexample, Prover, Refused, back, play};
 
 /// Stands in for the plan's own lock timeout, so that a proof takes no minutes.
@@ -24,12 +24,12 @@ impl Prover<'_> {
     /// Looks at who waits for the step. The database is afterwards as it was before, or the answer says that it is not.
     pub(super) fn blocking(&mut self, db: &Database, step: &Step) -> Result<Looked, ShadowError> {
         let mut locks = PredictedEffects::default();
-        step.predicted.iter().for_each(|p| merge(&mut locks, p));
+        step.predicted.iter().for_each(|p| locks.merge(p));
         let wanted = if step.transaction { LockMode::Share } else { LockMode::ShareUpdateExclusive };
         let there = tables(&mut db.helper()?)?;
         let strong: Vec<(RelName, LockMode)> =
             locks.locks.iter().filter(|(_, m)| **m >= wanted).filter_map(|(r, m)| Some((named(&there, r)?.clone(), *m))).collect();
-        if strong.is_empty() || step.actor == Actor::Application || step.statements.iter().any(|s| is_block(s)) {
+        if strong.is_empty() || step.actor == Actor::Application || (!step.transaction && step.statements.iter().any(|s| is_block(s))) {
             return Ok(Looked { waits: false, spoiled: false });
         }
         let mut holder = db.connect()?;
@@ -55,7 +55,12 @@ impl Prover<'_> {
             problems.push(e.counterexample("while another session uses the table"));
         }
         let longest = waited.longest.as_millis();
-        let words = if step.transaction {
+        let words = if waited.retries {
+            format!(
+                "tries again and again for {names}, others waited {longest} ms (its lock_timeout is shortened to {} ms here); it works when the table is free",
+                SHORT.as_millis()
+            )
+        } else if step.transaction {
             format!(
                 "gives up on {names} after its lock_timeout (shortened to {} ms here), others waited {longest} ms; run again, it works",
                 SHORT.as_millis()
@@ -85,6 +90,8 @@ struct Waited {
     unbounded: bool,
     /// The step went through.
     done: bool,
+    /// It tries again by itself.
+    retries: bool,
     /// Unless it was ended here: then its refusal says nothing.
     error: Option<Refused>,
 }
@@ -94,10 +101,15 @@ fn attempt(db: &Database, step: &Step, strong: &[(RelName, LockMode)], holder: &
     let mut worker = db.connect()?;
     let stop = worker.canceller();
     let (pid, transaction) = (worker.pid(), step.transaction);
+    let short = |s: &str| if is_timeout(s) { format!("SET LOCAL lock_timeout = '{}ms'", SHORT.as_millis()) } else { s.to_string() };
+    let retries = transaction && step.statements.iter().any(|s| is_block(s) && s.contains("lock_not_available"));
     let statements: Vec<String> = step
         .statements
         .iter()
-        .map(|s| if is_timeout(s) { format!("SET LOCAL lock_timeout = '{}ms'", SHORT.as_millis()) } else { s.clone() })
+        .map(|s| match retries && is_block(s) {
+            true => s.split(";\n").map(|part| shortened(part, &short)).collect::<Vec<_>>().join(";\n"),
+            false => short(s),
+        })
         .collect();
     let (mut look, mut third) = (db.helper()?, db.connect()?);
     // Nobody waits for ever for a step that does.
@@ -123,15 +135,16 @@ fn attempt(db: &Database, step: &Step, strong: &[(RelName, LockMode)], holder: &
         std::thread::sleep(Duration::from_millis(2));
     }
     let free = behind.is_finished();
-    while transaction && start.elapsed() < PATIENCE && !running.is_finished() {
+    let gives_up = transaction && !retries;
+    while gives_up && start.elapsed() < PATIENCE && !running.is_finished() {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let unbounded = !free || (transaction && !running.is_finished());
+    let unbounded = !free || (gives_up && !running.is_finished());
     if !unbounded {
         let _ = holder.run("COMMIT");
     }
-    // Outside of a transaction it goes on now that nobody is in its way.
-    while !transaction && !unbounded && !running.is_finished() && start.elapsed() < PATIENCE * 8 {
+    // Outside of a transaction it goes on now that nobody is in its way, and so does what tries again.
+    while !gives_up && !unbounded && !running.is_finished() && start.elapsed() < PATIENCE * 8 {
         std::thread::sleep(Duration::from_millis(1));
     }
     let cancelled = !running.is_finished();
@@ -143,7 +156,13 @@ fn attempt(db: &Database, step: &Step, strong: &[(RelName, LockMode)], holder: &
     let longest = behind.join().unwrap_or(PATIENCE * 2);
     let end = running.join().unwrap_or(Ok(()));
     let done = end.is_ok();
-    Ok(Waited { longest, unbounded, done, error: end.err().filter(|_| !cancelled) })
+    Ok(Waited { longest, unbounded, done, retries, error: end.err().filter(|_| !cancelled) })
+}
+
+/// A statement of a block, behind the words that stand before it.
+fn shortened(part: &str, short: &dyn Fn(&str) -> String) -> String {
+    let at = part.find("SET LOCAL").unwrap_or(0);
+    format!("{}{}", &part[..at], short(&part[at..]))
 }
 
 fn waits(look: &mut Session, pid: i32) -> bool {

@@ -54,7 +54,7 @@ impl Prover<'_> {
             if phase.kind == PhaseKind::ContractSoft {
                 // The application's job goes on until N-1 is gone, and only then the contract begins.
                 for step in self.plan.phases.iter().flat_map(|p| &p.steps).filter(|s| s.actor == Actor::Application) {
-                    if let Err(e) = forward(&mut db.connect()?, step) {
+                    if let Err(e) = self.forward(&mut db.connect()?, step) {
                         let problems = vec![e.counterexample("the application's job")];
                         self.check(CheckId::DualWrites, At::about(&step.id).boundary(end).release(Release::New), problems, "");
                     }
@@ -70,7 +70,8 @@ impl Prover<'_> {
             for step in &phase.steps {
                 let mut problems = self.preconditions(&mut db.connect()?, step);
                 let concurrent = phase.kind == PhaseKind::Migrate && !step.transaction;
-                let error = if concurrent { self.while_writing(&db, step, &mut old)? } else { forward(&mut db.connect()?, step).err() };
+                let error =
+                    if concurrent { self.while_writing(&db, step, &mut old)? } else { self.forward(&mut db.connect()?, step).err() };
                 problems.extend(error.map(|e| e.counterexample("refused while both releases write")));
                 if !problems.is_empty() {
                     self.check(CheckId::DualWrites, At::about(&step.id).boundary(end), problems, "");

@@ -1,6 +1,7 @@
 //! Proves a plan: both releases' statements run at every boundary, writes of both are interleaved with the backfill, every step is
 //! undone, and the end is compared with the migration run directly. `checks` is the list of what is shown.
 
+mod application;
 mod backfill;
 mod blocking;
 mod busy;
@@ -60,6 +61,7 @@ pub fn prove(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: &dyn Fn
 /// `first`: one failure is enough.
 fn run(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: &dyn Fn(&str), first: bool) -> Result<Proof, ShadowError> {
     let touched = touched(plan, input);
+    let plan = &crate::plan::as_sent(plan);
     let mut p = Prover { shadow, plan, input, progress, first, touched, findings: Vec::new(), steps: Vec::new() };
     p.run()?;
     Ok(Proof::new(shadow.version(), p.findings, p.steps))

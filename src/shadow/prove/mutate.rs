@@ -245,6 +245,7 @@ fn add_step(plan: &mut Plan, table: &RelName, sql: &str, undo: &str) {
         undo_transaction: true,
         undo_verdict: Undo::Lossless,
         one_way: None,
+        sees_to: None,
         preconditions: Vec::new(),
         predicted: vec![PredictedEffects::default(), predicted],
     };

@@ -15,7 +15,7 @@ use super::super::session::Session;
 use super::super::snapshot::Snapshot;
 use super::super::start::Database;
 use super::release::Player;
-use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back, forward};
+use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back};
 
 impl Prover<'_> {
     pub(super) fn quiet(&mut self, rows: &Rows, intended: &Snapshot) -> Result<(), ShadowError> {
@@ -83,7 +83,7 @@ impl Prover<'_> {
         let db = self.shadow.copy(&rows.seeded)?;
         for s in steps {
             // What refuses to run is told where it was run first.
-            let _ = forward(&mut db.connect()?, s);
+            let _ = self.forward(&mut db.connect()?, s);
         }
         Ok(db)
     }
@@ -105,7 +105,7 @@ impl Prover<'_> {
             let data = self.data(&mut on.connect()?);
             let mut session = on.connect()?;
             let part = Step { statements: step.statements[..n].to_vec(), ..step.clone() };
-            if let Err(e) = forward(&mut session, &part) {
+            if let Err(e) = self.forward(&mut session, &part) {
                 problems.push(e.counterexample("the step is refused"));
             } else if let Err(e) = back(&mut session, step) {
                 let what = if n < all { format!("the undo is refused after statement {n}") } else { "the undo is refused".into() };
@@ -197,7 +197,7 @@ impl Prover<'_> {
             for step in &phase.steps {
                 let mut problems = self.preconditions(&mut db.connect()?, step);
                 if problems.is_empty() {
-                    problems.extend(forward(&mut db.connect()?, step).err().map(|e| e.counterexample("refused")));
+                    problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("refused")));
                 }
                 if let Some(p) = problems.into_iter().next() {
                     stopped = Some((step.id.clone(), p));
@@ -235,6 +235,10 @@ impl Prover<'_> {
     /// Runs the step and compares what it does with what was predicted.
     fn observe(&mut self, db: &Database, phase: PhaseKind, step: &Step) -> Result<Vec<Counterexample>, ShadowError> {
         let mut problems = Vec::new();
+        if step.actor == Actor::Application {
+            problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("the application's job")));
+            return Ok(problems);
+        }
         let mut o = Observer::new(db)?;
         let (mut predicted, mut seen) = (PredictedEffects::default(), PredictedEffects::default());
         if step.transaction {
@@ -260,11 +264,11 @@ impl Prover<'_> {
                 observed: (&observed.effects).into(),
                 milliseconds: observed.took.as_millis() as u64,
             };
-            merge(&mut predicted, &report.predicted);
-            merge(&mut seen, &report.observed);
+            predicted.merge(&report.predicted);
+            seen.merge(&report.observed);
             let slow: Vec<&String> = report.observed.rewrites.iter().chain(&report.observed.scans).collect();
             for r in slow {
-                if step.actor == Actor::Migration && seen.locks.get(r).is_some_and(|m| m.blocks_writes()) {
+                if seen.locks.get(r).is_some_and(|m| m.blocks_writes()) {
                     let what = format!("{r} is read or written in full while it is locked {}", seen.locks[r].sql());
                     problems.push(Counterexample::new(what).statement(sql.clone()));
                 }
@@ -312,16 +316,4 @@ pub(super) fn is_block(sql: &str) -> bool {
 /// Its name among the tables of before, as the plan's predictions write it.
 pub(super) fn named<'t>(tables: impl IntoIterator<Item = &'t RelName>, name: &str) -> Option<&'t RelName> {
     tables.into_iter().find(|t| t.to_string() == name)
-}
-
-pub(super) fn merge(into: &mut PredictedEffects, from: &PredictedEffects) {
-    for (r, m) in &from.locks {
-        let e = into.locks.entry(r.clone()).or_insert(*m);
-        *e = (*e).max(*m);
-    }
-    for (a, b) in [(&mut into.rewrites, &from.rewrites), (&mut into.scans, &from.scans), (&mut into.builds, &from.builds)] {
-        a.extend(b.iter().cloned());
-        a.sort();
-        a.dedup();
-    }
 }

@@ -22,9 +22,21 @@ const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTI
                     CREATE TABLE badges (id bigint PRIMARY KEY, profile bigint NOT NULL REFERENCES profiles (user_id), label text NOT NULL); \
                     CREATE TABLE logs (id serial PRIMARY KEY, kind text NOT NULL, seq int NOT NULL, UNIQUE (kind, id)); CREATE UNIQUE INDEX logs_seq_key ON logs (kind, seq); \
                     CREATE TABLE tickets (id serial PRIMARY KEY, subject text); \
-                    CREATE TABLE notes (id bigint PRIMARY KEY, order_id int REFERENCES orders (id), ticket int REFERENCES tickets (id));";
+                    CREATE TABLE notes (id bigint PRIMARY KEY, order_id int REFERENCES orders (id), ticket int REFERENCES tickets (id)); \
+                    CREATE TABLE files (id bigint PRIMARY KEY, digest bytea CHECK (octet_length(digest) = 32), label text); \
+                    CREATE TABLE events (id bigint NOT NULL, at_day date NOT NULL, kind text, PRIMARY KEY (id, at_day)) PARTITION BY RANGE (at_day); \
+                    CREATE TABLE events_old PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2024-01-01'); \
+                    CREATE TABLE events_new PARTITION OF events DEFAULT PARTITION BY HASH (id); \
+                    CREATE TABLE events_new_0 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
+                    CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
+                    CREATE TABLE papers (id serial PRIMARY KEY, title text NOT NULL); \
+                    CREATE TABLE bodies (id text PRIMARY KEY, body text NOT NULL, paper int NOT NULL UNIQUE REFERENCES papers (id) ON DELETE CASCADE);";
 
 fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
+    made_with(sql, answers, &PlanOptions::default())
+}
+
+fn made_with(sql: &str, answers: &[&str], options: &PlanOptions) -> (Plan, ProofInput) {
     let execution = Execution::new(true, Send::Statement);
     let pg = super::super::tests::options().pg;
     let base = Script::whole(SourceFile::new("1.sql", BASE), execution.clone());
@@ -36,7 +48,7 @@ fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
     let script = replay::judge(&direct.source, statements, &execution, &mut catalog);
     let answers: Vec<_> = answers.iter().flat_map(|a| parse_map(a).expect("an answer")).collect();
     let context = Context { migration: "2".into(), source: "2.sql".into(), source_sha256: String::new(), framework: "plain".into() };
-    let p = match plan(&script, &answers, &PlanOptions::default(), &context) {
+    let p = match plan(&script, &answers, options, &context) {
         Outcome::Planned(p) => p,
         other => panic!("{sql}: {other:?}"),
     };
@@ -174,6 +186,65 @@ fn keys_and_data_are_proved() {
             &[][..],
         ),
     ]);
+}
+
+#[test]
+fn rows_that_the_application_sees_to_are_proved() {
+    proved(&[
+        // Not every value is taken; a value that the file names may be NULL.
+        ("ALTER TABLE files ALTER COLUMN digest SET NOT NULL;", &[][..]),
+        ("UPDATE files SET label = encode(digest, 'hex') WHERE label IS NULL; ALTER TABLE files ALTER COLUMN label SET NOT NULL;", &[][..]),
+        // The reference goes the other way from now on: rows that nothing refers to have no value, and rows that N-1 deletes take it along.
+        (
+            "ALTER TABLE bodies DROP CONSTRAINT bodies_paper_fkey; ALTER TABLE papers ADD COLUMN body_id text; \
+             UPDATE papers SET body_id = bodies.id FROM bodies WHERE papers.id = bodies.paper; \
+             ALTER TABLE papers ALTER COLUMN body_id SET NOT NULL; ALTER TABLE bodies DROP COLUMN paper; \
+             CREATE UNIQUE INDEX papers_body ON papers (body_id); \
+             ALTER TABLE papers ADD FOREIGN KEY (body_id) REFERENCES bodies (id) ON DELETE CASCADE;",
+            &[][..],
+        ),
+    ]);
+}
+
+#[test]
+fn an_index_of_a_partitioned_table_is_proved() {
+    proved(&[("CREATE INDEX events_kind ON events (kind, lower(kind)) WHERE kind IS NOT NULL;", &[][..])]);
+}
+
+#[test]
+fn rights_and_what_belongs_to_a_table_are_proved() {
+    proved(&[(
+        "GRANT SELECT, UPDATE (note) ON orders TO PUBLIC; GRANT USAGE ON SCHEMA public TO PUBLIC; REVOKE SELECT ON tickets FROM PUBLIC; \
+         ALTER TABLE orders REPLICA IDENTITY FULL; ALTER TABLE orders ALTER COLUMN total TYPE bigint;",
+        &[][..],
+    )]);
+}
+
+/// A step tries again for its lock: behind a reader that stays a while it works in the end, and nobody waits long behind it.
+#[test]
+fn a_lock_is_tried_for_again() {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let options = PlanOptions { lock_retries: 20, lock_timeout_ms: 100, ..PlanOptions::default() };
+    let (plan, input) = made_with("ALTER TABLE orders RENAME COLUMN note TO remark;", &[], &options);
+    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
+    assert_eq!(proof.verdict, Verdict::Proved, "{}", failures(&proof).join("\n"));
+    assert!(proof.findings.iter().any(|f| f.check == CheckId::Blocking && f.detail.contains("tries again")));
+
+    let behind_a_reader = |plan: &Plan| {
+        let db = shadow.database().expect("a database");
+        assert!(load::load(&db, &input.before).expect("loads").is_empty());
+        let step = crate::plan::as_sent(plan).phases.into_iter().flat_map(|p| p.steps).next().expect("a step");
+        let mut reader = db.connect().expect("connects");
+        reader.run("BEGIN; SELECT 1 FROM orders").expect("reads");
+        let mut session = db.connect().expect("connects");
+        let worker = std::thread::spawn(move || forward(&mut session, &step).is_ok());
+        std::thread::sleep(std::time::Duration::from_millis(900));
+        reader.run("COMMIT").expect("ends");
+        worker.join().expect("ends")
+    };
+    assert!(behind_a_reader(&plan));
+    let once = made_with("ALTER TABLE orders RENAME COLUMN note TO remark;", &[], &PlanOptions { lock_retries: 0, ..options });
+    assert!(!behind_a_reader(&once.0), "without the retries it gives up");
 }
 
 /// Every plan is proved.

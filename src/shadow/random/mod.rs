@@ -11,6 +11,7 @@ mod alter;
 mod compare;
 mod coverage;
 mod create;
+mod drawn;
 mod exceptions;
 mod other;
 mod pick;
