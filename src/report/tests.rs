@@ -133,7 +133,7 @@ fn every_format_says_the_same_line() {
     assert_eq!(gitlab[0]["location"]["lines"]["begin"], first["line"]);
     let rdjson: serde_json::Value = serde_json::from_str(&written(Format::Rdjson)).expect("JSON");
     assert_eq!(rdjson["diagnostics"][0]["location"]["range"]["start"]["line"], first["line"]);
-    assert!(written(Format::Junit).contains(&format!("line=\"{}\"", first["line"])));
+    assert!(written(Format::Junit).contains(&format!(">line {}, column {}: ", first["line"], first["column"])));
 }
 
 #[test]
