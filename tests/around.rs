@@ -218,6 +218,14 @@ fn live_statistics_are_read_and_written() {
     assert!(o.status.success(), "{}", err(&o));
     assert!(err(&o).contains("in a read-only session; no row of a table is read"), "{}", err(&o));
     assert_eq!(found(dir.path(), &["m/2.sql", "--statistics-file", "stats.json"]).0, ["create-index-blocking advice"]);
+    // The same by a service, from any folder.
+    write(dir.path(), "services", &format!("[shop]\n{}\n", url.replace(' ', "\n")));
+    let by_service = Command::new(env!("CARGO_BIN_EXE_airlock"))
+        .args(["stats", "--database-url", "service=shop"])
+        .env("PGSERVICEFILE", dir.path().join("services"))
+        .output()
+        .expect("runs");
+    assert!(out(&by_service).contains("\"orders\""), "{}", err(&by_service));
     // A password is never said.
     let o = airlock(dir.path(), &["stats", "--database-url", "postgres://me:secret@127.0.0.1:1/x"]);
     assert_eq!(o.status.code(), Some(2));
@@ -450,7 +458,8 @@ fn a_watched_project_is_checked_again() {
 #[test]
 fn help_of_the_commands_around() {
     let dir = project(&[]);
-    for command in [
+    let commands = [
+        "",
         "check",
         "baseline",
         "init",
@@ -461,13 +470,22 @@ fn help_of_the_commands_around() {
         "history",
         "effects",
         "facts",
+        "trace",
+        "verify",
+        "plan",
+        "status",
+        "advance",
+        "abandon",
         "lsp",
         "completions",
         "man",
-    ] {
-        let o = airlock(dir.path(), &[command, "--help"]);
+    ];
+    for command in commands {
+        let words: Vec<&str> = [command, "--help"].into_iter().filter(|w| !w.is_empty()).collect();
+        let o = airlock(dir.path(), &words);
         assert!(o.status.success(), "{command}");
         assert!(out(&o).lines().all(|l| l.chars().count() <= 100), "{command}: too wide");
-        insta::assert_snapshot!(format!("help_{command}"), out(&o));
+        let name = if command.is_empty() { "airlock" } else { command };
+        insta::assert_snapshot!(format!("help_{name}"), out(&o));
     }
 }

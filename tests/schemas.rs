@@ -165,6 +165,34 @@ fn histories_and_plans() {
 }
 
 #[test]
+fn the_state_of_plans() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::create_dir(dir.path().join("m")).expect("a folder");
+    std::fs::write(dir.path().join("m/1_a.sql"), "CREATE TABLE a (b int, c int);\n").expect("written");
+    std::fs::write(dir.path().join("m/2_b.sql"), "ALTER TABLE a RENAME COLUMN b TO d;\n").expect("written");
+    let (plans, plan) = (path("plans"), path("plans/b"));
+    let status = || json_of(&["status", &plans, "--output-format", "json"]);
+    std::fs::create_dir(dir.path().join("plans")).expect("a folder");
+    holds("status", true, &status());
+    run(&["plan", &path("m/2_b.sql"), "--isolated", "--into", &plan]);
+    let mut states = Vec::new();
+    for next in [&["advance"][..], &["advance"], &["advance", "--to", "contract-hard"], &["abandon"]] {
+        let v = status();
+        holds("status", true, &v);
+        states.push(v["plans"][0]["state"].as_str().expect("a state").to_string());
+        run(&[&next[..1], &[plan.as_str()], &next[1..]].concat());
+    }
+    let end = status();
+    holds("status", true, &end);
+    assert_eq!((states[0].as_str(), end["plans"][0]["state"].as_str()), ("planned", Some("abandoned")), "{states:?} {end:#}");
+    assert!(states.iter().any(|s| s.starts_with("contract-hard") || s == "expand" || s == "migrate"), "{states:?}");
+    let mut wrong = end;
+    wrong["plans"][0]["state"] = json!("somewhere");
+    assert!(!self::wrong(&schema("status"), false, &wrong).is_empty());
+}
+
+#[test]
 fn statistics_of_a_database() {
     use airlock::stats::{IndexStats, RelationStats, Stats};
     let index = IndexStats { name: "i".into(), bytes: 1, scans: 2 };

@@ -13,6 +13,7 @@ use crate::effects::Effects;
 use crate::replay::ReplayedScript;
 
 use super::project::Project;
+use super::screen::fit;
 use super::{CliError, SourceArgs};
 
 #[derive(Debug, Args)]
@@ -128,7 +129,7 @@ fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
         None => writeln!(out, "{words}")?,
     }
     for (title, words) in lines(v) {
-        writeln!(out, "  {title:15} {words}")?;
+        writeln!(out, "{}", fit(18, &format!("  {title:15} {words}")))?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::history::{History, Migration, Script};
 use crate::report::plural;
 
 use super::project::Project;
+use super::screen::fit;
 use super::{CliError, ListFormat, SourceArgs};
 
 #[derive(Debug, Args)]
@@ -43,16 +44,16 @@ pub fn text(h: &History, out: &mut dyn Write) -> Result<(), CliError> {
     for m in &h.migrations {
         let file = |s: &Script| s.source.path().display().to_string();
         let mark = if h.selected.contains(&index(h, m)) || h.selected.len() == h.migrations.len() { ' ' } else { '-' };
-        writeln!(out, "{mark} {:20} up   {} ({})", m.version, file(&m.up), m.up.execution)?;
+        writeln!(out, "{}", fit(28, &format!("{mark} {:20} up   {} ({})", m.version, file(&m.up), m.up.execution)))?;
         if let Some(d) = &m.down {
-            writeln!(out, "  {:20} down {} ({})", "", file(d), d.execution)?;
+            writeln!(out, "{}", fit(28, &format!("  {:20} down {} ({})", "", file(d), d.execution)))?;
         }
         for n in &m.notes {
-            writeln!(out, "  {:20} note: {n}", "")?;
+            writeln!(out, "{}", fit(23, &format!("  {:20} note: {n}", "")))?;
         }
     }
     for n in &h.notes {
-        writeln!(out, "note: {n}")?;
+        writeln!(out, "{}", fit(6, &format!("note: {n}")))?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod progress;
 mod project;
 mod proof;
 pub(crate) mod rules;
+mod screen;
 mod settings;
 mod stats;
 mod status;
@@ -206,10 +207,7 @@ fn style(cli: &Cli) -> Style {
         Color::Auto if set("NO_COLOR") => false,
         Color::Auto => set("CLICOLOR_FORCE") || io::stdout().is_terminal(),
     };
-    // A shell rarely exports COLUMNS; the terminal knows its width.
-    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let terminal = || io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map(|(w, _)| usize::from(w.0));
-    let width = columns.or_else(terminal).unwrap_or(100).clamp(40, 160);
+    let width = screen::said().or_else(screen::width).unwrap_or(100).clamp(40, 160);
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| std::env::var(n).ok().filter(|v| !v.is_empty()));
     let unicode = utf8.is_none_or(|v| v.to_lowercase().replace('-', "").contains("utf8"));
     Style { color, unicode, width, quiet: cli.quiet }

@@ -11,6 +11,7 @@ use crate::plan::{self, Answer, Context, Outcome, Plan, PlanOptions};
 use crate::replay::ReplayedScript;
 
 use super::project::Project;
+use super::screen::fit;
 use super::{CliError, SourceArgs};
 
 #[derive(Debug, Args)]
@@ -86,10 +87,11 @@ pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<u8, CliError> {
                 serde_json::to_writer_pretty(&mut *out, &v).map_err(std::io::Error::from)?;
                 writeln!(out)?;
             } else {
-                writeln!(out, "{} is planned in {} files under {}:", args.migration.display(), files.len(), folder.display())?;
+                let into = format!("{} is planned in {} files under {}:", args.migration.display(), files.len(), folder.display());
+                writeln!(out, "{}", fit(0, &into))?;
                 for phase in &p.phases {
                     for s in &phase.steps {
-                        writeln!(out, "  {:16} {}", phase.kind.to_string(), s.title)?;
+                        writeln!(out, "{}", fit(19, &format!("  {:16} {}", phase.kind.to_string(), s.title)))?;
                     }
                 }
                 writeln!(out, "Read {}, and prove it: airlock verify {}", folder.join("PLAN.md").display(), folder.display())?;

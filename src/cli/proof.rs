@@ -6,6 +6,7 @@ use crate::plan::PredictedEffects;
 use crate::shadow::prove::{Finding, Proof, Status};
 
 use super::CliError;
+use super::screen::fit;
 
 pub fn text(proof: &Proof, home: &str, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "On {home}:\n")?;
@@ -13,7 +14,7 @@ pub fn text(proof: &Proof, home: &str, out: &mut dyn Write) -> Result<(), CliErr
     writeln!(out, "{:wide$}  status", "check")?;
     for c in &proof.checks {
         let first = c.detail.lines().next().unwrap_or_default();
-        writeln!(out, "{:wide$}  {:8} {first}", c.id.to_string(), word(c.status))?;
+        writeln!(out, "{}", fit(wide + 11, &format!("{:wide$}  {:8} {first}", c.id.to_string(), word(c.status))))?;
     }
     for f in proof.findings.iter().filter(|f| f.status == Status::Fail) {
         failure(f, out)?;
@@ -22,12 +23,12 @@ pub fn text(proof: &Proof, home: &str, out: &mut dyn Write) -> Result<(), CliErr
     if !open.is_empty() {
         writeln!(out, "\nNot looked at, so nothing is proved:")?;
         for f in open {
-            writeln!(out, "  {}{}: {}", f.check, place(f), f.detail.lines().next().unwrap_or_default())?;
+            writeln!(out, "{}", fit(2, &format!("  {}", looked_at(f))))?;
         }
     }
     writeln!(out, "\nWhat was looked at:")?;
     for f in proof.findings.iter().filter(|f| f.status != Status::Fail && !f.gap) {
-        writeln!(out, "  {:8} {}{}: {}", word(f.status), f.check, place(f), f.detail.lines().next().unwrap_or_default())?;
+        writeln!(out, "{}", fit(11, &format!("  {:8} {}", word(f.status), looked_at(f))))?;
     }
     steps(proof, out)?;
     let n = |status: Status| proof.checks.iter().filter(|c| c.status == status).count();
@@ -42,6 +43,10 @@ pub fn text(proof: &Proof, home: &str, out: &mut dyn Write) -> Result<(), CliErr
         proof.postgres
     )?;
     Ok(())
+}
+
+fn looked_at(f: &Finding) -> String {
+    format!("{}{}: {}", f.check, place(f), f.detail.lines().next().unwrap_or_default())
 }
 
 fn word(s: Status) -> &'static str {
@@ -64,19 +69,19 @@ fn failure(f: &Finding, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "\nFAIL {}{}", f.check, place(f))?;
     for c in &f.counterexamples {
         let mut lines = c.what.lines();
-        writeln!(out, "  {}", lines.next().unwrap_or_default())?;
+        writeln!(out, "{}", fit(2, &format!("  {}", lines.next().unwrap_or_default())))?;
         for l in lines {
             writeln!(out, "  {l}")?;
         }
         let words = |s: &str| s.split_whitespace().collect::<Vec<_>>().join(" ");
         for (title, value) in [("SQLSTATE", &c.sqlstate), ("row", &c.row), ("statement", &c.statement)] {
             if let Some(v) = value {
-                writeln!(out, "    {title:9} {}", words(v))?;
+                writeln!(out, "{}", fit(14, &format!("    {title:9} {}", words(v))))?;
             }
         }
     }
     if f.counterexamples.is_empty() {
-        writeln!(out, "  {}", f.detail)?;
+        writeln!(out, "{}", fit(2, &format!("  {}", f.detail)))?;
     }
     Ok(())
 }
@@ -93,7 +98,7 @@ fn steps(proof: &Proof, out: &mut dyn Write) -> Result<(), CliError> {
             writeln!(out, "{}", if file.is_empty() { "the application" } else { file })?;
         }
         writeln!(out, "  {}", s.statement)?;
-        writeln!(out, "      {} | {}", words(&s.predicted), words(&s.observed))?;
+        writeln!(out, "{}", fit(6, &format!("      {} | {}", words(&s.predicted), words(&s.observed))))?;
     }
     Ok(())
 }

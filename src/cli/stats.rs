@@ -14,7 +14,7 @@ use super::CliError;
 
 #[derive(Debug, Args)]
 pub struct StatsArgs {
-    /// The database, `postgres://user@host:5432/database`. The password comes from PGPASSWORD or the password file when it is not in the URL.
+    /// The database, `postgres://user@host/database?sslmode=verify-full` or `service=NAME`. What it leaves out, the password too, comes from where `psql` looks.
     #[arg(long, value_name = "URL", env = "AIRLOCK_DATABASE_URL", hide_env_values = true)]
     database_url: String,
     /// The file to write; `[statistics] path` of airlock.toml, else the standard output, unless given.

@@ -17,6 +17,7 @@ use crate::shadow::{Shadow, ShadowOptions};
 
 use super::progress::Progress;
 use super::project::Project;
+use super::screen::fit;
 use super::{CliError, SourceArgs};
 
 #[derive(Debug, Args)]
@@ -169,7 +170,7 @@ fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "\n{}:{}: {}", words(&v["file"]), v["line"], crate::shadow::script::head(&words(&v["statement"])))?;
     writeln!(out, "  took       {:.1} ms", v["milliseconds"].as_f64().unwrap_or_default())?;
     if let Some(e) = v["error"].as_str() {
-        writeln!(out, "  FAILS      {e}")?;
+        writeln!(out, "{}", fit(13, &format!("  FAILS      {e}")))?;
     }
     let map = |v: &Value| {
         let all = v.as_object().map(|o| o.iter().map(|(k, v)| format!("{k} {}", words(v))).collect::<Vec<_>>().join(", "));
@@ -189,13 +190,13 @@ fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
     ] {
         let or = |s: &String| if s.is_empty() { "–".to_string() } else { s.clone() };
         if a == b && !a.is_empty() {
-            writeln!(out, "  {title:10} {a}")?;
+            writeln!(out, "{}", fit(13, &format!("  {title:10} {a}")))?;
         } else if a != b {
-            writeln!(out, "  {title:10} predicted {}, observed {}", or(&a), or(&b))?;
+            writeln!(out, "{}", fit(13, &format!("  {title:10} predicted {}, observed {}", or(&a), or(&b))))?;
         }
     }
     for d in v["differences"].as_array().into_iter().flatten() {
-        writeln!(out, "  differs    {}", words(d))?;
+        writeln!(out, "{}", fit(13, &format!("  differs    {}", words(d))))?;
     }
     Ok(())
 }

@@ -153,17 +153,31 @@ pub fn verdict_words(v: Verdict) -> [String; 2] {
 }
 
 /// The lines at the end of the formats for people.
+/// Words into lines of at most so many characters; a longer word has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + 1 + word.chars().count() <= width => last.push_str(&format!(" {word}")),
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
 fn summary(report: &Report) -> String {
     let s = report.statements;
-    let mut out = format!(
-        "{} in {}: {} understood, {} in part, {} without schema effect, {} not understood\n",
-        plural(s.total, "statement"),
-        plural(report.files, "file"),
-        s.understood,
-        s.partial,
-        s.no_effect,
-        s.opaque
-    );
+    let kinds =
+        [(s.understood, "understood"), (s.partial, "in part"), (s.no_effect, "without schema effect"), (s.opaque, "not understood")];
+    let understood = match s.total {
+        0 => String::new(),
+        all if s.understood == all => ", all understood".into(),
+        _ => {
+            let some = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{n} {words}"));
+            format!(": {}", some.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let mut out = format!("{} in {}{understood}\n", plural(s.total, "statement"), plural(report.files, "file"));
     let found = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Advice, "advice")]
         .into_iter()
         .filter_map(|(severity, word)| match report.count(severity) {

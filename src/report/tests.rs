@@ -66,6 +66,23 @@ fn text_for_people() {
 }
 
 #[test]
+fn long_labels_stay_within_the_terminal() {
+    let mut report = report();
+    let words = "select-named 42703, insert-full 42703, update 42703, copy-columns 42703, select-star (prepared) 0A000".repeat(2);
+    report.diagnostics[0].label.clone_from(&words);
+    report.diagnostics[1].related = vec![(report.diagnostics[1].statement, words.clone())];
+    report.diagnostics.iter_mut().for_each(|d| d.fix = None);
+    for width in [60, 80] {
+        let mut out = Vec::new();
+        write(Format::Text, &report, Style { color: false, unicode: true, width, quiet: true }, &mut out).expect("memory takes it");
+        let out = String::from_utf8(out).expect("text");
+        assert!(out.lines().all(|l| l.chars().count() <= width), "{out}");
+        let said: String = out.split(|c: char| c.is_whitespace() || "│╰─┤·".contains(c)).collect();
+        assert_eq!(said.matches(&words.replace(' ', "")).count(), 2, "{out}");
+    }
+}
+
+#[test]
 fn one_line_a_finding() {
     insta::assert_snapshot!(written(Format::Concise));
 }
@@ -133,7 +150,7 @@ fn every_format_says_the_same_line() {
     assert_eq!(gitlab[0]["location"]["lines"]["begin"], first["line"]);
     let rdjson: serde_json::Value = serde_json::from_str(&written(Format::Rdjson)).expect("JSON");
     assert_eq!(rdjson["diagnostics"][0]["location"]["range"]["start"]["line"], first["line"]);
-    assert!(written(Format::Junit).contains(&format!("line=\"{}\"", first["line"])));
+    assert!(written(Format::Junit).contains(&format!(">line {}, column {}: ", first["line"], first["column"])));
 }
 
 #[test]

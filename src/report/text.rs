@@ -8,7 +8,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::Span;
 
-use super::{Report, Style, summary};
+use super::{Report, Style, summary, wrapped};
 
 pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let theme = GraphicalTheme {
@@ -18,7 +18,7 @@ pub fn write(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<(
     let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width).with_links(false).with_context_lines(1);
     for d in &report.diagnostics {
         let mut drawn = String::new();
-        if handler.render_report(&mut drawn, &Drawn::new(d)).is_err() {
+        if handler.render_report(&mut drawn, &Drawn::new(d, style.width)).is_err() {
             // A formatter that fails has nothing to do with the finding: say it plainly.
             let at = d.source.position(d.span.start);
             drawn = format!("{}:{}:{}: {}\n", d.source.path().display(), at.line, at.column, d.message);
@@ -45,7 +45,7 @@ struct Drawn<'a> {
 }
 
 impl<'a> Drawn<'a> {
-    fn new(d: &'a Diagnostic) -> Self {
+    fn new(d: &'a Diagnostic, width: usize) -> Self {
         let text = d.source.text();
         let all = d.related.iter().fold(d.statement.to(d.span), |all, (span, _)| all.to(*span));
         // A line before and a line after belong to the picture.
@@ -62,12 +62,27 @@ impl<'a> Drawn<'a> {
             let to = (s.end as usize).clamp(start, end) - start + shift;
             SourceSpan::from((from, to.saturating_sub(from)))
         };
-        let mut labels =
-            vec![LabeledSpan::new_primary_with_span((!d.label.is_empty()).then(|| d.label.clone()), span(first_line(text, d.span)))];
-        labels.extend(d.related.iter().map(|(s, label)| LabeledSpan::new_with_span(Some(label.clone()), span(first_line(text, *s)))));
+        // A label hangs below the middle of what it points at, behind the numbers of the lines.
+        let gutter = d.source.position(end as u32).line.to_string().len() + 4;
+        let wrapped = |label: &str, s: Span| {
+            let at = floor(text, s.start as usize);
+            let middle = text[line_start(at)..at].chars().count() + text.get(s.range()).map_or(0, |t| t.chars().count() / 2);
+            wrap(label, width.saturating_sub(gutter + middle + "╰── ".chars().count()))
+        };
+        let main = first_line(text, d.span);
+        let mut labels = vec![LabeledSpan::new_primary_with_span((!d.label.is_empty()).then(|| wrapped(&d.label, main)), span(main))];
+        for (s, label) in &d.related {
+            let s = first_line(text, *s);
+            labels.push(LabeledSpan::new_with_span(Some(wrapped(label, s)), span(s)));
+        }
         let source = NamedSource::new(d.source.path().display().to_string(), format!("{padding}{}", &text[start..end]));
         Drawn { d, source, labels }
     }
+}
+
+/// miette wraps messages and help, but no labels. Where little room is left, a column of words would be worse than a line that the terminal breaks.
+fn wrap(label: &str, width: usize) -> String {
+    wrapped(label, width.max(24)).join("\n")
 }
 
 /// A label over many lines hides what it points at.

@@ -55,20 +55,22 @@ impl<'r> Checker<'r> {
         }
         let diagnostics = |l: Vec<Found<'_>>| l.into_iter().map(|(_, _, d)| d).collect::<Vec<_>>();
         let mut found = diagnostics(found);
+        found.extend(unreadable(&script.source));
         let (rules, policy) = (self.rules, &self.selection.suppressions);
         let mut out = match script.history.down.as_deref() {
             None => suppress::apply(rules, &[script], found, policy),
             Some(down) => {
                 let mut of_down = Speech::new(self, &down.source);
                 facts::collect_down(script).into_iter().for_each(|f| of_down.hear(f));
-                let of_down = of_down.found;
+                let of_down = diagnostics(of_down.found);
                 if down.source.path() == script.source.path() {
-                    found.extend(diagnostics(of_down));
+                    found.extend(of_down);
                     suppress::apply(rules, &[script, down], found, policy)
                 } else {
                     // The way back stands in a file of its own, with comments of its own.
                     let mut checked = suppress::apply(rules, &[script], found, policy);
-                    let more = suppress::apply(rules, &[down], diagnostics(of_down), policy);
+                    let of_down = of_down.into_iter().chain(unreadable(&down.source)).collect();
+                    let more = suppress::apply(rules, &[down], of_down, policy);
                     checked.suppressed += more.suppressed;
                     checked.diagnostics.extend(more.diagnostics);
                     checked
@@ -76,9 +78,12 @@ impl<'r> Checker<'r> {
             }
         };
         out.unused = unused;
-        let sources =
-            [Some(&script.source), script.history.down.as_deref().map(|d| &d.source).filter(|s| s.path() != script.source.path())];
-        out.diagnostics.splice(0..0, sources.into_iter().flatten().filter_map(unreadable));
+        // Findings about the text have no rule file, so the selection was not asked yet.
+        let is_about_the_text = |name: &str| super::ABOUT_THE_TEXT.iter().any(|(n, _)| *n == name);
+        out.diagnostics.retain(|d| !is_about_the_text(&d.rule) || self.selection.includes_about_the_text(&d.rule));
+        for d in out.diagnostics.iter_mut().filter(|d| is_about_the_text(&d.rule)) {
+            d.severity = self.selection.severity_about_the_text(&d.rule).unwrap_or(d.severity);
+        }
         out
     }
 

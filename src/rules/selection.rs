@@ -106,6 +106,25 @@ impl Selection {
         std::iter::once(rule).chain(self.overrides.iter().filter_map(|o| o.rules.get(&rule.name)))
     }
 
+    /// Findings about the text are on unless they are ignored by name; what is said about some tables does not concern them.
+    pub fn includes_about_the_text(&self, name: &str) -> bool {
+        let names = |list: &[String]| list.iter().any(|n| n == "all" || n == name);
+        let mut on = !names(&self.ignore);
+        for o in self.about_files() {
+            on = (on || names(&o.select)) && !names(&o.ignore);
+        }
+        on && !names(&self.never)
+    }
+
+    pub fn severity_about_the_text(&self, name: &str) -> Option<Severity> {
+        let last = self.about_files().filter_map(|o| o.severity.get(name)).last();
+        last.or_else(|| self.severity.get(name)).copied()
+    }
+
+    fn about_files(&self) -> impl Iterator<Item = &Override> {
+        self.overrides.iter().filter(|o| o.tables.is_none())
+    }
+
     fn base(&self, rule: &Rule) -> bool {
         let selected = if self.select.is_empty() { rule.default } else { Self::names(rule, &self.select) };
         selected && !Self::names(rule, &self.ignore)

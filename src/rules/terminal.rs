@@ -47,7 +47,7 @@ pub fn draw(page: &str, width: usize, color: bool) -> String {
 }
 
 /// Words into lines. What stands between backticks stays together.
-fn wrap(text: &str, width: usize, indent: &str) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize, indent: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut open = false;
     for w in text.split_whitespace() {

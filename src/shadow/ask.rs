@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Config;
-
+use super::connect::Server;
 use super::error::ShadowError;
-use super::remote;
 use super::session::Session;
 
 /// A query may read a whole table; it waits for no lock for long.
@@ -13,24 +11,22 @@ const SETTINGS: &str = "-c default_transaction_read_only=on -c lock_timeout=5s -
 const LIMIT: Duration = Duration::from_secs(31 * 60);
 
 pub struct Asked {
-    config: Config,
+    server: Server,
 }
 
 impl Asked {
     pub fn new(url: &str) -> Result<Asked, ShadowError> {
-        let mut config = remote::parse(url)?;
-        config.options(SETTINGS);
-        Ok(Asked { config })
+        Ok(Asked { server: Server::parse(url)?.with_options(SETTINGS) })
     }
 
     /// `user@host/database`, without the password.
     pub fn describe(&self) -> String {
-        remote::describe(&self.config)
+        self.server.describe()
     }
 
     /// The first rows that each query returns, as text, at most five of each.
     pub fn rows(&self, queries: &[String]) -> Result<Vec<Vec<String>>, ShadowError> {
-        let mut session = Session::connect(&self.config, LIMIT).map_err(ShadowError::sql(format!("connect to {}", self.describe())))?;
+        let mut session = Session::connect(&self.server, LIMIT).map_err(ShadowError::sql(format!("connect to {}", self.describe())))?;
         let mut out = Vec::new();
         for q in queries {
             session.simple("BEGIN READ ONLY").map_err(ShadowError::sql("begin to read"))?;

@@ -32,6 +32,9 @@ pub enum ShadowError {
     #[error("the server URL cannot be read: {reason}\n  it looks like postgres://user@host:5432/database")]
     BadUrl { reason: String },
 
+    #[error("the connection cannot be made as safe as asked: {reason}")]
+    Tls { reason: String },
+
     #[error("could not connect to the shadow server: {source}")]
     Connect { source: Box<SqlError> },
 

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 use tokio_postgres::Config;
 
+use super::connect::Server;
 use super::error::ShadowError;
 use super::programs::Programs;
 use super::session::Session;
@@ -103,6 +104,11 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn start(programs: &Programs) -> Result<Local, ShadowError> {
+        Local::start_with(programs, &[])
+    }
+
+    /// With settings beside the usual ones; the later ones count.
+    pub(super) fn start_with(programs: &Programs, more: &[(&str, &str)]) -> Result<Local, ShadowError> {
         let user = ServerUser::choose()?;
         let base = base_folder(&user);
         sweep(&base);
@@ -113,7 +119,7 @@ impl Local {
         let mut watcher = user.command(Path::new("/bin/sh"));
         watcher.args(["-c", WATCHER, "airlock-watcher"]).arg(&dir).arg(programs.program("postgres"));
         watcher.arg("-D").arg(dir.join("data")).arg("-k").arg(&dir);
-        for (name, value) in SETTINGS {
+        for (name, value) in SETTINGS.iter().chain(more) {
             watcher.arg("-c").arg(format!("{name}={value}"));
         }
         watcher.current_dir(&dir).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
@@ -125,10 +131,10 @@ impl Local {
     }
 
     /// Connects as the cluster's superuser until other settings are made.
-    pub(super) fn config(&self) -> Config {
+    pub(super) fn server(&self) -> Server {
         let mut c = Config::new();
         c.host_path(&self.dir).port(5432).user("postgres").dbname("postgres").application_name("airlock");
-        c
+        Server::throwaway(c)
     }
 
     /// The end of the server's messages.
@@ -144,7 +150,7 @@ impl Local {
     fn wait_until_ready(&self) -> Result<(), ShadowError> {
         let start = Instant::now();
         loop {
-            let error = match Session::connect(&self.config(), Duration::from_secs(10)) {
+            let error = match Session::connect(&self.server(), Duration::from_secs(10)) {
                 Ok(_) => return Ok(()),
                 Err(e) => e,
             };

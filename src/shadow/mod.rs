@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod catalog;
+mod connect;
 mod error;
 #[cfg(unix)]
 mod image;
@@ -12,7 +13,6 @@ pub mod load;
 #[cfg(unix)]
 mod local;
 pub mod observe;
-mod pgpass;
 mod programs;
 pub mod prove;
 mod remote;

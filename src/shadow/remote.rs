@@ -1,12 +1,8 @@
 //! A server that the user names: Airlock works only in databases that it made there itself, and drops only those.
 
-use std::time::Duration;
-
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
-
 use crate::quote::literal;
 
+use super::connect::Server;
 use super::error::ShadowError;
 use super::session::Session;
 
@@ -16,47 +12,8 @@ pub(super) const MARK: &str = "airlock shadow database, made by pg-airlock; run 
 /// The lock that a living run holds, so that a later one knows left-overs from what is in use.
 const LOCK_CLASS: i32 = 0x0a11_0c4b;
 
-pub(super) fn parse(url: &str) -> Result<Config, ShadowError> {
-    let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
-        // The parser's words name the field, never its value.
-        ShadowError::BadUrl { reason: std::error::Error::source(&e).map_or_else(|| e.to_string(), |s| s.to_string()) }
-    })?;
-    if config.get_hosts().is_empty() {
-        return Err(ShadowError::BadUrl { reason: "it names no host".into() });
-    }
-    if config.get_user().is_none() {
-        match std::env::var("PGUSER").or_else(|_| std::env::var("USER")) {
-            Ok(user) => {
-                config.user(user);
-            }
-            Err(_) => return Err(ShadowError::BadUrl { reason: "it names no user".into() }),
-        }
-    }
-    if config.get_dbname().is_none() {
-        config.dbname("postgres");
-    }
-    if config.get_password().is_none()
-        && let Some(password) = super::pgpass::password(&config)
-    {
-        config.password(password);
-    }
-    config.connect_timeout(Duration::from_secs(10)).application_name("airlock");
-    Ok(config)
-}
-
-/// `user@host/database`, without the password.
-pub(super) fn describe(config: &Config) -> String {
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(h)) => h.clone(),
-        #[cfg(unix)]
-        Some(Host::Unix(p)) => p.display().to_string(),
-        _ => "?".into(),
-    };
-    format!("{}@{host}/{}", config.get_user().unwrap_or("?"), config.get_dbname().unwrap_or("?"))
-}
-
 /// Checks that this is a place to work in, takes the run's lock and drops what killed runs left.
-pub(super) fn enter(maintenance: &mut Session, config: &Config, run: i32, superuser_allowed: bool) -> Result<(), ShadowError> {
+pub(super) fn enter(maintenance: &mut Session, server: &Server, run: i32, superuser_allowed: bool) -> Result<(), ShadowError> {
     let in_use = maintenance
         .value(
             "SELECT format('%s.%s', n.nspname, c.relname) FROM pg_catalog.pg_class c \
@@ -67,11 +24,11 @@ pub(super) fn enter(maintenance: &mut Session, config: &Config, run: i32, superu
         )
         .map_err(ShadowError::sql("look into the database of the server URL"))?;
     if let Some(example) = in_use {
-        return Err(ShadowError::InUse { database: config.get_dbname().unwrap_or("?").into(), example });
+        return Err(ShadowError::InUse { database: server.database().into(), example });
     }
     let is_super = maintenance.value("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user");
     if is_super.map_err(ShadowError::sql("ask who the user of the server URL is"))?.as_deref() == Some("t") && !superuser_allowed {
-        return Err(ShadowError::Superuser { user: config.get_user().unwrap_or("?").into() });
+        return Err(ShadowError::Superuser { user: server.user().into() });
     }
     maintenance
         .run(&format!("SELECT pg_catalog.pg_advisory_lock({LOCK_CLASS}, {run})"))
@@ -112,18 +69,5 @@ fn sweep(maintenance: &mut Session, own: i32) {
             let _ = drop_database(maintenance, name);
             let _ = maintenance.run(&format!("SELECT pg_catalog.pg_advisory_unlock({LOCK_CLASS}, {run})"));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_of_a_url_is_never_said() {
-        let c = parse("postgres://me:secret@db.example:5433/postgres").expect("reads");
-        assert_eq!(describe(&c), "me@db.example/postgres");
-        let e = parse("postgres://me:secret@db.example:notaport/x").expect_err("port");
-        assert!(!e.to_string().contains("secret"), "{e}");
     }
 }

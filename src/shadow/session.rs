@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage, Socket};
+
+use super::connect::{Listen, Server};
 
 /// What the server said beside its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +54,7 @@ impl SqlError {
         self.sqlstate.is_empty()
     }
 
-    fn other(message: impl Into<String>) -> Self {
+    pub(super) fn other(message: impl Into<String>) -> Self {
         SqlError { sqlstate: String::new(), message: message.into(), more: Box::default() }
     }
 
@@ -97,43 +100,51 @@ pub struct ResultSet {
     pub affected: u64,
 }
 
+/// What the server said beside its answers.
+#[derive(Clone, Default)]
+struct Notices(Arc<Mutex<Vec<Notice>>>);
+
+impl Listen for Notices {
+    fn listen<S>(self, mut connection: Connection<Socket, S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tokio::spawn(async move {
+            let mut messages = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
+            while let Some(Ok(message)) = messages.next().await {
+                if let AsyncMessage::Notice(n) = message {
+                    self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Notice {
+                        severity: n.severity().to_string(),
+                        sqlstate: n.code().code().to_string(),
+                        message: n.message().to_string(),
+                    });
+                }
+            }
+        });
+    }
+}
+
 /// One backend. It has a runtime of its own, so it can be given to a thread.
 pub struct Session {
     client: Client,
-    notices: Arc<Mutex<Vec<Notice>>>,
+    notices: Notices,
     /// A statement that runs longer is cancelled.
     limit: Duration,
     pid: i32,
-    config: Config,
+    server: Server,
     // Dropped last: the connection's task lives on it.
     runtime: Runtime,
 }
 
 impl Session {
-    pub(super) fn connect(config: &Config, limit: Duration) -> Result<Session, SqlError> {
+    pub(super) fn connect(server: &Server, limit: Duration) -> Result<Session, SqlError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| SqlError::other(format!("no event loop: {e}")))?;
-        let notices: Arc<Mutex<Vec<Notice>>> = Arc::default();
-        let client = runtime.block_on(async {
-            let (client, mut connection) = config.connect(NoTls).await?;
-            let sink = notices.clone();
-            tokio::spawn(async move {
-                let mut messages = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
-                while let Some(Ok(message)) = messages.next().await {
-                    if let AsyncMessage::Notice(n) = message {
-                        sink.lock().unwrap_or_else(PoisonError::into_inner).push(Notice {
-                            severity: n.severity().to_string(),
-                            sqlstate: n.code().code().to_string(),
-                            message: n.message().to_string(),
-                        });
-                    }
-                }
-            });
-            Ok::<_, tokio_postgres::Error>(client)
-        })?;
-        let mut session = Session { client, notices, limit, pid: 0, config: config.clone(), runtime };
+        let notices = Notices::default();
+        let client = runtime.block_on(server.connect(notices.clone()))?;
+        let mut session = Session { client, notices, limit, pid: 0, server: server.clone(), runtime };
         session.pid = session.value("SELECT pg_backend_pid()")?.and_then(|v| v.parse().ok()).unwrap_or_default();
         session.take_notices();
         Ok(session)
@@ -209,7 +220,7 @@ impl Session {
             sink.finish().await
         });
         if end.is_err() && !asked.get() {
-            *self = Session::connect(&self.config, self.limit)?;
+            *self = Session::connect(&self.server, self.limit)?;
         }
         end
     }
@@ -230,12 +241,12 @@ impl Session {
 
     /// What the server said since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.notices.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A handle that another thread can use to cancel what runs here.
     pub fn canceller(&self) -> Canceller {
-        Canceller(self.client.cancel_token())
+        Canceller { token: self.client.cancel_token(), server: self.server.clone() }
     }
 
     /// The connection has ended.
@@ -249,14 +260,14 @@ impl Session {
         Fut: Future<Output = Result<T, tokio_postgres::Error>> + 'a,
     {
         let limit = self.limit;
-        let client = &self.client;
+        let (client, server) = (&self.client, &self.server);
         let work = f(client);
         self.runtime.block_on(async {
             tokio::pin!(work);
             match tokio::time::timeout(limit, &mut work).await {
                 Ok(r) => Ok(r?),
                 Err(_) => {
-                    let _ = client.cancel_token().cancel_query(NoTls).await;
+                    server.cancel(&client.cancel_token()).await;
                     // The server answers a cancel request at once, unless it is stuck for good.
                     let end = tokio::time::timeout(Duration::from_secs(5), &mut work).await;
                     let mut error = SqlError::other("");
@@ -273,12 +284,15 @@ impl Session {
 }
 
 /// Cancels the running statement of one session.
-pub struct Canceller(tokio_postgres::CancelToken);
+pub struct Canceller {
+    token: tokio_postgres::CancelToken,
+    server: Server,
+}
 
 impl Canceller {
     pub fn cancel(&self) {
         if let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            let _ = rt.block_on(self.0.cancel_query(NoTls));
+            rt.block_on(self.server.cancel(&self.token));
         }
     }
 }

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio_postgres::Config;
-
 use crate::op::PgVersion;
 use crate::quote::{ident, literal};
 
+use super::connect::Server;
 use super::error::ShadowError;
 use super::remote;
 use super::session::Session;
@@ -43,7 +42,7 @@ pub struct Shadow(Arc<Inner>);
 struct Inner {
     /// Sessions for making and dropping databases; for a URL it also holds the run's lock.
     maintenance: Mutex<Session>,
-    config: Config,
+    server: Server,
     home: Home,
     run: i32,
     version: String,
@@ -61,15 +60,15 @@ enum Home {
 
 impl Shadow {
     pub fn start(options: &ShadowOptions) -> Result<Shadow, ShadowError> {
-        let (config, home) = match &options.url {
-            Some(url) => (remote::parse(url)?, Home::Url),
+        let (server, home) = match &options.url {
+            Some(url) => (Server::parse(url)?, Home::Url),
             None => local(options)?,
         };
-        let mut maintenance = Session::connect(&config, options.statement_limit).map_err(ShadowError::connect)?;
+        let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
         // Not zero, and positive: it stands in a comment and in an advisory lock.
         let run = fastrand::i32(1..i32::MAX);
         if matches!(home, Home::Url) {
-            remote::enter(&mut maintenance, &config, run, options.superuser)?;
+            remote::enter(&mut maintenance, &server, run, options.superuser)?;
         } else {
             maintenance
                 .run(&format!("CREATE ROLE {} LOGIN", ident(OWNER)))
@@ -85,7 +84,7 @@ impl Shadow {
         }
         Ok(Shadow(Arc::new(Inner {
             maintenance: Mutex::new(maintenance),
-            config,
+            server,
             home,
             run,
             version,
@@ -108,7 +107,7 @@ impl Shadow {
     /// Where it is, for people; never a password.
     pub fn describe(&self) -> String {
         match &self.0.home {
-            Home::Url => remote::describe(&self.0.config),
+            Home::Url => self.0.server.describe(),
             #[cfg(unix)]
             Home::Local(_) => format!("a throwaway Postgres {}", self.0.version),
         }
@@ -160,14 +159,14 @@ impl Shadow {
 }
 
 #[cfg(unix)]
-fn local(options: &ShadowOptions) -> Result<(Config, Home), ShadowError> {
+fn local(options: &ShadowOptions) -> Result<(Server, Home), ShadowError> {
     let programs = super::programs::find(options.pg, options.exact)?;
     let local = super::local::Local::start(&programs)?;
-    Ok((local.config(), Home::Local(local)))
+    Ok((local.server(), Home::Local(local)))
 }
 
 #[cfg(not(unix))]
-fn local(_options: &ShadowOptions) -> Result<(Config, Home), ShadowError> {
+fn local(_options: &ShadowOptions) -> Result<(Server, Home), ShadowError> {
     Err(ShadowError::Unsupported)
 }
 
@@ -207,34 +206,31 @@ impl Database {
     pub fn url(&self) -> Option<String> {
         #[cfg(unix)]
         if let (Home::Local(_), Some(tokio_postgres::config::Host::Unix(path))) =
-            (&self.shadow.0.home, self.shadow.0.config.get_hosts().first())
+            (&self.shadow.0.home, self.shadow.0.server.config().get_hosts().first())
         {
-            let port = self.shadow.0.config.get_ports().first().copied().unwrap_or(5432);
+            let port = self.shadow.0.server.config().get_ports().first().copied().unwrap_or(5432);
             return Some(format!("host={} port={port} user={OWNER} dbname={}", path.display(), self.name));
         }
         None
     }
 
     fn session(&self, role: Option<&str>, talkative: bool) -> Result<Session, ShadowError> {
-        let mut config = self.shadow.0.config.clone();
-        config.dbname(&self.name);
+        let mut server = self.shadow.0.server.with_database(&self.name);
         if let Some(r) = role {
-            config.user(r);
+            server = server.with_user(r);
         }
         if talkative {
-            config.options("-c client_min_messages=debug1");
+            server = server.with_options("-c client_min_messages=debug1");
         }
-        Session::connect(&config, self.shadow.0.limit).map_err(ShadowError::connect)
+        Session::connect(&server, self.shadow.0.limit).map_err(ShadowError::connect)
     }
 }
 
 #[cfg(all(test, unix))]
 impl Database {
     /// For tests that speak the protocol themselves: as the role that owns the database.
-    pub(super) fn config(&self) -> Config {
-        let mut config = self.shadow.0.config.clone();
-        config.dbname(&self.name).user(OWNER);
-        config
+    pub(super) fn config(&self) -> tokio_postgres::Config {
+        self.shadow.0.server.with_database(&self.name).with_user(OWNER).config().clone()
     }
 }
 

@@ -3,12 +3,10 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Config;
-
 use crate::stats::{IndexStats, RelationStats, Stats};
 
+use super::connect::Server;
 use super::error::ShadowError;
-use super::remote;
 use super::session::Session;
 
 /// Said when the connection is opened, so that it holds from the first statement on. Sizes are asked under ACCESS SHARE: who holds a table exclusively
@@ -17,25 +15,23 @@ const SETTINGS: &str = "-c default_transaction_read_only=on -c lock_timeout=2s -
 
 /// A database whose statistics are asked.
 pub struct Source {
-    config: Config,
+    server: Server,
 }
 
 impl Source {
     pub fn new(url: &str) -> Result<Source, ShadowError> {
-        let mut config = remote::parse(url)?;
-        config.options(SETTINGS);
-        Ok(Source { config })
+        Ok(Source { server: Server::parse(url)?.with_options(SETTINGS) })
     }
 
     /// `user@host/database`, without the password.
     pub fn describe(&self) -> String {
-        remote::describe(&self.config)
+        self.server.describe()
     }
 
     /// `sample`: two looks that far apart make the rates; else they are made of what the server counted since its last reset.
     pub fn read(&self, sample: Option<Duration>) -> Result<Stats, ShadowError> {
         let mut session =
-            Session::connect(&self.config, Duration::from_secs(90)).map_err(ShadowError::sql(format!("connect to {}", self.describe())))?;
+            Session::connect(&self.server, Duration::from_secs(90)).map_err(ShadowError::sql(format!("connect to {}", self.describe())))?;
         let (first, began) = look(&mut session)?;
         let Some(pause) = sample else { return Ok(first) };
         std::thread::sleep(pause);
@@ -143,9 +139,7 @@ mod tests {
         .expect("tables");
         s.simple("INSERT INTO uncounted SELECT 1 FROM generate_series(1, 3)").expect("rows");
         s.simple("ANALYZE a; ANALYZE p").expect("counts");
-        let mut config = db.config();
-        config.options(SETTINGS);
-        let source = Source { config };
+        let source = Source::new(&db.url().expect("a socket")).expect("reads");
         // A transaction that somebody forgot.
         s.simple("BEGIN; SELECT 1").expect("a transaction");
         std::thread::sleep(Duration::from_millis(20));
@@ -163,7 +157,7 @@ mod tests {
         let again = Stats::read(&stats.to_json()).expect("reads");
         assert_eq!(again, stats);
         // The session cannot write.
-        let mut reader = Session::connect(&source.config, Duration::from_secs(10)).expect("connects");
+        let mut reader = Session::connect(&source.server, Duration::from_secs(10)).expect("connects");
         assert!(reader.run("INSERT INTO public.a VALUES (0, '')").expect_err("read-only").is("25006"));
     }
 }

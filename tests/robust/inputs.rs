@@ -82,6 +82,41 @@ fn a_file_that_cannot_be_read_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_finding_about_an_unreadable_file_can_be_ignored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("old")).expect("a folder");
+    let latin = b"SELECT 'caf\xe9';\n";
+    write(folder.path(), "old/001_x.sql", latin);
+    write(folder.path(), "002_y.sql", latin);
+    let found = |config: &str, args: &[&str]| {
+        write(folder.path(), "airlock.toml", config.as_bytes());
+        let o = run(folder.path(), &[&["check", ".", "--output-format", "concise"], args].concat());
+        let said = String::from_utf8_lossy(&o.stdout);
+        let lines = said.lines().filter(|l| l.contains("[unreadable-file]")).map(|l| l.split(" [").next().unwrap_or_default());
+        lines.map(|l| l.split(':').filter(|p| !p.starts_with(char::is_numeric)).collect::<String>()).collect::<Vec<_>>().join("; ")
+    };
+    let both = found("", &[]);
+    assert!(both.contains("old/001_x.sql error") && both.contains("002_y.sql error"), "{both}");
+    assert_eq!(found("", &["--ignore", "unreadable-file"]), "");
+    assert_eq!(found("[rules]\nignore = ['unreadable-file']\n", &[]), "");
+    let one = found("[[overrides]]\npaths = ['old']\nignore = ['unreadable-file']\n", &[]);
+    assert!(!one.contains("old/001") && one.contains("002_y.sql error"), "{one}");
+    let one = found("[rules]\nignore = ['unreadable-file']\n[[overrides]]\npaths = ['old']\nselect = ['unreadable-file']\n", &[]);
+    assert!(one.contains("old/001") && !one.contains("002_y"), "{one}");
+    let mild = found(
+        "[rules.severity]\nunreadable-file = 'advice'\n[[overrides]]\npaths = ['old']\nseverity = { unreadable-file = 'warning' }\n",
+        &[],
+    );
+    assert!(mild.contains("old/001_x.sql warning") && mild.contains("002_y.sql advice"), "{mild}");
+    // A comment in the file speaks too, and counts as used.
+    write(folder.path(), "002_y.sql", b"-- airlock: allow-file unreadable-file -- generated\nSELECT 'caf\xe9';\n");
+    let one = found("", &[]);
+    assert!(one.contains("old/001") && !one.contains("002_y"), "{one}");
+    let o = run(folder.path(), &["check", "002_y.sql", "--output-format", "concise"]);
+    assert!(!String::from_utf8_lossy(&o.stdout).contains("unused-suppression"));
+}
+
+#[test]
 fn carriage_returns_alone_end_lines_of_comments() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), "001_x.sql", b"-- first\rDROP TABLE orders;\r");

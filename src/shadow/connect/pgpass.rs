@@ -1,15 +1,14 @@
-//! Passwords as libpq finds them: `PGPASSWORD`, then the password file.
+//! The password file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
+use super::Env;
+
 /// The password for a connection that names none.
-pub(super) fn password(config: &Config) -> Option<Vec<u8>> {
-    if let Some(p) = std::env::var_os("PGPASSWORD").filter(|p| !p.is_empty()) {
-        return Some(p.to_string_lossy().into_owned().into_bytes());
-    }
+pub(super) fn password(config: &Config, file: Option<String>, env: Env) -> Option<String> {
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(h)) => h.clone(),
         // libpq calls every socket so.
@@ -17,19 +16,16 @@ pub(super) fn password(config: &Config) -> Option<Vec<u8>> {
     };
     let port = config.get_ports().first().copied().unwrap_or(5432).to_string();
     let wanted = [host.as_str(), &port, config.get_dbname().unwrap_or_default(), config.get_user().unwrap_or_default()];
-    find(&read()?, wanted).map(String::into_bytes)
+    let path = file.map(PathBuf::from).or_else(|| env.own_file(".pgpass", "pgpass.conf"))?;
+    find(&read(&path)?, wanted)
 }
 
-fn read() -> Option<String> {
-    let path = match std::env::var_os("PGPASSFILE") {
-        Some(p) => PathBuf::from(p),
-        None => PathBuf::from(std::env::var_os("HOME")?).join(".pgpass"),
-    };
+fn read(path: &Path) -> Option<String> {
     // As libpq: a file that others can read is not used.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let meta = std::fs::metadata(&path).ok()?;
+        let meta = std::fs::metadata(path).ok()?;
         if !meta.is_file() || meta.permissions().mode() & 0o077 != 0 {
             return None;
         }

@@ -1,0 +1,216 @@
+//! How a server that the user names is reached: parameters as libpq gathers them, passwords from where libpq looks, TLS as `sslmode` asks.
+
+mod params;
+mod pgpass;
+mod service;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{CancelToken, Client, Config, Connection, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::ShadowError;
+use super::session::SqlError;
+
+#[cfg(all(test, unix))]
+mod live_test;
+
+/// A server, and how to reach it. Never printed: it holds the password.
+#[derive(Clone)]
+pub(super) struct Server {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+    /// What is tried, one after the other, where the server refuses this kind of connection.
+    ways: &'static [SslMode],
+}
+
+/// Where variables come from; tests have their own.
+#[derive(Clone, Copy)]
+struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Env<'_> {
+    fn get(self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|v| !v.is_empty())
+    }
+
+    /// A file of the user, where libpq looks for it.
+    fn own_file(self, unix: &str, windows: &str) -> Option<PathBuf> {
+        match cfg!(windows) {
+            true => Some(PathBuf::from(self.get("APPDATA")?).join("postgresql").join(windows)),
+            false => Some(PathBuf::from(self.get("HOME")?).join(unix)),
+        }
+    }
+}
+
+impl Server {
+    /// A throwaway cluster: a socket in a folder of our own, and no variable has a say.
+    pub(super) fn throwaway(config: Config) -> Server {
+        Server { config, tls: None, ways: &[SslMode::Disable] }
+    }
+
+    /// A URL or `key=value` words, with what a service file and the environment add.
+    pub(super) fn parse(url: &str) -> Result<Server, ShadowError> {
+        Server::with_env(url, Env(&|name| std::env::var(name).ok()))
+    }
+
+    fn with_env(url: &str, env: Env) -> Result<Server, ShadowError> {
+        let bad = |reason: String| ShadowError::BadUrl { reason };
+        let mut given = params::gather(url, env).map_err(bad)?;
+        let passfile = given.remove("passfile");
+        let tls = tls::Settings::take(&mut given, env).map_err(bad)?;
+        let mut config = params::config(&given).map_err(bad)?;
+        if config.get_password().is_none()
+            && let Some(password) = pgpass::password(&config, passfile, env)
+        {
+            config.password(password);
+        }
+        #[cfg(unix)]
+        let socket = config.get_hosts().iter().all(|h| matches!(h, Host::Unix(_)));
+        #[cfg(not(unix))]
+        let socket = false;
+        if socket {
+            // As libpq: `sslmode` says nothing about sockets.
+            return Ok(Server::throwaway(config));
+        }
+        let tls = tls.connector().map_err(|reason| ShadowError::Tls { reason })?.map(|(tls, ways)| (Some(tls), ways));
+        let (tls, ways) = tls.unwrap_or((None, &[SslMode::Disable]));
+        Ok(Server { config, tls, ways })
+    }
+
+    /// `user@host/database`, without the password.
+    pub(super) fn describe(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(h)) => h.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(p)) => p.display().to_string(),
+            _ => "?".into(),
+        };
+        format!("{}@{host}/{}", self.user(), self.database())
+    }
+
+    pub(super) fn user(&self) -> &str {
+        self.config.get_user().unwrap_or("?")
+    }
+
+    pub(super) fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or("?")
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn with_database(&self, name: &str) -> Server {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
+    pub(super) fn with_user(&self, name: &str) -> Server {
+        let mut other = self.clone();
+        other.config.user(name);
+        other
+    }
+
+    /// Settings of the session, behind those that the user has given; the later one counts.
+    pub(super) fn with_options(&self, options: &str) -> Server {
+        let mut other = self.clone();
+        let before = self.config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
+        other.config.options(format!("{before}{options}"));
+        other
+    }
+
+    /// `listen` is given what the connection says, on the runtime that calls.
+    pub(super) async fn connect<L: Listen>(&self, listen: L) -> Result<Client, SqlError> {
+        let mut ways = self.ways.iter().peekable();
+        while let Some(way) = ways.next() {
+            match self.try_way(*way, listen.clone()).await {
+                Err(e) if ways.peek().is_some() && another_way_may_help(&e) => {}
+                end => return end.map_err(|e| self.said(e)),
+            }
+        }
+        Err(SqlError::other("there is no way to connect"))
+    }
+
+    async fn try_way<L: Listen>(&self, way: SslMode, listen: L) -> Result<Client, Failed> {
+        let mut config = self.config.clone();
+        config.ssl_mode(way);
+        let connect = async {
+            match &self.tls {
+                Some(tls) if way != SslMode::Disable => started(config.connect(tls.clone()).await?, listen),
+                _ => started(config.connect(NoTls).await?, listen),
+            }
+        };
+        // The driver bounds each host's socket; a server that takes the connection and then says nothing is not waited for either.
+        let hosts = self.config.get_hosts().len().max(1) as u32;
+        match self.config.get_connect_timeout() {
+            None => Ok(connect.await?),
+            Some(limit) => match tokio::time::timeout(*limit * hosts, connect).await {
+                Ok(end) => Ok(end?),
+                Err(_) => Err(Failed::Silent(*limit * hosts)),
+            },
+        }
+    }
+
+    fn said(&self, failed: Failed) -> SqlError {
+        match failed {
+            Failed::Silent(limit) => SqlError::other(format!("the server did not answer within {} s", limit.as_secs())),
+            Failed::Refused(e) => {
+                let next = tls::next_step(&e).map(|n| format!("\n  {n}")).unwrap_or_default();
+                let mut said = SqlError::from(e);
+                said.message.push_str(&next);
+                said
+            }
+        }
+    }
+
+    pub(super) async fn cancel(&self, token: &CancelToken) {
+        let _ = match &self.tls {
+            Some(tls) => token.cancel_query(tls.clone()).await,
+            None => token.cancel_query(NoTls).await,
+        };
+    }
+}
+
+/// Takes a connection and drives it.
+pub(super) trait Listen: Clone {
+    fn listen<S>(self, connection: Connection<Socket, S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+}
+
+enum Failed {
+    Refused(tokio_postgres::Error),
+    Silent(Duration),
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(e: tokio_postgres::Error) -> Self {
+        Failed::Refused(e)
+    }
+}
+
+fn started<S, L>((client, connection): (Client, Connection<Socket, S>), listen: L) -> Result<Client, tokio_postgres::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    L: Listen,
+{
+    listen.listen(connection);
+    Ok(client)
+}
+
+/// The server's list of who may connect how refuses this kind of connection, or there is no agreement about TLS. A wrong password is no
+/// reason to send it again without TLS.
+fn another_way_may_help(failed: &Failed) -> bool {
+    match failed {
+        Failed::Refused(e) => e.as_db_error().is_some_and(|d| d.code().code() == "28000") || tls::is_about_tls(e),
+        Failed::Silent(_) => false,
+    }
+}
+
+type Given = BTreeMap<String, String>;
