@@ -53,7 +53,7 @@ impl Catalog {
             }
             None => self.need_relation_of(&target.name, kind_of(target.kind))?,
         };
-        let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
         self.check_kind(target, action, &rel)?;
         self.refuse_alter(&rel, target, action)?;
         self.alter_relation(id, &rel, target, action)

@@ -9,7 +9,7 @@ use super::{Catalog, Id, Policy, RelKind, Rule, Trigger};
 impl Catalog {
     pub(super) fn create_trigger(&mut self, t: &CreateTrigger) -> Res<Applied> {
         let id = self.need_relation(&t.table)?;
-        let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
         let name = clip(t.name.as_str());
         let view = rel.kind == RelKind::View;
         if !rel.assumed {
@@ -126,7 +126,7 @@ impl Catalog {
 
     pub(super) fn create_policy(&mut self, p: &CreatePolicy) -> Res<Applied> {
         let id = self.need_relation(&p.table)?;
-        let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
         if !rel.kind.is_table() && !rel.assumed {
             return Err(fails("42809", format!("\"{}\" is not a table", rel.name)));
         }
@@ -175,7 +175,7 @@ impl Catalog {
     ) -> Res<Applied> {
         let id = self.need_relation(table)?;
         let name = clip(name.as_str());
-        let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
         let Some(old) = rel.policies.iter().find(|p| p.name == name) else {
             if rel.assumed {
                 return Ok(Applied::default());

@@ -12,7 +12,7 @@ use super::{Catalog, Column, ColumnType, ConKind, Id, Origin, RelKind, Relation}
 
 impl Catalog {
     pub(super) fn add_column(&mut self, id: Id, def: &ColumnDef, if_not_exists: bool, only: bool) -> Res<Applied> {
-        let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
         if !matches!(rel.kind, RelKind::Table | RelKind::PartitionedTable | RelKind::ForeignTable | RelKind::Composite) {
             return Err(wrong_kind(&rel, "ADD COLUMN"));
         }
@@ -52,7 +52,7 @@ impl Catalog {
             });
         }
         if let Some(g) = &def.generated {
-            let rel = self.relation(id).cloned().unwrap_or(rel);
+            let rel = self.shared(id).unwrap_or(rel);
             self.columns_in(&g.expr, &rel)?;
         }
         self.attach_sequence(id, def)?;
@@ -133,7 +133,7 @@ impl Catalog {
 
     pub(super) fn set_default(&mut self, id: Id, column: &Name, expr: &Expr, only: bool) -> Res<()> {
         let name = self.need_column(id, column)?;
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         let Some(c) = rel.column(&name) else { return Ok(()) };
         if c.identity.is_some() {
             return Err(fails("42601", format!("column \"{name}\" of relation \"{}\" is an identity column", rel.name)));
@@ -257,7 +257,7 @@ impl Catalog {
         if is_serial_name(ty) {
             return Err(fails("42704", format!("type \"{}\" does not exist", ty.name)));
         }
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         // The words of the subcommand are read before anything is asked of the column.
         let new = self.need_type(ty)?;
         if let Some(u) = using {
@@ -268,7 +268,7 @@ impl Catalog {
             self.refuse_written_casts(u, &rel)?;
         }
         let name = self.need_column(id, column)?;
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         let Some(c) = rel.column(&name).cloned() else { return Ok(()) };
         if self.is_inherited(&rel, &c) {
             return Err(fails("42P16", format!("cannot alter inherited column \"{name}\"")));
@@ -431,7 +431,7 @@ impl Catalog {
         if !is_serial(def) {
             return Ok(());
         }
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         if def.default.is_some() {
             return Err(fails("42601", format!("multiple default values specified for column \"{name}\" of table \"{}\"", rel.name)));
         }
@@ -449,7 +449,7 @@ impl Catalog {
     }
 
     pub(super) fn make_identity(&mut self, id: Id, column: &str, identity: Option<Identity>) -> Res<()> {
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         let Some(c) = rel.column(column) else { return Ok(()) };
         if !is_integer(&c.ty) && c.ty.id.is_none() && !c.ty.is_unknown() {
             return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));

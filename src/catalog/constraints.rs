@@ -12,7 +12,7 @@ use super::{Catalog, ConKind, Constraint, Id, RelKind, Relation};
 impl Catalog {
     /// Adds any constraint to a table that is there. `only`: ALTER TABLE ONLY.
     pub(super) fn add_constraint(&mut self, id: Id, c: &TableConstraint, only: bool) -> Res<()> {
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         match rel.kind {
             RelKind::Table | RelKind::PartitionedTable => {}
             RelKind::ForeignTable if matches!(c.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. }) => {}
@@ -183,7 +183,7 @@ impl Catalog {
 
     /// NOT NULL on the column and on its children; an object of its own from 18 on.
     pub(super) fn mark_not_null(&mut self, id: Id, column: &str, name: Option<String>, valid: bool, only: bool) -> Res<()> {
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         let existing = rel.constraints.iter().position(|c| matches!(&c.kind, ConKind::NotNull { column: n } if n == column));
         let make = self.at_least(18) && existing.is_none();
         let name = if make {
@@ -449,8 +449,9 @@ impl Catalog {
             }
         }
         let target = self.need_relation(&fk.table)?;
-        let rel = self.relation(rel.id).cloned().unwrap_or_else(|| rel.clone());
-        let Some(to) = self.relation(target).cloned() else { return Ok(()) };
+        let now = self.shared(rel.id);
+        let rel = now.as_deref().unwrap_or(rel);
+        let Some(to) = self.shared(target) else { return Ok(()) };
         if only && rel.kind == RelKind::PartitionedTable {
             let message =
                 format!("cannot use ONLY for foreign key on partitioned table \"{}\" referencing relation \"{}\"", rel.name, to.name);
@@ -513,7 +514,7 @@ impl Catalog {
 
     /// A partition gets its parent's foreign key under the same name, or a new one when that is taken there.
     pub(super) fn clone_foreign_key(&mut self, partition: Id, c: &Constraint) {
-        let Some(rel) = self.relation(partition).cloned() else { return };
+        let Some(rel) = self.shared(partition) else { return };
         let same = |o: &Constraint| match (&o.kind, &c.kind) {
             (
                 ConKind::ForeignKey { columns: a, table: ta, ref_columns: ra, .. },

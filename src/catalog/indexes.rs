@@ -36,7 +36,7 @@ impl Catalog {
 
     fn create_index_named(&mut self, i: &CreateIndex, depth: u8) -> Res<Applied> {
         let table = self.need_relation(&i.table)?;
-        let Some(rel) = self.relation(table).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(table) else { return Ok(Applied::default()) };
         match rel.kind {
             RelKind::Table | RelKind::PartitionedTable | RelKind::MaterializedView => {}
             _ => return Err(fails("42809", format!("cannot create index on relation \"{}\"", rel.name))),
@@ -85,14 +85,14 @@ impl Catalog {
 
     /// Makes the index, its constraint, and the same on every partition.
     pub(super) fn build_index(&mut self, table: Id, new: NewIndex) -> Res<Id> {
-        let Some(mut rel) = self.relation(table).cloned() else { return Ok(table) };
+        let Some(mut rel) = self.shared(table) else { return Ok(table) };
         if rel.assumed {
             for e in &new.elements {
                 if let Some(c) = simple_column(&e.expr) {
                     self.need_column(table, &Name::new(c, e.expr.span))?;
                 }
             }
-            rel = self.relation(table).cloned().unwrap_or(rel);
+            rel = self.shared(table).unwrap_or(rel);
         }
         let method = new.method.clone().unwrap_or_else(|| "btree".to_string());
         let mut columns: Vec<Option<String>> = Vec::new();
@@ -233,7 +233,7 @@ impl Catalog {
 
     /// Attaches a matching index of the partition to the parent's, or makes one.
     pub(super) fn index_partition(&mut self, parent_index: Id, partition: Id) -> Res<()> {
-        let Some(parent) = self.relation(parent_index).cloned() else { return Ok(()) };
+        let Some(parent) = self.shared(parent_index) else { return Ok(()) };
         let Some(p) = parent.index.clone() else { return Ok(()) };
         if self.relation(partition).is_none_or(|r| !r.is_partition()) {
             return Ok(());
@@ -332,7 +332,7 @@ impl Catalog {
     /// ALTER INDEX … ATTACH PARTITION.
     pub(super) fn attach_index(&mut self, parent: Id, child: &QName) -> Res<()> {
         let child = self.need_relation_of(child, RelKind::Index)?;
-        let (Some(p), Some(c)) = (self.relation(parent).cloned(), self.relation(child).cloned()) else { return Ok(()) };
+        let (Some(p), Some(c)) = (self.shared(parent), self.shared(child)) else { return Ok(()) };
         let (Some(pi), Some(ci)) = (&p.index, &c.index) else {
             return if p.assumed || c.assumed { Ok(()) } else { Err(fails("42809", format!("\"{}\" is not an index", c.name))) };
         };

@@ -29,7 +29,7 @@ impl Catalog {
 
     pub(super) fn create_statistics(&mut self, name: Option<&QName>, if_not_exists: bool, exprs: &[Expr], table: &QName) -> Res<Applied> {
         let id = self.need_relation(table)?;
-        let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
+        let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
         let mut columns = Vec::new();
         for e in exprs {
             columns.extend(self.columns_in(e, &rel)?);
@@ -275,8 +275,8 @@ impl Catalog {
                 self.edit_constraint(id, &constraint, |c| c.comment = text);
             }
             (Trigger | Policy | Rule, Some(id)) => {
-                let Some(rel) = self.relation(id).cloned() else { return Ok(Applied::default()) };
-                let mut new = rel.clone();
+                let Some(rel) = self.shared(id) else { return Ok(Applied::default()) };
+                let mut new = super::Relation::clone(&rel);
                 let slot = match o.kind {
                     Trigger => new.triggers.iter_mut().find(|t| t.name == name).map(|t| &mut t.comment),
                     Policy => new.policies.iter_mut().find(|p| p.name == name).map(|p| &mut p.comment),

@@ -12,7 +12,7 @@ impl Catalog {
         for ix in indexes {
             self.index_partition(ix, partition)?;
         }
-        let Some(from) = self.relation(parent).cloned() else { return Ok(()) };
+        let Some(from) = self.shared(parent) else { return Ok(()) };
         for c in from.constraints.iter().filter(|c| matches!(c.kind, ConKind::ForeignKey { .. })) {
             self.clone_foreign_key(partition, c);
         }
@@ -24,7 +24,7 @@ impl Catalog {
 
     pub(super) fn attach_partition(&mut self, parent: Id, partition: &QName, bound: &PartitionBound) -> Res<()> {
         let id = self.need_relation(partition)?;
-        let (Some(p), Some(c)) = (self.relation(parent).cloned(), self.relation(id).cloned()) else { return Ok(()) };
+        let (Some(p), Some(c)) = (self.shared(parent), self.shared(id)) else { return Ok(()) };
         if p.kind != RelKind::PartitionedTable && !p.assumed {
             if p.index.is_some() {
                 return self.attach_index(parent, partition);
@@ -105,7 +105,7 @@ impl Catalog {
 
     /// DETACH … CONCURRENTLY leaves a check behind that says what the bounds said.
     pub(super) fn keep_partition_condition(&mut self, partition: Id) -> Res<()> {
-        let (Some(rel), Some(condition)) = (self.relation(partition).cloned(), self.partition_condition(partition)) else { return Ok(()) };
+        let (Some(rel), Some(condition)) = (self.shared(partition), self.partition_condition(partition)) else { return Ok(()) };
         let sql = format!("ALTER TABLE {} ADD CHECK ({condition})", crate::quote::qualified(&rel.schema, &rel.name));
         for op in crate::lower::lower_text(&sql).into_iter().flat_map(|s| s.ops) {
             if let crate::op::OpKind::Alter { action: crate::op::AlterAction::AddConstraint(c), .. } = op.kind {
@@ -146,7 +146,7 @@ impl Catalog {
     /// ALTER TABLE … INHERIT.
     pub(super) fn inherit(&mut self, child: Id, parent: &QName) -> Res<()> {
         let parent = self.need_relation(parent)?;
-        let (Some(p), Some(c)) = (self.relation(parent).cloned(), self.relation(child).cloned()) else { return Ok(()) };
+        let (Some(p), Some(c)) = (self.shared(parent), self.shared(child)) else { return Ok(()) };
         if c.parents.contains(&parent) {
             return Err(fails("42P07", format!("relation \"{}\" would be inherited from more than once", p.name)));
         }
@@ -213,7 +213,7 @@ impl Catalog {
     }
 
     fn mark_merged_checks(&mut self, parent: Id, child: Id) {
-        let Some(p) = self.relation(parent).cloned() else { return };
+        let Some(p) = self.shared(parent) else { return };
         let same = |c: &Constraint, o: &Constraint| match (&c.kind, &o.kind) {
             (ConKind::Check { .. }, ConKind::Check { .. }) => c.name == o.name,
             // Whatever they are called.

@@ -10,7 +10,7 @@ use super::{Catalog, ConKind, Id, RelKind, TypeKind};
 impl Catalog {
     pub(super) fn rename_relation(&mut self, id: Id, to: &Name) -> Res<()> {
         let to = clip(to.as_str());
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         if self.name_taken(&rel.schema, &to) {
             return Err(fails("42P07", format!("relation \"{to}\" already exists")));
         }
@@ -31,7 +31,7 @@ impl Catalog {
 
     pub(super) fn move_relation(&mut self, id: Id, schema: &Name) -> Res<()> {
         let schema = self.need_schema(schema.as_str())?;
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         if rel.schema == schema {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Catalog {
 
     pub(super) fn rename_column(&mut self, id: Id, from: &Name, to: &Name, only: bool) -> Res<()> {
         let (old, new) = (clip(from.as_str()), clip(to.as_str()));
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         if rel.kind == RelKind::Sequence {
             return Err(fails("42809", format!("cannot rename columns of relation \"{}\"", rel.name)).unless(rel.assumed));
         }
@@ -184,7 +184,7 @@ impl Catalog {
     pub(super) fn rename_constraint(&mut self, id: Id, from: &Name, to: &Name) -> Res<()> {
         let old = self.need_constraint(id, from)?;
         let new = clip(to.as_str());
-        let Some(rel) = self.relation(id).cloned() else { return Ok(()) };
+        let Some(rel) = self.shared(id) else { return Ok(()) };
         if rel.constraint(&new).is_some() {
             return Err(fails("42710", format!("constraint \"{new}\" for relation \"{}\" already exists", rel.name)));
         }

@@ -1,5 +1,7 @@
 //! From names to objects, along the search path.
 
+use std::sync::Arc;
+
 use crate::op::{ObjectKind, PgVersion, QName, TypeName};
 
 use super::apply::{ApplyError, fails};
@@ -20,6 +22,11 @@ impl Catalog {
 
     pub fn relation(&self, id: Id) -> Option<&Relation> {
         self.relations.get(&id).map(|r| &**r)
+    }
+
+    /// The relation as it is now, whatever is done to the catalog meanwhile.
+    pub(super) fn shared(&self, id: Id) -> Option<Arc<Relation>> {
+        self.relations.get(&id).cloned()
     }
 
     pub fn relation_by(&self, name: &QName) -> Option<&Relation> {

@@ -128,7 +128,7 @@ impl Catalog {
 
     /// Columns of all parents, merged by name.
     fn inherit_columns(&mut self, rel: &mut Relation, parents: &[Id]) -> Res<()> {
-        for parent in parents.iter().filter_map(|p| self.relation(*p).cloned()) {
+        for parent in parents.iter().filter_map(|p| self.shared(*p)) {
             for pc in &parent.columns {
                 if let Some(c) = rel.column_mut(&pc.name) {
                     if c.ty.name != pc.ty.name {
@@ -209,7 +209,7 @@ impl Catalog {
 
     fn like_columns(&mut self, rel: &mut Relation, like: &LikeClause) -> Res<()> {
         let source = self.need_relation(&like.table)?;
-        let Some(source) = self.relation(source).cloned() else { return Ok(()) };
+        let Some(source) = self.shared(source) else { return Ok(()) };
         for sc in &source.columns {
             if rel.column(&sc.name).is_some() {
                 return Err(fails("42701", format!("column \"{}\" specified more than once", sc.name)));
@@ -240,7 +240,7 @@ impl Catalog {
     /// What LIKE copies beside the columns: identity, checks, indexes, statistics.
     fn like_objects(&mut self, id: Id, like: &LikeClause, source: Option<Id>) -> Res<()> {
         let Some(source) = source else { return Ok(()) };
-        let Some(from) = self.relation(source).cloned() else { return Ok(()) };
+        let Some(from) = self.shared(source) else { return Ok(()) };
         if includes(like, "IDENTITY") {
             for c in from.columns.iter().filter(|c| c.identity.is_some()) {
                 self.make_identity(id, &c.name, c.identity.clone())?;
