@@ -416,7 +416,7 @@ impl Catalog {
         if c.identity.is_some() {
             return Err(fails("55000", format!("column \"{name}\" of relation \"{}\" is already an identity column", rel.name)));
         }
-        if c.default.is_some() {
+        if c.default.is_some() || c.generated.is_some() {
             return Err(fails("55000", format!("column \"{name}\" of relation \"{}\" already has a default value", rel.name)));
         }
         self.make_identity(id, &name, Some(identity.clone()))

@@ -141,6 +141,9 @@ impl Catalog {
                 _ => {}
             }
             for n in named {
+                if let Some(rel) = self.known(n) {
+                    super::query::rows_are_read_of(rel)?;
+                }
                 let e = self.no_relation(n);
                 if self.resolve(n).is_none() && e.certain {
                     return Err(e);

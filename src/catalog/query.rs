@@ -7,7 +7,7 @@ use crate::op::{Cte, Dml, DmlKind, Expr, ExprKind, FromItem, InsertSource, Name,
 use super::apply::{Res, fails};
 use super::names::{clip, figure_name};
 use super::resolve::is_system_name;
-use super::{Catalog, ColumnType, Id, RelKind};
+use super::{Catalog, ColumnType, Id, RelKind, Relation};
 
 /// A column of a query's result or of something in FROM.
 #[derive(Debug, Clone)]
@@ -469,9 +469,7 @@ impl<'a> Analyzer<'a> {
         let Some(rel) = self.catalog.relation(id) else {
             return Ok(Source { alias: String::new(), relation: None, columns: Vec::new(), open: true });
         };
-        if (rel.kind.is_index() || rel.kind == RelKind::Composite) && !rel.assumed {
-            return Err(fails("42809", format!("cannot open relation \"{}\"", rel.name)));
-        }
+        rows_are_read_of(rel)?;
         let columns =
             rel.columns.iter().map(|c| OutColumn { name: c.name.clone(), ty: c.ty.clone(), base: Some((id, c.name.clone())) }).collect();
         Ok(Source { alias: alias.map_or_else(|| rel.name.clone(), |a| clip(a.as_str())), relation: Some(id), columns, open: rel.assumed })
@@ -654,4 +652,12 @@ fn union_type(a: &ColumnType, b: &ColumnType) -> ColumnType {
         return ColumnType { modifiers: Vec::new(), ..a.clone() };
     }
     super::infer::wider(a, b).unwrap_or_else(|| a.clone())
+}
+
+/// Indexes and composite types have no rows to be read.
+pub(super) fn rows_are_read_of(rel: &Relation) -> Res<()> {
+    if (rel.kind.is_index() || rel.kind == RelKind::Composite) && !rel.assumed {
+        return Err(fails("42809", format!("cannot open relation \"{}\"", rel.name)));
+    }
+    Ok(())
 }

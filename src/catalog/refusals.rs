@@ -257,7 +257,7 @@ impl Catalog {
                 Err(fails(state, "cannot specify storage parameters for a partitioned table"))
             }
             RenameConstraint { from, .. } => match rel.constraint(&clip(from.as_str())) {
-                Some(c) if c.inherited && matches!(c.kind, super::ConKind::NotNull { .. }) => {
+                Some(c) if c.inherited && matches!(c.kind, super::ConKind::NotNull { .. }) || self.not_null_from_above(rel, c) => {
                     Err(fails("42P16", format!("cannot rename inherited constraint \"{}\"", c.name)))
                 }
                 Some(c)
@@ -302,7 +302,12 @@ impl Catalog {
             },
             SetStatistics { column: c, .. } => match &rel.index {
                 Some(i) => refuse_index_statistics(rel, i, c),
-                None => Ok(()),
+                None => match column(c) {
+                    Some(v) if self.at_least(18) && v.generated.as_ref().is_some_and(|g| !g.stored) => {
+                        Err(fails("0A000", format!("cannot alter statistics on virtual generated column \"{}\"", v.name)))
+                    }
+                    _ => Ok(()),
+                },
             },
             SetType { column: c, using: Some(_), .. } if column(c.as_str()).is_some_and(|c| c.generated.is_some()) => {
                 Err(fails("42611", "cannot specify USING when altering type of generated column"))
@@ -349,6 +354,12 @@ impl Catalog {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A NOT NULL that a table above has too.
+    fn not_null_from_above(&self, rel: &Relation, c: &super::Constraint) -> bool {
+        let super::ConKind::NotNull { column } = &c.kind else { return false };
+        rel.parents.iter().filter_map(|p| self.relation(*p)).any(|p| p.column(column).is_some_and(|c| c.not_null))
     }
 
     /// SET LOGGED and SET UNLOGGED.
@@ -449,6 +460,7 @@ fn allowed_kinds(rel: &Relation, action: &AlterAction, pg: u8) -> Res<()> {
         SetCompression { .. } => ("ALTER COLUMN ... SET COMPRESSION", &[Table, PartitionedTable, MaterializedView]),
         SetType { .. } => ("ALTER COLUMN ... SET DATA TYPE", &[Table, PartitionedTable, Composite, ForeignTable]),
         DropConstraint { .. } | ValidateConstraint { .. } => ("CONSTRAINT", &[Table, PartitionedTable, ForeignTable]),
+        AttachIndex { .. } => ("ATTACH PARTITION", &[PartitionedTable, PartitionedIndex]),
         AlterConstraint { .. } => ("ALTER CONSTRAINT", &[Table, PartitionedTable]),
         ClusterOn { .. } | SetWithoutCluster => ("CLUSTER ON", &[Table, PartitionedTable, MaterializedView]),
         SetLogged { .. } if pg >= 18 => ("SET LOGGED", &[Table, Sequence]),

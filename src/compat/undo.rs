@@ -183,6 +183,9 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
     if o == n {
         return FREE;
     }
+    if padding_blocks(cat, &o, &n) {
+        return (Undo::BlockedByData, Undo::BlockedByData);
+    }
     let (co, cn) = (types::category(cat, &o), types::category(cat, &n));
     let blocked = input::complaint(cat, &n, cat, &o).is_some();
     // What was computed from the old value does not say what it was.
@@ -195,6 +198,13 @@ pub fn type_change(cat: &Catalog, old: &ColumnType, new: &ColumnType, using: Opt
         return BLOCKED_LATER;
     }
     if loses(cat, &n, &o, cn, co) { LOSES_LATER } else { FREE }
+}
+
+/// `char(n)` fills up with blanks, which the old type may not read.
+fn padding_blocks(cat: &Catalog, old: &ColumnType, new: &ColumnType) -> bool {
+    let Some(length) = input::length_of(new).filter(|_| new.name == "character" && new.array_dims == 0) else { return false };
+    let padded = |v: &String| v.chars().count() < length && input::accept(cat, old, &format!("{v:<length$}")).is_err();
+    types::category(cat, old) != Category::String && input::boundary_values(cat, old).iter().any(padded)
 }
 
 /// `column AT TIME ZONE 'UTC'`: each time is one moment there, and each moment one time.

@@ -340,24 +340,6 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
     }
 }
 
-/// The subcommand takes ACCESS EXCLUSIVE on its table.
-pub fn is_exclusive(action: &AlterAction) -> bool {
-    use AlterAction as A;
-    let weaker = matches!(
-        action,
-        A::SetStatistics { .. }
-            | A::SetColumnOptions { .. }
-            | A::SetWithoutCluster
-            | A::ClusterOn { .. }
-            | A::SetOptions { .. }
-            | A::ResetOptions { .. }
-            | A::ValidateConstraint { .. }
-            | A::Trigger { .. }
-            | A::AttachPartition { .. }
-    );
-    !weaker && !matches!(action, A::AddConstraint(c) if matches!(c.kind, ConstraintKind::ForeignKey(_)))
-}
-
 fn not_valid_not_null(r: &Relation, column: &str) -> bool {
     r.constraints.iter().any(|c| !c.validated && matches!(&c.kind, ConKind::NotNull { column: n } if n == column))
 }

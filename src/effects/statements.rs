@@ -81,7 +81,7 @@ fn called(s: &mut Seen<'_>, op: &Op, statement: &Statement, depth: u32) {
 
 /// The subcommands of one ALTER TABLE lock by the strongest of them, children and the index of CLUSTER ON included.
 fn one_level(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
-    let OpKind::Alter { target, action } = &op.kind else { return };
+    let OpKind::Alter { target, .. } = &op.kind else { return };
     let commands = statement.ops.iter().filter(|o| o.command == op.command);
     if commands.count() < 2 {
         return;
@@ -94,19 +94,13 @@ fn one_level(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
     }
     // The order in which they are written says nothing about the order in which they are looked at here.
-    let others = statement.ops.iter().filter(|o| o.command == op.command).filter_map(|o| match &o.kind {
-        OpKind::Alter { action, .. } => Some(action),
+    let clustered = statement.ops.iter().filter(|o| o.command == op.command).filter_map(|o| match &o.kind {
+        OpKind::Alter { action: crate::op::AlterAction::ClusterOn { index }, .. } => Some(index.as_str()),
         _ => None,
     });
-    if let crate::op::AlterAction::ClusterOn { .. } = action
-        && others.into_iter().any(alter::is_exclusive)
-    {
-        let indexes: Vec<Id> = s.before.indexes_of(id).into_iter().map(|i| i.id).collect();
-        indexes.into_iter().filter(|i| s.locked(*i) == Some(LockMode::ShareUpdateExclusive)).collect::<Vec<_>>().into_iter().for_each(
-            |i| {
-                s.lock(i, LockMode::AccessExclusive);
-            },
-        );
+    let before = s.before;
+    for index in clustered.flat_map(|name| before.indexes_of(id).into_iter().filter(move |i| i.name == name)) {
+        s.lock(index.id, mode);
     }
 }
 

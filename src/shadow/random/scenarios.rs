@@ -309,6 +309,39 @@ const LIST: &[Scenario] = &[
             "DROP SEQUENCE t_b_seq CASCADE",
         ],
     ),
+    refused("a function reads no type", "42809", &[TYPED[0], "CREATE FUNCTION f() RETURNS SETOF ty LANGUAGE sql AS 'SELECT * FROM ty'"]),
+    works(
+        "an index to cluster on is locked like its table",
+        &["CREATE TABLE t (a int PRIMARY KEY)", "ALTER TABLE t CLUSTER ON t_pkey, ENABLE TRIGGER USER"],
+    ),
+    works("blanks are no bits", &["CREATE TABLE t (a bit(3))", "INSERT INTO t VALUES (B'101')", "ALTER TABLE t ALTER a TYPE char(9)"]),
+    refused(
+        "what is computed has a default",
+        "55000",
+        &["CREATE TABLE t (a int GENERATED ALWAYS AS (1) STORED NOT NULL)", "ALTER TABLE t ALTER a ADD GENERATED ALWAYS AS IDENTITY"],
+    ),
+    refused(
+        "only partitioned indexes have parts",
+        "42809",
+        &["CREATE TABLE t (a int PRIMARY KEY)", "CREATE TABLE c (a int PRIMARY KEY)", "ALTER INDEX t_pkey ATTACH PARTITION c_pkey"],
+    ),
+    Scenario {
+        name: "virtual columns have no statistics",
+        on: 18..=18,
+        refused: Some("0A000"),
+        sql: &["CREATE TABLE t (a int GENERATED ALWAYS AS (1))", "ALTER TABLE t ALTER a SET STATISTICS 9"],
+    },
+    Scenario {
+        name: "a NOT NULL from above keeps its name",
+        on: 18..=18,
+        refused: Some("42P16"),
+        sql: &[
+            "CREATE TABLE t (a int)",
+            "CREATE TABLE c () INHERITS (t)",
+            "ALTER TABLE t ALTER a SET NOT NULL",
+            "ALTER TABLE c RENAME CONSTRAINT t_a_not_null TO n",
+        ],
+    },
     refused(
         "a key's type comes before other keys",
         "42704",
