@@ -22,6 +22,8 @@ mod functions;
 mod grants;
 mod indexes;
 mod infer;
+#[cfg(test)]
+mod large_test;
 mod lookup;
 mod model;
 mod names;

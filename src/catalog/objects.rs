@@ -339,7 +339,7 @@ impl Catalog {
             .get(&(schema.clone(), name.clone()))
             .into_iter()
             .flatten()
-            .find(|id| self.functions.get(id).is_some_and(|f| f.arg_types == arg_types))
+            .find(|id| self.functions.get(*id).is_some_and(|f| f.arg_types == arg_types))
             .copied();
         if same.is_some() {
             if or_replace {

@@ -220,7 +220,7 @@ impl<'a> Seen<'a> {
                 .collect(),
             dropped: changed(before, after)
                 .map(|old| &old.id)
-                .filter(|id| !after.relations.contains_key(id))
+                .filter(|id| !after.relations.contains_key(*id))
                 .filter(keep)
                 .filter_map(|id| before.relation(*id).map(Relation::rel_name))
                 // One that the same statement makes anew under its name is there afterwards.
