@@ -96,8 +96,10 @@ fn of_op(op: &Op, before: &Catalog, after: &Catalog) -> Option<Reverse> {
         }
         OpKind::CreateFunction(f) => {
             let here = |c: &Catalog| {
-                let id =
-                    after.functions.iter().find(|(id, g)| g.name == f.name.as_str() && before.functions.get(*id).is_none_or(|b| b != *g))?;
+                let id = after
+                    .functions
+                    .iter()
+                    .find(|(id, g)| g.name == f.name.as_str() && before.functions.get(*id).is_none_or(|b| b != *g))?;
                 c.functions.get(id.0).cloned()
             };
             let new = here(after)?;
