@@ -312,13 +312,9 @@ impl Catalog {
                 t.timing,
                 events.join(" OR ")
             );
-            let mode = match t.mode {
-                TriggerMode::Enable => continue,
-                TriggerMode::EnableReplica => "ENABLE REPLICA",
-                TriggerMode::EnableAlways => "ENABLE ALWAYS",
-                TriggerMode::Disable => "DISABLE",
-            };
-            let _ = writeln!(out, "ALTER TABLE {name} {mode} TRIGGER {};", ident(&t.name));
+            if t.mode != TriggerMode::Enable {
+                let _ = writeln!(out, "ALTER TABLE {name} {} TRIGGER {};", t.mode.sql(), ident(&t.name));
+            }
         }
         self.write_settings(out, r, &name);
         if r.row_security {

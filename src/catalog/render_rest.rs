@@ -26,14 +26,8 @@ impl Catalog {
                 let _ = writeln!(out, "{column} SET STATISTICS {n};");
             }
         }
-        let identity = match &r.replica_identity {
-            Some(ReplicaIdentity::Full) => Some("FULL".to_string()),
-            Some(ReplicaIdentity::Nothing) => Some("NOTHING".to_string()),
-            Some(ReplicaIdentity::Index(index)) => Some(format!("USING INDEX {}", ident(index.as_str()))),
-            Some(ReplicaIdentity::Default) | None => None,
-        };
-        if let Some(i) = identity {
-            let _ = writeln!(out, "ALTER TABLE ONLY {name} REPLICA IDENTITY {i};");
+        if let Some(i) = r.replica_identity.as_ref().filter(|i| **i != ReplicaIdentity::Default) {
+            let _ = writeln!(out, "ALTER TABLE ONLY {name} REPLICA IDENTITY {};", identity_sql(i));
         }
         if let Some(index) = r.clustered_on.and_then(|i| self.relation(i)) {
             let _ = writeln!(out, "ALTER TABLE {name} CLUSTER ON {};", ident(&index.name));
@@ -148,6 +142,16 @@ impl Catalog {
     }
 }
 
+/// What stands behind REPLICA IDENTITY.
+pub fn identity_sql(identity: &ReplicaIdentity) -> String {
+    match identity {
+        ReplicaIdentity::Default => "DEFAULT".to_string(),
+        ReplicaIdentity::Full => "FULL".to_string(),
+        ReplicaIdentity::Nothing => "NOTHING".to_string(),
+        ReplicaIdentity::Index(index) => format!("USING INDEX {}", ident(index.as_str())),
+    }
+}
+
 /// `FUNCTION "s"."f"(integer)`.
 fn signature(f: &Function) -> String {
     let kind = match f.kind {
@@ -155,8 +159,13 @@ fn signature(f: &Function) -> String {
         ObjectKind::Aggregate => "AGGREGATE",
         _ => "FUNCTION",
     };
+    format!("{kind} {}", routine_sql(f))
+}
+
+/// `"s"."f"(integer)`.
+pub fn routine_sql(f: &Function) -> String {
     let args: Vec<String> = f.arg_types.iter().map(|a| type_text(a)).collect();
-    format!("{kind} {}({})", qualified(&f.schema, &f.name), args.join(", "))
+    format!("{}({})", qualified(&f.schema, &f.name), args.join(", "))
 }
 
 /// A type by its canonical name: the user's own are `schema.name`, and need quotes.

@@ -200,6 +200,18 @@ pub enum TriggerMode {
     Disable,
 }
 
+impl TriggerMode {
+    /// What stands before TRIGGER in ALTER TABLE.
+    pub fn sql(self) -> &'static str {
+        match self {
+            TriggerMode::Enable => "ENABLE",
+            TriggerMode::EnableReplica => "ENABLE REPLICA",
+            TriggerMode::EnableAlways => "ENABLE ALWAYS",
+            TriggerMode::Disable => "DISABLE",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplicaIdentity {
     Default,

@@ -1,6 +1,6 @@
 //! The way back of an operation that stands by itself, out of the catalog before it.
 
-use crate::catalog::{Catalog, Column, Id, RelKind};
+use crate::catalog::{Catalog, Column, Id, RelKind, identity_sql};
 use crate::compat::Undo;
 use crate::op::{AlterAction, AlterTarget, ObjectKind, ObjectRef, Op, OpKind, QName};
 use crate::quote::{ident, literal, qualified};
@@ -385,22 +385,11 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             Reverse::new(format!("`{}` belongs to `{to}`", rel.name), alter(format!("OWNER TO {}", ident(old))))
         }
         A::ReplicaIdentity { .. } => {
-            use crate::op::ReplicaIdentity as I;
-            let old = match &rel.replica_identity {
-                None | Some(I::Default) => "DEFAULT".to_string(),
-                Some(I::Full) => "FULL".into(),
-                Some(I::Nothing) => "NOTHING".into(),
-                Some(I::Index(i)) => format!("USING INDEX {}", ident(i.as_str())),
-            };
+            let old = identity_sql(rel.replica_identity.as_ref().unwrap_or(&crate::op::ReplicaIdentity::Default));
             Reverse::new(format!("Replica identity of `{}`", rel.name), alter(format!("REPLICA IDENTITY {old}")))
         }
         A::Trigger { which: crate::op::WhichTrigger::Named(n), .. } => {
-            let mode = match rel.triggers.iter().find(|t| t.name == n.as_str())?.mode {
-                crate::op::TriggerMode::Enable => "ENABLE",
-                crate::op::TriggerMode::EnableReplica => "ENABLE REPLICA",
-                crate::op::TriggerMode::EnableAlways => "ENABLE ALWAYS",
-                crate::op::TriggerMode::Disable => "DISABLE",
-            };
+            let mode = rel.triggers.iter().find(|t| t.name == n.as_str())?.mode.sql();
             let title = format!("Trigger `{}` of `{}` is switched", n.as_str(), rel.name);
             Reverse::new(title, alter(format!("{mode} TRIGGER {}", ident(n.as_str()))))
         }

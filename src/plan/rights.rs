@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use imbl::ordmap::DiffItem;
 
-use crate::catalog::{Acl, Catalog, RelKind, Relation, grantee_sql};
+use crate::catalog::{Acl, Catalog, RelKind, Relation, grantee_sql, routine_sql};
 use crate::quote::{ident, qualified};
 
 /// What gives the rights back; `None`: they are of a kind whose way back is not known (members of roles, rights of later objects).
@@ -23,7 +23,7 @@ pub fn back(before: &Catalog, after: &Catalog) -> Option<Vec<String>> {
     }
     for item in before.functions.diff(&after.functions) {
         let DiffItem::Update { old: (_, old), new: (_, new) } = item else { return None };
-        let what = format!("ROUTINE {}({})", qualified(&old.schema, &old.name), old.arg_types.join(", "));
+        let what = format!("ROUTINE {}", routine_sql(old));
         rights(&old.grants, &new.grants, &what, "", &mut out);
     }
     for item in before.types.diff(&after.types) {
