@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{ApplyError, Catalog};
-use crate::compat::Compat;
+use crate::catalog::{ApplyError, Catalog, Id};
+use crate::compat::{Compat, Known, Part, predict_knowing};
 use crate::effects::{Effects, Sent};
 use crate::history::{Execution, Send};
 use crate::op::{Op, OpKind, PgVersion, Statement, Understood};
@@ -27,6 +27,8 @@ pub struct Replayed {
     pub transaction: u32,
     /// The transaction was opened by BEGIN in the file, not by the runner.
     pub explicit_transaction: bool,
+    /// Relations whose statements `compat` was judged by.
+    judged: Vec<Id>,
 }
 
 /// One file (or one half of it), replayed.
@@ -141,6 +143,35 @@ fn is_open(e: &ApplyError) -> bool {
 
 /// Applies a script and judges every statement of it.
 pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execution, catalog: &mut Catalog) -> ReplayedScript {
+    let start = catalog.clone();
+    judge_from(source, statements, execution, catalog, &start, None)
+}
+
+/// Judges another text of one statement, by itself, in the place of the first: `start` is what was before the script in which that stands.
+pub fn judge_instead(
+    source: &SourceFile,
+    statements: Vec<Statement>,
+    execution: &Execution,
+    start: &Catalog,
+    first: &Replayed,
+) -> ReplayedScript {
+    let mut catalog = Catalog::clone(&first.before);
+    // It runs in the transaction of the first, so that what both make is the same to the last number.
+    let counted = 1 + u32::from(!execution.transaction);
+    catalog.now.transaction = first.transaction.saturating_sub(counted);
+    let mut judged = judge_from(source, statements, execution, &mut catalog, start, Some(first));
+    judged.before = start.clone();
+    judged
+}
+
+fn judge_from(
+    source: &SourceFile,
+    statements: Vec<Statement>,
+    execution: &Execution,
+    catalog: &mut Catalog,
+    start: &Catalog,
+    like: Option<&Replayed>,
+) -> ReplayedScript {
     let before = catalog.clone();
     let pg = catalog.pg;
     let mut tx = Tracker::new(execution, &statements, catalog);
@@ -170,7 +201,8 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
             }
         }
         let ops: Vec<&Op> = statement.ops.iter().collect();
-        let compat = crate::compat::predict_since(&ops, &before, &here, catalog, pg);
+        let known = like.map_or(Known::Nothing, |r| Known::Like(r.part()));
+        let (compat, judged) = predict_knowing(&ops, start, &here, catalog, pg, known);
         let transaction = tx.number;
         let explicit_transaction = tx.explicit;
         let commits = !effects.in_transaction;
@@ -185,12 +217,15 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
             errors,
             transaction,
             explicit_transaction,
+            judged,
         });
     }
     let left_open = (tx.explicit && !execution.transaction).then_some(tx.number);
     tx.finish(catalog);
     let ops: Vec<&Op> = out.iter().flat_map(|r| &r.statement.ops).collect();
-    let compat = crate::compat::predict(&ops, &before, catalog, pg);
+    let parts: Vec<Part<'_>> = out.iter().map(Replayed::part).collect();
+    let (compat, _) = predict_knowing(&ops, start, &before, catalog, pg, Known::Parts(&parts));
+    drop(parts);
     ReplayedScript {
         source: source.clone(),
         execution: execution.clone(),
@@ -201,6 +236,12 @@ pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execut
         later: None,
         history: InHistory::default(),
         left_open,
+    }
+}
+
+impl Replayed {
+    fn part(&self) -> Part<'_> {
+        Part { before: &self.before, after: &self.after, broken: &self.compat.broken, judged: &self.judged }
     }
 }
 

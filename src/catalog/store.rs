@@ -7,6 +7,20 @@ use std::sync::Arc;
 use super::{Catalog, ConKind, Function, Id, Relation, Type, TypeKind};
 
 impl Catalog {
+    /// Both hold the same objects, privileges and known rows, though they came to them by different ways.
+    pub fn holds_the_same(&self, other: &Catalog) -> bool {
+        self.is_unchanged_since(other)
+            || (self.complete == other.complete
+                && self.search_path == other.search_path
+                && self.default_acls == other.default_acls
+                && self.schemas.diff(&other.schemas).next().is_none()
+                && self.relations.diff(&other.relations).next().is_none()
+                && self.types.diff(&other.types).next().is_none()
+                && self.functions.diff(&other.functions).next().is_none()
+                && self.objects.diff(&other.objects).next().is_none()
+                && self.rows.diff(&other.rows).next().is_none())
+    }
+
     /// Nothing happened between the two: what they hold is shared. `false` says nothing.
     pub fn is_unchanged_since(&self, before: &Catalog) -> bool {
         let Catalog {

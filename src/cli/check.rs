@@ -12,7 +12,7 @@ use crate::history::{History, HistoryError};
 use crate::op::Understood;
 use crate::replay::ReplayedScript;
 use crate::report::{self, CodeRollback, Format, Report, Statements, Style, Verdict, plural};
-use crate::rules::{Baseline, Checked, RuleSet};
+use crate::rules::{Baseline, Checked, Fixes, RuleSet};
 
 use super::fix::{self, FixArgs};
 use super::narrow::NarrowArgs;
@@ -100,17 +100,18 @@ fn once(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliEr
         project = open()?;
         pending = project.pending();
     }
-    let checked = settings.check(pending, |script, checked| (Seen::of(script), checked));
+    // Only where human text would have been.
+    let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
+    let default = if in_actions && args.output_file.is_none() { Format::Github } else { Format::Text };
+    let format = args.output_format.unwrap_or(default);
+    let fixes = if args.statistics { Fixes::All } else { fixes_in(format) };
+    let checked = settings.check(pending, fixes, |script, checked| (Seen::of(script), checked));
     let mut report = report(&project, &settings.rules, checked);
     report.notes.extend(settings.notes);
     report.notes.extend(notes);
     if let Some(known) = known {
         forget(&mut report, &known);
     }
-    // Only where human text would have been.
-    let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
-    let default = if in_actions && args.output_file.is_none() { Format::Github } else { Format::Text };
-    let format = args.output_format.unwrap_or(default);
     let mut file = match &args.output_file {
         Some(path) => {
             let f = std::fs::File::create(path).map_err(|e| CliError::Usage(format!("{}: cannot be written: {e}", path.display())))?;
@@ -131,6 +132,15 @@ fn once(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliEr
     to.flush()?;
     let failed = report.diagnostics.iter().any(|d| d.severity >= args.fail_on);
     Ok(u8::from(failed && !args.exit_zero))
+}
+
+/// What a format says of fixes: the edits, or how many `--fix` applies.
+fn fixes_in(format: Format) -> Fixes {
+    match format {
+        Format::Json | Format::JsonLines | Format::Sarif | Format::Rdjson => Fixes::All,
+        Format::Text | Format::Concise | Format::Github | Format::Markdown => Fixes::Safe,
+        Format::Gitlab | Format::Junit => Fixes::None,
+    }
 }
 
 fn say_what_was_read(project: &Project) {
@@ -286,7 +296,7 @@ pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, Cl
     let project = Project::open_with(&args.paths, &args.source, true)?;
     let pending = project.pending();
     let settings = Settings::new(&project, &args.rules, &pending)?;
-    let found: Vec<Diagnostic> = settings.check(pending, |_, c| c.diagnostics).into_iter().flatten().collect();
+    let found: Vec<Diagnostic> = settings.check(pending, Fixes::None, |_, c| c.diagnostics).into_iter().flatten().collect();
     let path = args.output_file.clone().or(project.config.baseline.clone()).unwrap_or_else(|| PathBuf::from("airlock-baseline.json"));
     crate::history::write_atomically(&path, Baseline::of(&found).to_json().as_bytes())?;
     writeln!(out, "{}: {}", path.display(), plural(found.len(), "finding"))?;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::config::ConfigError;
 use crate::facts::Knowledge;
 use crate::replay::ReplayedScript;
-use crate::rules::{Checked, Checker, Override, RuleSet, Selection, SuppressionPolicy, path_globs, table_globs};
+use crate::rules::{Checked, Checker, Fixes, Override, RuleSet, Selection, SuppressionPolicy, path_globs, table_globs};
 use crate::stats::{Small, Stats};
 use crate::workload::{self, Workload};
 
@@ -98,13 +98,18 @@ impl Settings {
     }
 
     /// Judges and checks each, in order. A script is let go as soon as it is checked: a history may have tens of thousands.
-    pub fn check<R: std::marker::Send>(&self, pending: Vec<Pending<'_>>, keep: impl Fn(&ReplayedScript, Checked) -> R + Sync) -> Vec<R> {
-        let shared = self.selection.overrides.is_empty().then(|| Checker::new(&self.rules, &self.selection));
+    pub fn check<R: std::marker::Send>(
+        &self,
+        pending: Vec<Pending<'_>>,
+        fixes: Fixes,
+        keep: impl Fn(&ReplayedScript, Checked) -> R + Sync,
+    ) -> Vec<R> {
+        let shared = self.selection.overrides.is_empty().then(|| Checker::new(&self.rules, &self.selection).with_fixes(fixes));
         let one = |p: Pending<'_>| {
             let script = p.judge();
             let checked = match &shared {
                 Some(checker) => checker.check(&script),
-                None => Checker::new(&self.rules, &self.at(script.source.path())).check(&script),
+                None => Checker::new(&self.rules, &self.at(script.source.path())).with_fixes(fixes).check(&script),
             };
             keep(&script, checked)
         };

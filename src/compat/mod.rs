@@ -37,6 +37,7 @@ use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 pub use input::{accept, boundary_values};
 use judge::Judge;
 pub use predict::touched_shapes;
+pub(crate) use predict::{Known, Part, predict as predict_knowing};
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 pub use undo::{casts_the_column, type_change as type_change_undo};
 pub use widening::{always_casts, range_within};
@@ -226,10 +227,5 @@ pub fn refused(op: &Op, catalog: &Catalog) -> Option<(&'static str, Option<Strin
 
 /// Judges the shapes of every relation in `before` that `ops` touch, against the catalog after them.
 pub fn predict(ops: &[&Op], before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
-    predict::predict(ops, before, before, after, pg)
-}
-
-/// Predicts what one statement of a script does to statements that ran on `start`, the schema before the script.
-pub fn predict_since(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
-    predict::predict(ops, start, before, after, pg)
+    predict::predict(ops, before, before, after, pg, Known::Nothing).0
 }

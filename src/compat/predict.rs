@@ -14,21 +14,53 @@ use super::{Broken, Compat, undo};
 /// Roles beyond these are not tried: they are granted alike in practice.
 const MAX_ROLES: usize = 4;
 
-/// `start` is the schema that release N-1 knows: what was made since then is in none of its statements. It is `before` itself, or what was
-/// before the script of which `ops` are one statement.
-pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion) -> Compat {
+/// What was judged already, so that it is not judged again.
+#[derive(Clone, Copy)]
+pub enum Known<'a> {
+    Nothing,
+    /// Another way to make the same change, or the same one: where it leads from the same schema to the same, it breaks the same.
+    Like(Part<'a>),
+    /// The changes that this one consists of: what only one of them bears on is broken by that one or by none.
+    Parts(&'a [Part<'a>]),
+}
+
+/// A change that was judged.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    pub before: &'a Catalog,
+    pub after: &'a Catalog,
+    pub broken: &'a [Broken],
+    /// Relations whose statements were judged.
+    pub judged: &'a [Id],
+}
+
+/// The verdict, and the relations whose statements were judged for it. `start` is the schema that release N-1 knows: what was made since then is
+/// in none of its statements. It is `before` itself, or what was before the script of which `ops` are one statement.
+pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion, known: Known<'_>) -> (Compat, Vec<Id>) {
     let (undo_now, undo) = undo::verdict(ops, before, after);
+    if let Known::Like(other) = known
+        && other.before.holds_the_same(before)
+        && other.after.holds_the_same(after)
+    {
+        return (Compat { broken: other.broken.to_vec(), undo_now, undo }, other.judged.to_vec());
+    }
     let mut touched = touched(before, after);
     touched.relations.retain(|id| start.relations.contains_key(id));
     touched.functions.retain(|f| start.functions.contains_key(&f.id));
     touched.types.retain(|t| start.types.contains_key(&t.id));
     let mut broken = Vec::new();
+    let judged: Vec<Id> = touched.relations.iter().copied().collect();
     if !touched.is_empty() {
         let owner = Judge::new(before, after, None, pg);
         for id in &touched.relations {
             let Some(rel) = before.relations.get(id) else { continue };
             // A temporary relation is the migration's own.
             if rel.assumed || rel.persistence == crate::op::Persistence::Temporary {
+                continue;
+            }
+            if let Some(part) = only_one(rel, after, known) {
+                let about = part.before.relations.get(id).map(|r| (&r.schema, &r.name));
+                broken.extend(part.broken.iter().filter(|b| about == Some((&b.relation.schema, &b.relation.name))).cloned());
                 continue;
             }
             let list = shapes::shapes(before, rel);
@@ -61,7 +93,17 @@ pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, 
     let fresh: BTreeMap<_, _> =
         broken.iter().filter(|b| !b.prepared).map(|b| ((b.relation.clone(), b.shape), b.sqlstate.clone())).collect();
     broken.retain(|b| !b.prepared || fresh.get(&(b.relation.clone(), b.shape)).is_none_or(|s| *s != b.sqlstate));
-    Compat { broken, undo_now, undo }
+    (Compat { broken, undo_now, undo }, judged)
+}
+
+/// The only part that bears on a relation, where what its statements name is the same throughout: the relation itself keeps its name, and no code
+/// of its own names others.
+fn only_one<'a>(rel: &Relation, after: &Catalog, known: Known<'a>) -> Option<&'a Part<'a>> {
+    let Known::Parts(parts) = known else { return None };
+    let kept = after.relations.get(&rel.id).is_some_and(|r| (&r.schema, &r.name) == (&rel.schema, &rel.name));
+    let plain = rel.triggers.is_empty() && rel.policies.is_empty() && rel.rules.is_empty() && rel.view.is_none();
+    let mut bearing = parts.iter().filter(|p| p.judged.contains(&rel.id));
+    bearing.next().filter(|_| kept && plain && bearing.next().is_none())
 }
 
 /// The statements that `predict` judges for the owner.

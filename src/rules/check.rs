@@ -30,6 +30,16 @@ pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) ->
     Checker::new(rules, selection).check(script)
 }
 
+/// Which fixes are looked for. Each costs a second look at its statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fixes {
+    #[default]
+    All,
+    /// Those that `--fix` applies; a finding without one may be left without any.
+    Safe,
+    None,
+}
+
 /// The rules that speak, found by operation: most rules are about one or two operations, and most operations concern few rules.
 pub struct Checker<'r> {
     rules: &'r RuleSet,
@@ -37,6 +47,7 @@ pub struct Checker<'r> {
     active: Vec<&'r Rule>,
     /// Places in `active`, by the value of the fact `op`; filled as operations come.
     by_op: RwLock<HashMap<String, Arc<[usize]>>>,
+    pub(super) fixes: Fixes,
 }
 
 /// A finding, with the rule and the facts that it was found by.
@@ -44,7 +55,12 @@ pub(super) type Found<'r> = (&'r Rule, Rc<Facts>, Diagnostic);
 
 impl<'r> Checker<'r> {
     pub fn new(rules: &'r RuleSet, selection: &'r Selection) -> Self {
-        Checker { rules, selection, active: rules.iter().filter(|r| selection.may_include(r)).collect(), by_op: RwLock::default() }
+        let active = rules.iter().filter(|r| selection.may_include(r)).collect();
+        Checker { rules, selection, active, by_op: RwLock::default(), fixes: Fixes::All }
+    }
+
+    pub fn with_fixes(self, fixes: Fixes) -> Self {
+        Checker { fixes, ..self }
     }
 
     pub fn check(&self, script: &ReplayedScript) -> Checked {

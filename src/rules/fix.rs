@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::facts::Facts;
 use crate::history::{Execution, Send};
@@ -14,7 +13,7 @@ use crate::replay::{self, Replayed, ReplayedScript};
 use crate::source::{SourceFile, Span};
 
 use super::anchors::{ANCHORS, Place, is_anchor};
-use super::check::Checker;
+use super::check::{Checker, Fixes};
 use super::format::placeholders;
 use super::matching::When;
 use super::selection::Selection;
@@ -193,14 +192,18 @@ impl<'c> Offers<'c> {
 
     /// The first way to mend the finding that holds when it is judged again.
     pub fn offer(&mut self, rule: &Rule, facts: &Facts) -> Option<Fix> {
-        if rule.fixes.is_empty() {
+        if rule.fixes.is_empty() || self.checker.fixes == Fixes::None {
             return None;
         }
         let script = self.script;
         let r = script.statements.iter().find(|r| r.statement.span == facts.statement)?;
         let op = r.statement.ops.get(facts.op?).filter(|o| !o.nested)?;
         let place = Place::new(&script.source, &r.statement, op, facts);
-        let fitting = rule.fixes.iter().filter(|f| f.when.is_empty() || f.when.iter().any(|w| w.holds(facts)));
+        let fits = |f: &FixTemplate| f.when.is_empty() || f.when.iter().any(|w| w.holds(facts));
+        let fitting = rule.fixes.iter().filter(|f| fits(f));
+        if self.checker.fixes == Fixes::Safe && !rule.fixes.iter().any(|f| f.safe && fits(f)) {
+            return None;
+        }
         fitting.filter_map(|f| Some((f, f.edits(&place)?))).find(|(_, edits)| self.holds(rule, r, facts, edits)).map(|(f, edits)| Fix {
             title: f.title.clone(),
             safe: f.safe,
@@ -230,10 +233,7 @@ impl<'c> Offers<'c> {
             let whole = matches!(script.execution.send, Send::Whole | Send::Pipeline) && statements.len() > 1;
             let settings = script.execution.settings.clone();
             let execution = Execution { settings, ..Execution::new(r.sent.in_transaction || whole, Send::Statement) };
-            let mut catalog = Catalog::clone(&r.before);
-            let mut judged = replay::judge(&source, statements, &execution, &mut catalog);
-            judged.before = script.before.clone();
-            judged
+            replay::judge_instead(&source, statements, &execution, &script.before, r)
         };
         let new = judge(lowered(apply(words, &moved)));
         let bad = |s: &Replayed| s.effects.fails.is_some() || s.statement.understood == Understood::Opaque;

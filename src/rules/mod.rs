@@ -30,7 +30,7 @@ mod tests;
 use std::sync::{Arc, LazyLock};
 
 pub use baseline::{Baseline, Compared, Entry};
-pub use check::{Checked, Checker, check};
+pub use check::{Checked, Checker, Fixes, check};
 pub use fix::{Draft, apply, mend};
 pub use foreign::ours as counterparts;
 pub use format::{Example, ExampleHistory, Rule, RuleError};

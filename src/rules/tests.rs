@@ -72,3 +72,49 @@ fn suppressions_count_and_are_counted() {
     assert_eq!(checked.suppressed, 1);
     assert_eq!(checked.diagnostics.iter().map(|d| d.rule.as_str()).collect::<Vec<_>>(), ["unknown-rule", "unused-suppression"]);
 }
+
+/// What was judged of a statement is used again for its script, and for its fixes; that must change nothing.
+#[test]
+fn what_is_known_of_parts_changes_no_verdict() {
+    let mut wrong = Vec::new();
+    for e in RuleSet::built_in().iter().flat_map(|r| &r.examples) {
+        let sql = e.flagged.as_ref().or(e.clean.as_ref()).map_or("", String::as_str);
+        let script = examples::replayed(e, sql);
+        let ops: Vec<&crate::op::Op> = script.statements.iter().flat_map(|r| &r.statement.ops).collect();
+        let anew = crate::compat::predict(&ops, &script.before, &script.after, script.before.pg);
+        if anew != script.compat {
+            wrong.push(format!("{sql}\n  from its parts: {:?}\n  anew: {anew:?}", script.compat));
+        }
+        for r in &script.statements {
+            let source = SourceFile::new("again.sql", script.source.slice(r.statement.span));
+            let statements = crate::lower::lower(&source, &[source.full_span()]);
+            let execution =
+                Execution { settings: script.execution.settings.clone(), ..Execution::new(r.sent.in_transaction, Send::Statement) };
+            let again = replay::judge_instead(&source, statements, &execution, &script.before, r);
+            if again.statements.iter().map(|s| &s.compat).ne([&r.compat]) {
+                wrong.push(format!("{sql}\n  first: {:?}\n  again: {:?}", r.compat, again.compat));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn whoever_counts_safe_fixes_finds_as_many_as_whoever_looks_for_all() {
+    let mut safe = 0;
+    for rule in RuleSet::built_in().iter().filter(|r| !r.fixes.is_empty()) {
+        for e in &rule.examples {
+            let Some(sql) = &e.flagged else { continue };
+            let script = examples::replayed(e, sql);
+            let selection = Selection { select: vec!["all".into()], ..Selection::default() };
+            let count = |fixes: Fixes| {
+                let checked = Checker::new(RuleSet::built_in(), &selection).with_fixes(fixes).check(&script);
+                checked.diagnostics.iter().filter(|d| d.fix.as_ref().is_some_and(|f| f.safe)).count()
+            };
+            assert_eq!(count(Fixes::Safe), count(Fixes::All), "{}: {sql}", rule.name);
+            assert_eq!(count(Fixes::None), 0);
+            safe += count(Fixes::All);
+        }
+    }
+    assert!(safe > 10, "{safe}");
+}

@@ -6,7 +6,7 @@ use lsp_types::{CodeDescription, DiagnosticRelatedInformation, DiagnosticSeverit
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::replay::ReplayedScript;
-use crate::rules::RuleSet;
+use crate::rules::{Fixes, RuleSet};
 use crate::source::SourceFile;
 
 use super::super::CliError;
@@ -46,7 +46,7 @@ impl Analysis {
         let project = Project::of_text(path, text.to_string(), &args.source)?;
         let pending = project.pending();
         let settings = Settings::new(&project, &args.rules, &pending)?;
-        let checked = settings.check(pending, |script, checked| (script.clone(), checked));
+        let checked = settings.check(pending, Fixes::All, |script, checked| (script.clone(), checked));
         let (scripts, checked): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
         Ok((scripts, checked.into_iter().flat_map(|c| c.diagnostics).collect(), settings.rules))
     }
