@@ -241,7 +241,7 @@ fn judge_from(
 
 impl Replayed {
     fn part(&self) -> Part<'_> {
-        Part { before: &self.before, after: &self.after, broken: &self.compat.broken, judged: &self.judged }
+        Part { ops: &self.statement.ops, before: &self.before, after: &self.after, broken: &self.compat.broken, judged: &self.judged }
     }
 }
 

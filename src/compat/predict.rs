@@ -27,6 +27,7 @@ pub enum Known<'a> {
 /// A change that was judged.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
+    pub ops: &'a [Op],
     pub before: &'a Catalog,
     pub after: &'a Catalog,
     pub broken: &'a [Broken],
@@ -37,7 +38,10 @@ pub struct Part<'a> {
 /// The verdict, and the relations whose statements were judged for it. `start` is the schema that release N-1 knows: what was made since then is
 /// in none of its statements. It is `before` itself, or what was before the script of which `ops` are one statement.
 pub fn predict(ops: &[&Op], start: &Catalog, before: &Catalog, after: &Catalog, pg: PgVersion, known: Known<'_>) -> (Compat, Vec<Id>) {
-    let (undo_now, undo) = undo::verdict(ops, before, after);
+    let (undo_now, undo) = match known {
+        Known::Parts(parts) => undo::of_script(parts.iter().map(|p| (p.before, p.ops.iter().collect())), before, after),
+        _ => undo::verdict(ops, before, after),
+    };
     if let Known::Like(other) = known
         && other.before.holds_the_same(before)
         && other.after.holds_the_same(after)

@@ -10,7 +10,18 @@ use super::{Undo, input};
 
 /// (now, after release N has written): the worst over all operations. What a script makes and drops again does not count.
 pub fn verdict(ops: &[&Op], before: &Catalog, after: &Catalog) -> (Undo, Undo) {
-    let mut cur = Cow::Borrowed(before);
+    following(ops, before, before, after)
+}
+
+/// The same for a script, statement by statement: each with the schema before it.
+pub fn of_script<'a>(statements: impl Iterator<Item = (&'a Catalog, Vec<&'a Op>)>, before: &Catalog, after: &Catalog) -> (Undo, Undo) {
+    statements
+        .map(|(here, ops)| following(&ops, here, before, after))
+        .fold((Undo::Lossless, Undo::Lossless), |a, b| (a.0.max(b.0), a.1.max(b.1)))
+}
+
+fn following(ops: &[&Op], here: &Catalog, before: &Catalog, after: &Catalog) -> (Undo, Undo) {
+    let mut cur = Cow::Borrowed(here);
     let mut worst = (Undo::Lossless, Undo::Lossless);
     for (i, op) in ops.iter().enumerate() {
         let (now, later) = of_op(op, before, &cur, after);

@@ -58,6 +58,7 @@ impl std::fmt::Display for Value {
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     values: Vec<(FactId, Value)>,
+    places: vocabulary::Places,
     /// The words to point at.
     pub span: Span,
     pub statement: Span,
@@ -77,8 +78,7 @@ impl Facts {
     }
 
     pub fn of(&self, id: FactId) -> Option<&Value> {
-        let at = self.values.binary_search_by_key(&id, |(i, _)| *i).ok()?;
-        self.values.get(at).map(|(_, v)| v)
+        self.values.get(self.places.of(id)?).map(|(_, v)| v)
     }
 
     /// By name.
@@ -92,9 +92,12 @@ impl Facts {
         let id = vocabulary::id(name);
         debug_assert!(id.is_some(), "`{name}` is missing in the vocabulary");
         let Some(id) = id else { return };
-        match self.values.binary_search_by_key(&id, |(i, _)| *i) {
-            Ok(at) => self.values[at].1 = value,
-            Err(at) => self.values.insert(at, (id, value)),
+        match self.places.of(id) {
+            Some(at) => self.values[at].1 = value,
+            None => {
+                self.places.set(id, self.values.len());
+                self.values.push((id, value));
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Every fact that a rule may ask for, with its meaning.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 pub const VOCABULARY: &[(&str, &str)] = &[
     (
@@ -316,7 +317,29 @@ impl FactId {
 }
 
 pub fn id(name: &str) -> Option<FactId> {
-    static IDS: LazyLock<HashMap<&'static str, FactId>> =
+    static IDS: LazyLock<FxHashMap<&'static str, FactId>> =
         LazyLock::new(|| VOCABULARY.iter().enumerate().map(|(i, (n, _))| (*n, FactId(i as u16))).collect());
     IDS.get(name).copied()
+}
+
+/// For each fact, where something of it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Places([u16; VOCABULARY.len()]);
+
+impl Default for Places {
+    fn default() -> Self {
+        Places([0; VOCABULARY.len()])
+    }
+}
+
+impl Places {
+    pub fn of(&self, id: FactId) -> Option<usize> {
+        usize::from(*self.0.get(usize::from(id.0))?).checked_sub(1)
+    }
+
+    pub fn set(&mut self, id: FactId, at: usize) {
+        if let Some(place) = self.0.get_mut(usize::from(id.0)) {
+            *place = at as u16 + 1;
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Reads files and folders: the only part of this room that touches the disk, beside `canonicalize`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::source::{Problem, SourceFile};
@@ -104,11 +106,14 @@ pub struct Folder {
     instead: Option<(PathBuf, String)>,
     /// A file that cannot be read is a file with a problem, not the end.
     tolerant: bool,
+    /// Texts of files that nobody has asked for yet.
+    read: Mutex<HashMap<PathBuf, String>>,
 }
 
 impl Folder {
     pub fn open(root: &Path, instead: Option<(PathBuf, String)>, tolerant: bool) -> Result<Folder, HistoryError> {
-        let mut folder = Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new(), instead, tolerant };
+        let mut folder =
+            Folder { root: root.to_path_buf(), sql: BTreeMap::new(), code: Vec::new(), instead, tolerant, read: Mutex::default() };
         let start = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         for path in walk(start) {
             let path = path?;
@@ -127,14 +132,16 @@ impl Folder {
         {
             folder.sql.insert(inside.to_string_lossy().replace('\\', "/"), path.clone());
         }
-        Ok(folder)
+        // What cannot be read is met again, and said, by whoever needs it.
+        let texts = folder.sql.par_iter().filter_map(|(_, p)| Some((p.clone(), read_sql(p).ok()?))).collect();
+        Ok(Folder { read: Mutex::new(texts), ..folder })
     }
 
     /// One of its files.
     pub fn source(&self, path: &Path) -> Result<SourceFile, HistoryError> {
         let text = match &self.instead {
             Some((p, text)) if p == path => text.clone(),
-            _ => match read_sql(path) {
+            _ => match self.taken(path).map_or_else(|| read_sql(path), Ok) {
                 Ok(text) => text,
                 Err(e) if self.tolerant => return Ok(in_spite_of(path, e)),
                 Err(e) => return Err(e),
@@ -143,9 +150,13 @@ impl Folder {
         Ok(SourceFile::new(path, text))
     }
 
+    fn taken(&self, path: &Path) -> Option<String> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+    }
+
     /// No folder at all: text from standard input has nothing beside it.
     pub fn empty() -> Folder {
-        Folder { root: PathBuf::from("\0"), sql: BTreeMap::new(), code: Vec::new(), instead: None, tolerant: false }
+        Folder { root: PathBuf::from("\0"), sql: BTreeMap::new(), code: Vec::new(), instead: None, tolerant: false, read: Mutex::default() }
     }
 
     /// A file beside the migrations, as text.
