@@ -258,8 +258,7 @@ impl Catalog {
             return Err(fails("42704", format!("type \"{}\" does not exist", ty.name)));
         }
         let Some(rel) = self.shared(id) else { return Ok(()) };
-        // The words of the subcommand are read before anything is asked of the column.
-        let new = self.need_type(ty)?;
+        // USING is read before anything is asked of the column.
         if let Some(u) = using {
             if has_subquery(u) {
                 return Err(fails("0A000", "cannot use subquery in transform expression"));
@@ -270,11 +269,14 @@ impl Catalog {
         let name = self.need_column(id, column)?;
         let Some(rel) = self.shared(id) else { return Ok(()) };
         let Some(c) = rel.column(&name).cloned() else { return Ok(()) };
+        if c.identity.is_some() && !is_integer(&self.need_type(ty)?) {
+            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
+        }
+        if using.is_some() && c.generated.is_some() {
+            return Err(fails("42611", "cannot specify USING when altering type of generated column"));
+        }
         if self.is_inherited(&rel, &c) {
             return Err(fails("42P16", format!("cannot alter inherited column \"{name}\"")));
-        }
-        if c.identity.is_some() && !is_integer(&new) {
-            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
         }
         if let Some(by) = &rel.partition_by {
             let mut key = false;
@@ -287,11 +289,9 @@ impl Catalog {
                 return Err(fails("42P16", message));
             }
         }
+        let new = self.need_type(ty)?;
         self.refuse_virtual(&c, &new)?;
         match using {
-            Some(_) if c.generated.is_some() => {
-                return Err(fails("42611", "cannot specify USING when altering type of generated column"));
-            }
             Some(u) => self.refuse_cast(u, &rel, &new, &name)?,
             // An attribute has no values that would be cast.
             None if rel.kind == RelKind::Composite => self.refuse_stored_attribute(&rel)?,

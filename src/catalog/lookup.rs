@@ -1,6 +1,6 @@
 //! Questions that other rooms ask of the catalog. Each costs what its answer is long.
 
-use super::{Catalog, ConKind, Constraint, Function, Id, Relation, Trigger};
+use super::{Catalog, ConKind, Constraint, Function, Id, RelKind, Relation, Trigger, TypeKind};
 
 impl Catalog {
     fn referring(&self, id: Id) -> impl Iterator<Item = &Relation> {
@@ -118,6 +118,40 @@ impl Catalog {
     /// Relations with a column of the type, with the column.
     pub fn columns_of_type(&self, ty: Id) -> Vec<(&Relation, &str)> {
         self.referring(ty).flat_map(|r| r.columns.iter().filter(move |c| c.ty.id == Some(ty)).map(move |c| (r, c.name.as_str()))).collect()
+    }
+
+    /// A domain, and the domains over it.
+    pub fn domains_over(&self, domain: Id) -> Vec<Id> {
+        let mut out = vec![domain];
+        let mut next = 0;
+        while let Some(below) = out.get(next).copied() {
+            next += 1;
+            for t in self.types.values().filter(|t| !out.contains(&t.id)).collect::<Vec<_>>() {
+                if matches!(&t.kind, TypeKind::Domain { base, .. } if base.id == Some(below) && !base.is_array()) {
+                    out.push(t.id);
+                }
+            }
+        }
+        out
+    }
+
+    /// A column that holds rows and has values of this type inside its own: in an array, or in a composite type.
+    pub fn column_around(&self, ty: Id) -> Option<(&Relation, &str)> {
+        let mut around = vec![ty];
+        let mut next = 0;
+        while let Some(inner) = around.get(next).copied() {
+            for (r, c) in self.columns_of_type(inner) {
+                if r.kind == RelKind::Composite {
+                    around.extend(Some(r.id).filter(|t| !around.contains(t)));
+                } else if (r.kind.is_table() || r.kind == RelKind::MaterializedView)
+                    && (next > 0 || r.column(c).is_some_and(|c| c.ty.is_array()))
+                {
+                    return Some((r, c));
+                }
+            }
+            next += 1;
+        }
+        None
     }
 
     /// Tables that were made `OF` the composite type.

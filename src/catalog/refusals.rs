@@ -162,15 +162,13 @@ impl Catalog {
         let checks = match action {
             DomainAction::AddConstraint { not_valid, .. } => !not_valid,
             DomainAction::SetNotNull => !not_null,
+            DomainAction::ValidateConstraint { .. } => true,
             _ => false,
         };
-        let inside = |(r, c): &(&Relation, &str)| r.kind.is_table() && r.column(c).is_some_and(|c| c.ty.is_array());
-        match self.columns_of_type(id).into_iter().find(inside) {
-            Some((r, c)) if checks => {
-                Err(fails("0A000", format!("cannot alter type \"{}\" because column \"{}.{c}\" uses it", name.as_str(), r.name)))
-            }
-            _ => Ok(()),
-        }
+        let found = self.domains_over(id).into_iter().filter(|_| checks).find_map(|d| Some((d, self.column_around(d)?)));
+        let Some((domain, (r, c))) = found else { return Ok(()) };
+        let name = self.types.get(&domain).map_or(name.as_str(), |t| &t.name);
+        Err(fails("0A000", format!("cannot alter type \"{name}\" because column \"{}.{c}\" uses it", r.name)))
     }
 
     /// What USING makes of the column does not go into the new type.

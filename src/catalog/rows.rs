@@ -42,6 +42,12 @@ impl Catalog {
                     }
                 }
             }
+            // Which rows went with the partition is not followed.
+            OpKind::Alter { target, action: AlterAction::DetachPartition { .. } } => {
+                if let Some(id) = self.row_table(&target.name).map(|r| r.id) {
+                    self.rows.remove(&id);
+                }
+            }
             OpKind::Alter { target, action: AlterAction::SetType { column, using: Some(using), .. } } => {
                 let cell = plain(using);
                 // `USING c::t` keeps the text; anything else is a new value or not known.

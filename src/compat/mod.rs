@@ -36,8 +36,8 @@ use crate::op::{Op, OpKind, OpaqueReason, PgVersion};
 
 pub use input::{accept, boundary_values};
 use judge::Judge;
-pub use predict::touched_shapes;
 pub(crate) use predict::{Known, Part, predict as predict_knowing};
+pub use predict::{broken_by, touched_shapes};
 pub use shapes::{ShapeParam, ShapeSql, cast_shapes, function_shape, shapes};
 pub use undo::{casts_the_column, type_change as type_change_undo};
 pub use widening::{always_casts, range_within};

@@ -124,6 +124,13 @@ pub fn touched_shapes(before: &Catalog, after: &Catalog) -> Vec<ShapeSql> {
     out
 }
 
+/// What becomes of one statement of the owner's.
+pub fn broken_by(shape: &ShapeSql, before: &Catalog, after: &Catalog) -> Vec<Broken> {
+    let mut out = Vec::new();
+    judge(&Judge::new(before, after, None, before.pg), shape, &mut out);
+    out
+}
+
 fn judge(judge: &Judge<'_>, shape: &ShapeSql, out: &mut Vec<Broken>) {
     let v = judge.statement(&shape.op, &shape.samples());
     let mut push = |prepared: bool, state: &str, because: Option<String>| {

@@ -412,7 +412,9 @@ fn set_type(s: &mut Seen<'_>, table: &Relation, column: &str, change: TypeChange
     for (index, uses, opaque, other_rules) in indexes {
         if uses {
             s.lock(index, LockMode::AccessExclusive);
-            if change != TypeChange::Rewrite && (opaque || other_rules) {
+            // The index of a partitioned table has no storage.
+            let stored = s.before.relation(index).is_some_and(|r| r.kind == RelKind::Index);
+            if stored && change != TypeChange::Rewrite && (opaque || other_rules) {
                 s.build(index);
                 s.scan(id);
             }

@@ -491,26 +491,19 @@ fn domain(s: &mut Seen<'_>, name: &QName, action: &crate::op::DomainAction) {
     use crate::op::DomainAction as D;
     let Some(ty) = s.before.type_by(name) else { return };
     let id = ty.id;
-    let crate::catalog::TypeKind::Domain { not_null, checks: there, .. } = &ty.kind else { return };
+    let crate::catalog::TypeKind::Domain { not_null, .. } = &ty.kind else { return };
     let checks = match action {
         D::AddConstraint { not_valid, .. } => !not_valid,
         D::SetNotNull => !not_null,
-        D::ValidateConstraint { name } => there.iter().any(|c| c.name == name.as_str() && !c.validated),
+        // Even one that is valid.
+        D::ValidateConstraint { .. } => true,
         _ => false,
     };
     if !checks {
         return;
     }
     // A domain over this domain is checked with it.
-    let mut types = vec![id];
-    let mut next = 0;
-    while let Some(base) = types.get(next).copied() {
-        next += 1;
-        types.extend(s.before.types.values().filter_map(|t| match &t.kind {
-            crate::catalog::TypeKind::Domain { base: b, .. } if b.id == Some(base) => Some(t.id),
-            _ => None,
-        }));
-    }
+    let types = s.before.domains_over(id);
     let holds_rows = |r: &Relation| matches!(r.kind, RelKind::Table | RelKind::MaterializedView);
     let columns = types.iter().flat_map(|t| s.before.columns_of_type(*t));
     let tables: Vec<Id> = columns.filter(|(r, _)| holds_rows(r)).map(|(r, _)| r.id).collect();

@@ -291,7 +291,7 @@ impl Database {
         if let (Some(release), None) = (&release, &seen.error) {
             tally.shapes += release.len();
             let mut sessions = Sessions { app: &mut self.app, copier: &mut self.copier, db: &self.db };
-            let wrong = release.after(&mut sessions, &judged.compat.broken, &judged.after);
+            let wrong = release.after(&mut sessions, &judged.before, &judged.after);
             wrong.known.into_iter().for_each(|what| *tally.known.entry(what).or_default() += 1);
             if !wrong.differ.is_empty() {
                 tally.broken.push(self.report(sql, &wrong.differ, &seen));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 
 use crate::catalog::{Catalog, Column, RelKind, RelName};
-use crate::compat::{Broken, Shape, ShapeSql};
+use crate::compat::{Shape, ShapeSql};
 use crate::op::Volatility;
 use crate::quote::ident;
 
@@ -33,13 +33,9 @@ struct Try {
     execute: Option<String>,
 }
 
-type Key = (RelName, Shape);
-
 /// What works before the change.
 pub struct Release {
     tries: Vec<Try>,
-    /// Shapes of which not every statement worked: that one of them fails afterwards need not be seen.
-    partly: BTreeSet<Key>,
 }
 
 /// What was seen against what was predicted.
@@ -58,23 +54,17 @@ impl Release {
     pub fn before(sessions: &mut Sessions<'_>, shapes: Vec<ShapeSql>, cat: &Catalog, rng: &mut Rng, next: &mut u32) -> Release {
         let mut there: BTreeMap<RelName, BTreeMap<String, String>> = BTreeMap::new();
         let mut out = Vec::new();
-        let mut partly = BTreeSet::new();
         let (copies, mut shapes): (Vec<ShapeSql>, Vec<ShapeSql>) =
             shapes.into_iter().partition(|s| matches!(s.shape, Shape::CopyColumns | Shape::CopyPositional));
         shapes.truncate(MOST);
         shapes.extend(copies.into_iter().take(MOST / 4));
         for (i, shape) in shapes.into_iter().enumerate() {
             let row = there.entry(shape.relation.clone()).or_insert_with(|| first_row(sessions.app, cat, &shape.relation));
-            let key = (shape.relation.clone(), shape.shape);
-            let Some(values) = values(sessions.app, &shape, row, cat, rng, next) else {
-                partly.insert(key);
-                continue;
-            };
+            let Some(values) = values(sessions.app, &shape, row, cat, rng, next) else { continue };
             let copies = matches!(shape.shape, Shape::CopyColumns | Shape::CopyPositional);
             let (text, data) = if copies { (shape.sql(), Some(line(&values))) } else { (shape.fill(&values), None) };
             let mut t = Try { shape, text, data, execute: None };
             if t.fresh(sessions).is_some() {
-                partly.insert(key);
                 continue;
             }
             if t.data.is_none() && !matches!(t.shape.shape, Shape::Truncate) {
@@ -92,75 +82,20 @@ impl Release {
             }
             out.push(t);
         }
-        Release { tries: out, partly }
+        Release { tries: out }
     }
 
-    /// Runs everything once more and says where it is not as predicted.
-    pub fn after(&self, sessions: &mut Sessions<'_>, predicted: &[Broken], cat: &Catalog) -> Seen {
+    /// Runs everything once more and says where it is not as predicted, statement by statement.
+    pub fn after(&self, sessions: &mut Sessions<'_>, before: &Catalog, after: &Catalog) -> Seen {
         let mut out = Seen::default();
-        let mut seen: BTreeMap<Key, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
-        let said = |key: &Key, prepared: bool| {
-            let found = predicted.iter().find(|b| b.relation == key.0 && b.shape == key.1 && b.prepared == prepared);
-            found.map(|b| b.sqlstate.as_str())
-        };
         for t in &self.tries {
-            let key = (t.shape.relation.clone(), t.shape.shape);
-            let fresh = t.fresh(sessions);
-            let prepared = t.execute.as_ref().map(|e| taken_back(sessions.app, e));
-            let expected = said(&key, false);
-            let entry = seen.entry(key.clone()).or_default();
-            let text = &t.text;
-            let name = |s: Option<&str>| s.unwrap_or("success").to_string();
-            if let Some((state, message)) = &fresh {
-                entry.0.insert(state.clone());
-                // Of several constraints that a row may violate one is named.
-                if expected == Some(state) || both_of_rows(expected, state) {
-                } else if expected.is_none() && t.data.is_some() && (state.starts_with("22") || state == "23505") {
-                    out.known.insert(COPY_OF_ANOTHER_ROW);
-                } else if expected.is_none() && is_chance(cat, &t.shape, state, message) {
-                    out.known.insert(CHANCE);
-                } else if expected.is_none() && is_pruned(cat, &key.0, state) {
-                    out.known.insert(PRUNED);
-                } else {
-                    out.differ.push(format!("{} on {}: predicted {}, observed {state} ({message}): {text}", key.1, key.0, name(expected)));
-                }
-            }
-            if let Some(prepared) = prepared {
-                let expected = said(&key, true).or(expected);
-                if let Some((state, message)) = &prepared {
-                    entry.1.insert(state.clone());
-                    if expected == Some(state) || both_of_rows(expected, state) {
-                    } else if expected.is_none() && is_chance(cat, &t.shape, state, message) {
-                        out.known.insert(CHANCE);
-                    } else if expected.is_none() && is_pruned(cat, &key.0, state) {
-                        out.known.insert(PRUNED);
-                    } else {
-                        out.differ.push(format!(
-                            "{} on {} prepared: predicted {}, observed {state} ({message}): {text}",
-                            key.1,
-                            key.0,
-                            name(expected)
-                        ));
-                    }
-                } else {
-                    entry.1.insert("success".into());
-                }
-            }
-        }
-        for (key, (fresh, prepared)) in seen.iter().filter(|(key, _)| !self.partly.contains(key)) {
-            // A failure that depends on values may stay away, and so does 55000 (no replica identity) where the partition in question is
-            // pruned. 42501 and vanishing rows are about other roles than the owner.
-            let sure = |s: &&str| !s.starts_with("22") && !s.starts_with("23") && !matches!(*s, "42501" | "55000" | "EMPTY");
-            if let Some(state) = said(key, false).filter(sure)
-                && !fresh.contains(state)
-            {
-                out.differ.push(format!("{} on {}: predicted {state}, observed success", key.1, key.0));
-            }
-            if let Some(state) = said(key, true).filter(sure)
-                && !prepared.is_empty()
-                && !prepared.contains(state)
-            {
-                out.differ.push(format!("{} on {} prepared: predicted {state}, observed {prepared:?}", key.1, key.0));
+            let predicted = crate::compat::broken_by(&t.shape, before, after);
+            let said = |prepared: bool| predicted.iter().find(|b| b.prepared == prepared).map(|b| b.sqlstate.as_str());
+            t.hold(said(false), said(false), t.fresh(sessions), "", after, &mut out);
+            if let Some(execute) = &t.execute {
+                // What fails as a new statement may go on as a prepared one.
+                let may = said(true).or(said(false));
+                t.hold(said(true), may, taken_back(sessions.app, execute), " prepared", after, &mut out);
             }
         }
         let _ = sessions.app.run("DEALLOCATE ALL");
@@ -209,6 +144,32 @@ fn is_chance(cat: &Catalog, shape: &ShapeSql, state: &str, message: &str) -> boo
 }
 
 impl Try {
+    /// `must`: how it is said to fail; `may`: how it fails if it does.
+    fn hold(&self, must: Option<&str>, may: Option<&str>, observed: Option<(String, String)>, how: &str, cat: &Catalog, out: &mut Seen) {
+        let (shape, relation, text) = (self.shape.shape, &self.shape.relation, &self.text);
+        let Some((state, message)) = observed else {
+            // A failure that depends on values may stay away, and so does 55000 (no replica identity) where the partition in question is
+            // pruned. Vanishing rows are no failure.
+            let sure = |s: &&str| !s.starts_with("22") && !s.starts_with("23") && !matches!(*s, "55000" | "EMPTY");
+            if let Some(state) = must.filter(sure) {
+                out.differ.push(format!("{shape} on {relation}{how}: predicted {state}, observed success: {text}"));
+            }
+            return;
+        };
+        // Of several constraints that a row may violate one is named.
+        if may == Some(state.as_str()) || both_of_rows(may, &state) {
+        } else if may.is_none() && self.data.is_some() && (state.starts_with("22") || state == "23505") {
+            out.known.insert(COPY_OF_ANOTHER_ROW);
+        } else if may.is_none() && is_chance(cat, &self.shape, &state, &message) {
+            out.known.insert(CHANCE);
+        } else if may.is_none() && is_pruned(cat, relation, &state) {
+            out.known.insert(PRUNED);
+        } else {
+            let expected = may.unwrap_or("success");
+            out.differ.push(format!("{shape} on {relation}{how}: predicted {expected}, observed {state} ({message}): {text}"));
+        }
+    }
+
     /// SQLSTATE and message of the failure; `None`: it works.
     fn fresh(&self, sessions: &mut Sessions<'_>) -> Option<(String, String)> {
         let Some(data) = &self.data else { return taken_back(sessions.app, &self.text) };

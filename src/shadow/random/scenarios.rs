@@ -386,7 +386,72 @@ const LIST: &[Scenario] = &[
         "0A000",
         &["CREATE TEMP TABLE t (a int)", "CREATE VIEW v AS SELECT count(*) AS n FROM t", "SELECT n FROM v FOR UPDATE"],
     ),
+    refused("a column is looked for before its new type", "42703", &["CREATE TABLE t (a int)", "ALTER TABLE t ALTER b TYPE missing"]),
+    refused(
+        "whose column it is comes before its new type",
+        "42P16",
+        &["CREATE TABLE t (a int)", "CREATE TABLE c () INHERITS (t)", "ALTER TABLE c ALTER a TYPE missing"],
+    ),
+    refused("a partition key comes before its new type", "42P16", &[ONLY[0], "ALTER TABLE p ALTER id TYPE missing"]),
+    refused(
+        "a domain in arrays is not validated",
+        "0A000",
+        &[DOMAIN[0], DOMAIN[1], "CREATE TABLE t (a d[])", "ALTER DOMAIN d VALIDATE CONSTRAINT k"],
+    ),
+    refused(
+        "nor is one in composite types",
+        "0A000",
+        &[DOMAIN[0], "CREATE TYPE c AS (x d)", "CREATE TABLE t (a c)", "ALTER DOMAIN d ADD CHECK (VALUE < 9)"],
+    ),
+    refused(
+        "nor is one below another in arrays",
+        "0A000",
+        &[DOMAIN[0], "CREATE DOMAIN e AS d", "CREATE TABLE t (a e[])", "ALTER DOMAIN d ADD CHECK (VALUE < 9)"],
+    ),
+    works("a type of no column holds no values", &[DOMAIN[0], "CREATE TYPE c AS (x d)", "ALTER DOMAIN d ADD CHECK (VALUE < 9)"]),
+    works(
+        "a valid constraint of a domain is validated again",
+        &[DOMAIN[0], DOMAIN[1], "CREATE TABLE t (a d)", "ALTER DOMAIN d VALIDATE CONSTRAINT k"],
+    ),
+    works(
+        "the index of a partitioned table is not built",
+        &[ONLY[0], "CREATE INDEX i ON p (abs(a))", ONLY[1], "ALTER TABLE p ALTER a TYPE int"],
+    ),
+    works(
+        "an array takes no default from its domain",
+        &[
+            "CREATE DOMAIN d AS int DEFAULT 7",
+            "CREATE TABLE p (id int NOT NULL, a d[]) PARTITION BY RANGE (id)",
+            "CREATE TABLE q PARTITION OF p FOR VALUES FROM (1) TO (10)",
+            "INSERT INTO q VALUES (5, '{}')",
+            "ALTER TABLE p DETACH PARTITION q",
+        ],
+    ),
+    works(
+        "rows go with their partition",
+        &[
+            ONLY[0],
+            ONLY[1],
+            "INSERT INTO p VALUES (1, 1)",
+            "ALTER TABLE p DETACH PARTITION q",
+            "CREATE TABLE r PARTITION OF p FOR VALUES IN (2)",
+            "INSERT INTO r VALUES (2, 2)",
+            "ALTER TABLE p DETACH PARTITION r",
+        ],
+    ),
+    works(
+        "what a rule took finds no partition",
+        &[
+            "CREATE TABLE p (id int NOT NULL, a int) PARTITION BY HASH (id)",
+            "CREATE TABLE q PARTITION OF p FOR VALUES WITH (MODULUS 4, REMAINDER 3)",
+            "CREATE RULE r AS ON INSERT TO p DO INSTEAD NOTHING",
+            "DROP RULE r ON p",
+        ],
+    ),
 ];
+
+/// A domain with a constraint that is valid.
+const DOMAIN: [&str; 2] = ["CREATE DOMAIN d AS int", "ALTER DOMAIN d ADD CONSTRAINT k CHECK (VALUE > 0)"];
 
 const ONLY: [&str; 2] =
     ["CREATE TABLE p (id int, a int NOT NULL) PARTITION BY LIST (id)", "CREATE TABLE q PARTITION OF p FOR VALUES IN (1)"];
