@@ -539,6 +539,7 @@ impl Place<'_> {
             }
         }
         f.set("breaks", Value::List(words));
+        f.text("breaks.words", super::breaks::by_state(&broken));
         f.text("undo", self.r.compat.undo.to_string());
         let queries: Vec<&BrokenQuery> =
             self.queries.iter().filter(|q| !several || q.because.is_none() || because.is_none() || q.because == because).collect();

@@ -1,6 +1,7 @@
 //! Flattens operations, effects, compatibility and context into named facts: the vocabulary of rules.
 
 mod access;
+mod breaks;
 mod cascade;
 mod code;
 mod collect;

@@ -63,6 +63,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("builds", "indexes on such tables that are built"),
     ("scans_under_exclusive", "it reads or writes a whole table while others may not write to it"),
     ("breaks", "kinds of statements of release N-1 that fail afterwards, with their SQLSTATE"),
+    ("breaks.words", "the same as a text for people, by SQLSTATE"),
     ("breaks.count", "how many"),
     ("breaks.prepared_only", "only statements prepared before the change fail"),
     ("breaks.query", "the first known query of release N-1 that fails afterwards, with its SQLSTATE; needs a workload"),
