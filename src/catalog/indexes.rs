@@ -250,6 +250,9 @@ impl Catalog {
             c
         });
         if p.primary {
+            if let Some(other) = self.relation(partition).filter(|r| r.primary_key().is_some()) {
+                return Err(fails("42P16", format!("multiple primary keys for table \"{}\" are not allowed", other.name)));
+            }
             for k in p.columns.iter().flatten() {
                 self.mark_not_null(partition, k, None, true, true)?;
             }

@@ -158,11 +158,11 @@ impl Catalog {
     /// What checks values of a domain cannot look into arrays and composite types.
     fn refuse_domain(&self, name: &QName, action: &DomainAction) -> Res<()> {
         let Some(id) = self.type_id(name) else { return Ok(()) };
-        let Some(TypeKind::Domain { not_null, .. }) = self.types.get(&id).map(|t| &t.kind) else { return Ok(()) };
+        let Some(TypeKind::Domain { not_null, checks: there, .. }) = self.types.get(&id).map(|t| &t.kind) else { return Ok(()) };
         let checks = match action {
             DomainAction::AddConstraint { not_valid, .. } => !not_valid,
             DomainAction::SetNotNull => !not_null,
-            DomainAction::ValidateConstraint { .. } => true,
+            DomainAction::ValidateConstraint { name } => there.iter().any(|c| c.name == clip(name.as_str())),
             _ => false,
         };
         let found = self.domains_over(id).into_iter().filter(|_| checks).find_map(|d| Some((d, self.column_around(d)?)));
@@ -381,7 +381,7 @@ impl Catalog {
                 _ => None,
             })
         } else {
-            let users = self.foreign_keys_to(rel.id);
+            let users = self.foreign_keys_reaching(rel.id);
             users.into_iter().find(|(r, _)| r.id != rel.id && r.persistence != Unlogged).map(|(r, _)| r.name.clone())
         };
         match other {

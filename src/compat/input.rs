@@ -15,7 +15,7 @@ pub fn accept(cat: &Catalog, ty: &ColumnType, text: &str) -> Result<(), &'static
         return match &t.kind {
             TypeKind::Enum { labels } if !labels.iter().any(|l| l.value == text) => Err("22P02"),
             TypeKind::Composite { .. } if !text.trim().starts_with('(') => Err("22P02"),
-            TypeKind::Range => range(text),
+            TypeKind::Range => range(text, false),
             _ => Ok(()),
         };
     }
@@ -45,7 +45,7 @@ pub fn accept(cat: &Catalog, ty: &ColumnType, text: &str) -> Result<(), &'static
         "point" | "line" | "lseg" | "box" | "path" | "polygon" | "circle" | "pg_lsn" | "tid" => {
             text.chars().any(|c| c.is_ascii_digit()).then_some(()).ok_or("22P02")
         }
-        n if n.ends_with("range") => range(text),
+        n if n.ends_with("range") => range(text, n.ends_with("multirange")),
         _ => Ok(()),
     }
 }
@@ -110,6 +110,7 @@ pub fn boundary_values(cat: &Catalog, ty: &ColumnType) -> Vec<String> {
         "bytea" => own(&["\\x00ff"]),
         "bit" | "bit varying" => vec!["1".repeat(length_of(ty).unwrap_or(1).clamp(1, 64))],
         "text" | "character varying" | "character" | "bpchar" | "name" | "citext" => own(&["z"]),
+        n if n.ends_with("multirange") => own(&["{}"]),
         n if n.ends_with("range") => own(&["empty"]),
         _ => Vec::new(),
     }
@@ -310,7 +311,8 @@ fn elements(text: &str) -> Option<Vec<Option<String>>> {
     (depth == 0).then_some(out)
 }
 
-fn range(text: &str) -> Result<(), &'static str> {
-    let t = text.trim().to_ascii_lowercase();
-    if t == "empty" || t.starts_with(['[', '(', '{']) { Ok(()) } else { Err("22P02") }
+fn range(text: &str, multi: bool) -> Result<(), &'static str> {
+    let t = text.trim();
+    let begins = if multi { t.starts_with('{') } else { t.eq_ignore_ascii_case("empty") || t.starts_with(['[', '(']) };
+    begins.then_some(()).ok_or("22P02")
 }

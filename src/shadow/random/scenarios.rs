@@ -439,6 +439,42 @@ const LIST: &[Scenario] = &[
             "ALTER TABLE p DETACH PARTITION r",
         ],
     ),
+    refused(
+        "a domain's constraint is looked for first",
+        "42704",
+        &[DOMAIN[0], "CREATE TABLE t (a d[])", "ALTER DOMAIN d VALIDATE CONSTRAINT k"],
+    ),
+    refused(
+        "a partition of a table that logged ones refer to stays logged",
+        "42P16",
+        &[TREE[0], TREE[1], TREE[2], "CREATE TABLE f (id int REFERENCES p)", "ALTER TABLE r SET UNLOGGED"],
+    ),
+    refused(
+        "a partition has no key of its own beside the one from above",
+        "42P16",
+        &[
+            "CREATE TABLE p (id int PRIMARY KEY, x int) PARTITION BY RANGE (id)",
+            "CREATE TABLE t (id int NOT NULL, x int, PRIMARY KEY (x, id))",
+            "ALTER TABLE p ATTACH PARTITION t FOR VALUES FROM (5) TO (6)",
+        ],
+    ),
+    works(
+        "arrays are no ranges",
+        &[
+            "CREATE TYPE ty AS RANGE (subtype = float8)",
+            "CREATE TABLE t (id int PRIMARY KEY, n int[])",
+            "INSERT INTO t VALUES (1, '{1}')",
+            "ALTER TABLE t ALTER n TYPE ty USING NULL",
+        ],
+    ),
+    works(
+        "ranges are no multiranges",
+        &[
+            "CREATE TABLE t (id int PRIMARY KEY, n int4range)",
+            "INSERT INTO t VALUES (1, '[1,2)')",
+            "ALTER TABLE t ALTER n TYPE int4multirange USING NULL",
+        ],
+    ),
     works(
         "what a rule took finds no partition",
         &[
