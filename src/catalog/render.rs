@@ -292,9 +292,10 @@ impl Catalog {
             }
             let each = if t.for_each_row { "ROW" } else { "STATEMENT" };
             let when = t.when.as_ref().map(|w| format!(" WHEN ({})", w.text)).unwrap_or_default();
-            let function = match t.function.split_once('.') {
-                Some((s, n)) => qualified(s, n),
-                None => ident(&t.function),
+            let function = match (t.function_id.and_then(|id| self.functions.get(&id)), t.function.split_once('.')) {
+                (Some(f), _) => qualified(&f.schema, &f.name),
+                (None, Some((s, n))) => qualified(s, n),
+                (None, None) => ident(&t.function),
             };
             let deferred = match (t.deferrable, t.initially_deferred) {
                 (_, true) => " DEFERRABLE INITIALLY DEFERRED",

@@ -169,9 +169,19 @@ impl Catalog {
 
     pub(super) fn edit_function(&mut self, id: Id, f: impl FnOnce(&mut Function)) {
         if let Some(function) = self.functions.get(&id) {
+            let old = function.clone();
             let mut function = Function::clone(function);
             f(&mut function);
+            let (schema, name) = (function.schema.clone(), function.name.clone());
             self.put_function(function);
+            if (&schema, &name) != (&old.schema, &old.name) {
+                let calling: Vec<Id> = self.triggers_calling(id).into_iter().map(|(r, _)| r.id).collect();
+                for table in calling {
+                    self.edit(table, |r| {
+                        r.triggers.iter_mut().filter(|t| t.function_id == Some(id)).for_each(|t| t.function = format!("{schema}.{name}"));
+                    });
+                }
+            }
         }
     }
 

@@ -177,6 +177,8 @@ pub(super) fn was_unique(b: &Binder<'_, '_>, table: Id, index: &Index, filter: &
         let keys = names.and_then(|n| numbers(before, &n));
         o.unique
             && o.valid
+            // What is asked at the end of a transaction may be broken until then.
+            && (!o.deferrable || index.deferrable)
             && !o.only
             && !index.exclusion
             && same_rows

@@ -169,9 +169,12 @@ pub fn insert_row(b: &mut Binder<'_, '_>, w: &Written, values: &Incoming, on: Op
     if on.is_some_and(|o| !o.spec.set.is_empty()) {
         // Children by inheritance get none of the rows.
         let below = if rel.kind == RelKind::PartitionedTable { b.s.cat.descendants_of(rel.id) } else { Vec::new() };
-        let mut asked = below.into_iter().filter_map(|id| b.s.get(id)).chain([&rel]);
-        if asked.any(|r| b.s.cat.cannot_be_told_apart(r, "update")) {
+        if b.s.cat.cannot_be_told_apart(&rel, "update") {
             return b.run.push(Fail::new("55000", rel.name.clone()));
+        }
+        // Only those partitions are asked to which a row goes.
+        if below.into_iter().filter_map(|id| b.s.get(id)).any(|r| b.s.cat.cannot_be_told_apart(r, "update")) {
+            may(b, "55000", rel.name.clone(), format!("publication of {}", rel.name));
         }
     }
     let mut row = Row::with_capacity(rel.columns.len());

@@ -37,10 +37,14 @@ pub fn predict(statement: &Statement, before: &Catalog, after: &Catalog, refused
     {
         late &= before.relation_named(&table.schema, index.as_str()).is_none();
     }
-    // That one is told from its words alone.
-    let detaches =
-        |o: &Op| matches!(&o.kind, OpKind::Alter { action: crate::op::AlterAction::DetachPartition { concurrently: true, .. }, .. });
-    let from_words = concurrently || statement.ops.iter().any(detaches);
+    // Those are told from their words alone.
+    let at_once = |o: &Op| match &o.kind {
+        OpKind::Alter { action: crate::op::AlterAction::DetachPartition { concurrently, .. }, .. } | OpKind::Drop { concurrently, .. } => {
+            *concurrently
+        }
+        _ => false,
+    };
+    let from_words = concurrently || statement.ops.iter().any(at_once);
     if sent.in_transaction && !s.in_transaction && (s.fails.is_none() || from_words) && !(late && refused) {
         let what = if statement.command == "?" { "this statement" } else { statement.command };
         s.fails = Some(("25001", format!("{what} cannot run inside a transaction block")));

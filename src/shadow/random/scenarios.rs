@@ -475,6 +475,37 @@ const LIST: &[Scenario] = &[
             "ALTER TABLE t ALTER n TYPE int4multirange USING NULL",
         ],
     ),
+    refused("CONCURRENTLY is refused by its words", "25001", &[ONLY[0], "CREATE INDEX i ON p (a)", "BEGIN", "DROP INDEX CONCURRENTLY i"]),
+    works(
+        "a key that was asked at the end of a transaction is asked at once",
+        &[
+            "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED)",
+            "INSERT INTO t VALUES (1, 1)",
+            "CREATE UNIQUE INDEX i ON t (a)",
+        ],
+    ),
+    works(
+        "a trigger's function has another name",
+        &[
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+            "CREATE TABLE t (a int)",
+            "CREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+            "ALTER FUNCTION f RENAME TO h",
+            "DROP TRIGGER g ON t",
+        ],
+    ),
+    works(
+        "one partition of several is published",
+        &[
+            "CREATE TABLE p (id int NOT NULL, a int) PARTITION BY LIST (id)",
+            ONLY[1],
+            "CREATE TABLE r PARTITION OF p FOR VALUES IN (2)",
+            "CREATE UNIQUE INDEX ON p (id)",
+            "INSERT INTO p VALUES (1, 1)",
+            "CREATE PUBLICATION pub FOR TABLE r",
+            "ALTER TABLE p DETACH PARTITION q",
+        ],
+    ),
     works(
         "what a rule took finds no partition",
         &[
