@@ -55,7 +55,7 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let progress = Progress::new();
     progress.say("starting the server");
     let url = args.shadow_url.clone().or(project.config.shadow.url.clone());
-    let options = ShadowOptions { pg: project.pg, url, superuser: args.shadow_superuser, ..ShadowOptions::default() };
+    let options = ShadowOptions { pg: project.pg, url, superuser: args.shadow_superuser, kept: true, ..ShadowOptions::default() };
     let shadow = Shadow::start(&options)?;
     let judged = project.judge();
     // Tame rows: what is refused because of a row cannot be observed.

@@ -60,6 +60,9 @@ enum ProofFormat {
     Json,
 }
 
+/// More rows in each table than this belong on a disk.
+const MANY: usize = 50_000;
+
 /// A plan and what it is proved with.
 struct Target {
     plan: Plan,
@@ -112,7 +115,7 @@ struct One {
 fn start(args: &VerifyArgs, pg: PgVersion, exact: bool, url: Option<String>) -> Result<Shadow, CliError> {
     // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
     let url = if exact { None } else { args.shadow_url.clone().or(url) };
-    Ok(Shadow::start(&ShadowOptions { pg, exact, url, ..ShadowOptions::default() })?)
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, large: args.rows > MANY, kept: true, ..ShadowOptions::default() })?)
 }
 
 fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{CancelToken, Client, Config, Connection, NoTls, Socket};
@@ -101,6 +102,7 @@ impl Server {
         self.config.get_dbname().unwrap_or("?")
     }
 
+    #[cfg(all(test, unix))]
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
@@ -115,6 +117,25 @@ impl Server {
         let mut other = self.clone();
         other.config.user(name);
         other
+    }
+
+    /// The same as another user, where one is given.
+    pub(super) fn with_role(&self, role: Option<&str>) -> Server {
+        role.map_or_else(|| self.clone(), |r| self.with_user(r))
+    }
+
+    /// For another program; without a password.
+    pub(super) fn url(&self) -> String {
+        const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
+        let encoded = |s: &str| utf8_percent_encode(s, PLAIN).to_string();
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(h)) => h.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(p)) => encoded(&p.to_string_lossy()),
+            _ => String::new(),
+        };
+        let port = self.config.get_ports().first().map(|p| format!(":{p}")).unwrap_or_default();
+        format!("postgresql://{}@{host}{port}/{}", encoded(self.user()), encoded(self.database()))
     }
 
     /// Settings of the session, behind those that the user has given; the later one counts.

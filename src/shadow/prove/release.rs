@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 
-use crate::catalog::{Catalog, ConKind, Id, RelName};
+use crate::catalog::{Catalog, ConKind, Id, RelName, Relation};
 use crate::compat::{Shape, ShapeSql, shapes};
 use crate::plan::Release;
 use crate::quote::{ident, idents, literal};
@@ -14,6 +14,7 @@ use super::super::session::{Session, SqlError};
 use super::super::start::Database;
 use super::held::Types;
 use super::report::Counterexample;
+use super::rights;
 
 pub struct Player {
     pub release: Release,
@@ -23,6 +24,12 @@ pub struct Player {
     shapes: Vec<ShapeSql>,
     /// Fail on the release's own schema: they say nothing about the plan.
     hopeless: BTreeSet<usize>,
+    /// Columns that a constraint of either schema binds: what stays there keeps the value of a row.
+    bound: BTreeSet<(RelName, String)>,
+    /// Tables to which a foreign key of only one of the schemas refers.
+    referenced_once: BTreeSet<RelName>,
+    /// Columns that a constraint of the other schema binds, and none of its own.
+    bound_later: BTreeSet<(RelName, String)>,
     /// Columns of unique indexes of either schema, partial ones too: two rows may not say the same.
     unique: BTreeSet<(RelName, String)>,
     /// The release's own schema with rows: what is refused there too is no fault of the plan.
@@ -63,16 +70,15 @@ impl Player {
                 unique.extend(i.columns.iter().flatten().map(|c| (r.rel_name(), c.clone())));
             }
         }
+        let bound: BTreeSet<_> =
+            ids.iter().filter_map(|id| own.relation(*id)).flat_map(|r| bound_columns(r, other.relation(r.id))).collect();
+        let own_bound: BTreeSet<_> = ids.iter().filter_map(|id| own.relation(*id)).flat_map(|r| bound_columns(r, None)).collect();
+        let bound_later = bound.difference(&own_bound).cloned().collect();
+        let (a, b) = (references(own), references(other));
+        let once: BTreeSet<Id> = a.symmetric_difference(&b).map(|(target, _, _)| *target).collect();
+        let referenced_once = once.iter().filter_map(|id| own.relation(*id)).map(|r| r.rel_name()).collect();
         // A table that goes may hold on to one that stays until the contract: that forbids TRUNCATE, and nothing else.
-        let referenced: BTreeSet<Id> = [own, other]
-            .iter()
-            .flat_map(|c| c.relations.values())
-            .flat_map(|r| &r.constraints)
-            .filter_map(|c| match &c.kind {
-                ConKind::ForeignKey { table, .. } => Some(*table),
-                _ => None,
-            })
-            .collect();
+        let referenced: BTreeSet<Id> = a.union(&b).map(|(target, _, _)| *target).collect();
         let shapes: Vec<ShapeSql> = ids
             .iter()
             .filter_map(|id| own.relation(*id))
@@ -87,6 +93,9 @@ impl Player {
             own: own.clone(),
             shapes,
             hopeless: BTreeSet::new(),
+            bound,
+            bound_later,
+            referenced_once,
             unique,
             reference: None,
             count,
@@ -102,6 +111,9 @@ impl Player {
             own: self.own.clone(),
             shapes: self.shapes.clone(),
             hopeless: BTreeSet::new(),
+            bound: self.bound.clone(),
+            bound_later: self.bound_later.clone(),
+            referenced_once: self.referenced_once.clone(),
             unique: self.unique.clone(),
             reference: None,
             // Roles never draw the same key either.
@@ -113,6 +125,11 @@ impl Player {
     /// Which statements work on the release's own schema, of which `db` is a copy with rows.
     pub fn learn(&mut self, db: &Database) -> Result<(), ShadowError> {
         let mut session = db.connect()?;
+        if let Some(role) = &self.role {
+            let tables: BTreeSet<RelName> = self.shapes.iter().map(|s| s.relation.clone()).collect();
+            let parts = rights::of_parts(&mut session, &self.own, &tables.into_iter().collect::<Vec<_>>(), role);
+            self.shapes.extend(parts);
+        }
         for i in 0..self.shapes.len() {
             if self.attempt(&mut session, i, 0).is_err() {
                 self.hopeless.insert(i);
@@ -120,6 +137,31 @@ impl Player {
         }
         self.reference = Some(session);
         Ok(())
+    }
+
+    /// One that writes what the first one does not.
+    pub fn second(&self) -> Player {
+        Player { hopeless: self.hopeless.clone(), role: None, count: self.count + 100_000, ..self.as_role("") }
+    }
+
+    /// Inserts, updates and deletes that the server takes, as it was sent.
+    pub fn writes(&mut self, session: &mut Session, rng: &mut Rng) -> Vec<String> {
+        let mut done = Vec::new();
+        for kind in [Shape::InsertFull, Shape::InsertMinimal, Shape::Update, Shape::UpdateToNull, Shape::Delete] {
+            for i in 0..self.shapes.len() {
+                if self.shapes[i].shape == kind && !self.hopeless.contains(&i) && !self.leaves_orphans(i) {
+                    let values = self.values(session, i, rng.u64(1..1000), true);
+                    self.last = self.shapes[i].fill(&values);
+                    done.extend(session.run(&self.last).is_ok().then(|| self.last.clone()));
+                }
+            }
+        }
+        done
+    }
+
+    /// A delete of rows to which a foreign key of one schema refers, and none of the other: it stands in the way of the migration itself.
+    fn leaves_orphans(&self, i: usize) -> bool {
+        self.shapes[i].shape == Shape::Delete && self.referenced_once.contains(&self.shapes[i].relation)
     }
 
     /// How many statements the release has, and how many of them work on its own schema.
@@ -148,8 +190,40 @@ impl Player {
             {
                 problems.push(Counterexample::refused(self.name(i), &e, &self.last));
             }
+            problems.extend(self.beyond(session, i));
         }
         (problems, ran)
+    }
+
+    /// Values that the other release's schema may refuse and its own takes: edges of the type, and a value that is there already.
+    fn beyond(&mut self, session: &mut Session, i: usize) -> Option<Counterexample> {
+        if !matches!(self.shapes[i].shape, Shape::InsertFull | Shape::Update) {
+            return None;
+        }
+        let on = self.shapes[i].relation.clone();
+        let params = self.shapes[i].params.iter().enumerate();
+        let later: Vec<(usize, Vec<String>)> = params
+            .filter(|(_, p)| !p.finds && p.column.as_ref().is_some_and(|c| self.bound_later.contains(&(on.clone(), c.clone()))))
+            .map(|(at, p)| (at, crate::compat::boundary_values(&self.own, &p.ty)))
+            .collect();
+        for (at, edges) in later {
+            let column = self.shapes[i].params[at].column.clone().unwrap_or_default();
+            let there = session.value(&format!("SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL LIMIT 1", ident(&column), on.sql()));
+            for value in edges.into_iter().chain(there.ok().flatten()) {
+                let mut values = self.values(session, i, 0, false);
+                values[at] = Some(value);
+                self.last = self.shapes[i].fill(&values);
+                let _ = session.run("BEGIN");
+                let done = self.as_its_role(session).and_then(|()| session.run(&self.last));
+                let _ = session.run("ROLLBACK");
+                if let Err(e) = done
+                    && !self.refused_anyway(i, &e)
+                {
+                    return Some(Counterexample::refused(self.name(i), &e, &self.last));
+                }
+            }
+        }
+        None
     }
 
     /// `update on public.orders`, with the role where it is not the owner.
@@ -166,7 +240,7 @@ impl Player {
     }
 
     fn attempt(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, SqlError> {
-        let values = self.values(session, i, pick);
+        let values = self.values(session, i, pick, false);
         self.last = self.shapes[i].fill(&values);
         session.run("BEGIN")?;
         let done = self.as_its_role(session).and_then(|()| self.send(session, i, &values));
@@ -246,8 +320,9 @@ impl Player {
                     | Shape::Delete
             )
         };
-        let all: Vec<usize> =
-            (0..self.shapes.len()).filter(|i| writes(self.shapes[*i].shape) && !self.left_out(*i, false, except)).collect();
+        let all: Vec<usize> = (0..self.shapes.len())
+            .filter(|i| writes(self.shapes[*i].shape) && !self.left_out(*i, false, except) && !self.leaves_orphans(*i))
+            .collect();
         match rng.choice(&all) {
             Some(i) => self.stay(session, *i, rng.u64(..1000)),
             None => Ok(0),
@@ -255,7 +330,7 @@ impl Player {
     }
 
     fn stay(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, Counterexample> {
-        let values = self.values(session, i, pick);
+        let values = self.values(session, i, pick, true);
         self.last = self.shapes[i].fill(&values);
         match self.send(session, i, &values) {
             Ok(n) => Ok(n),
@@ -321,7 +396,7 @@ impl Player {
     }
 
     fn execute_one(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, SqlError> {
-        let values = self.values(session, i, pick);
+        let values = self.values(session, i, pick, false);
         self.last = self.shapes[i].fill(&values);
         let given: Vec<String> = values.iter().map(|v| v.as_ref().map_or("NULL".into(), |v| literal(v))).collect();
         let arguments = if given.is_empty() { String::new() } else { format!("({})", given.join(", ")) };
@@ -336,7 +411,8 @@ impl Player {
     }
 
     /// Values for its parameters: of a row that is there where that fits, new ones where a key must be new. `pick` chooses the row.
-    fn values(&mut self, session: &mut Session, i: usize, pick: u64) -> Vec<Option<String>> {
+    /// What `stays` must not keep the migration itself from its end.
+    fn values(&mut self, session: &mut Session, i: usize, pick: u64, stays: bool) -> Vec<Option<String>> {
         let shape = &self.shapes[i];
         let catalog = &self.own;
         let on = shape.relation.sql();
@@ -391,19 +467,11 @@ impl Player {
         // An update that changes nothing would prove nothing.
         if shape.shape == Shape::Update {
             // What a constraint binds keeps the value of a row that is there.
-            let bound: Vec<&str> = catalog
-                .relation_named(&shape.relation.schema, &shape.relation.name)
-                .iter()
-                .flat_map(|r| &r.constraints)
-                .flat_map(|c| match &c.kind {
-                    ConKind::Check { columns, .. } => columns.as_slice(),
-                    ConKind::NotNull { .. } => &[],
-                    k => k.columns(),
-                })
-                .map(String::as_str)
-                .collect();
+            let known = catalog.relation_named(&shape.relation.schema, &shape.relation.name);
+            let known: BTreeSet<(RelName, String)> = known.map(|r| bound_columns(r, None)).into_iter().flatten().collect();
+            let bound = if stays { &self.bound } else { &known };
             for (p, v) in shape.params.iter().zip(&mut values) {
-                if p.column.as_deref().is_some_and(|c| bound.contains(&c)) {
+                if p.column.as_ref().is_some_and(|c| bound.contains(&(shape.relation.clone(), c.clone()))) {
                     continue;
                 }
                 if !p.key && !p.finds && matches!(p.ty.name.as_str(), "text" | "integer" | "bigint") {
@@ -414,6 +482,32 @@ impl Player {
         }
         values
     }
+}
+
+/// Foreign keys: the table that is referred to, the one that refers, and by which columns.
+fn references(catalog: &Catalog) -> BTreeSet<(Id, Id, Vec<u16>)> {
+    let constraints = catalog.relations.values().flat_map(|r| r.constraints.iter().map(move |c| (r, c)));
+    let keys = constraints.filter_map(|(r, c)| match &c.kind {
+        ConKind::ForeignKey { table, columns, .. } => {
+            Some((*table, r.id, columns.iter().filter_map(|n| r.column(n)).map(|c| c.attnum).collect()))
+        }
+        _ => None,
+    });
+    keys.collect()
+}
+
+/// Columns of a table that its constraints bind, in this schema or in the other one.
+fn bound_columns(own: &Relation, other: Option<&Relation>) -> Vec<(RelName, String)> {
+    let columns = |r: &Relation| -> Vec<u16> {
+        let named = r.constraints.iter().flat_map(|c| match &c.kind {
+            ConKind::Check { columns, .. } => columns.as_slice(),
+            ConKind::NotNull { .. } => &[],
+            k => k.columns(),
+        });
+        named.filter_map(|name| r.column(name)).map(|c| c.attnum).collect()
+    };
+    let numbers: Vec<u16> = columns(own).into_iter().chain(other.map(columns).into_iter().flatten()).collect();
+    own.columns.iter().filter(|c| numbers.contains(&c.attnum)).map(|c| (own.rel_name(), c.name.clone())).collect()
 }
 
 /// A line of COPY's text format.
