@@ -91,15 +91,17 @@ struct At {
 impl At {
     fn open(args: &AtArgs) -> Result<At, CliError> {
         let project = Project::open(std::slice::from_ref(&args.path), &args.source)?;
-        let folder = project.histories.first().map_or(args.path.as_path(), |h| h.root.as_path());
-        let folder = std::fs::canonicalize(folder).map_err(|e| CliError::Usage(format!("{}: {e}", folder.display())))?;
+        let folder = match project.folder() {
+            Some(folder) => folder,
+            None => std::fs::canonicalize(&args.path).map_err(|e| CliError::Usage(format!("{}: {e}", args.path.display())))?,
+        };
         let url = args.shadow_url.clone().or(project.config.shadow.url.clone());
         Ok(At { project, folder, url })
     }
 
     /// What is running for the project on this machine.
     fn kept(&self) -> Result<Vec<Kept>, CliError> {
-        Ok(kept::all()?.into_iter().filter(|k| k.note.project == self.folder).collect())
+        Ok(kept::of(&self.folder)?)
     }
 
     fn scripts(&self) -> Vec<Script> {

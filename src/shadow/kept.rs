@@ -39,6 +39,11 @@ impl Kept {
     }
 }
 
+/// Those of one project.
+pub fn of(project: &Path) -> Result<Vec<Kept>, ShadowError> {
+    Ok(all()?.into_iter().filter(|k| k.note.project == project).collect())
+}
+
 /// All of this user's.
 #[cfg(unix)]
 pub fn all() -> Result<Vec<Kept>, ShadowError> {

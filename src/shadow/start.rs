@@ -34,8 +34,8 @@ pub struct ShadowOptions {
     pub superuser: bool,
     /// There will be more rows than belong into memory.
     pub large: bool,
-    /// A server that `airlock shadow start` left running will do.
-    pub kept: bool,
+    /// A server that `airlock shadow start` left running for this project will do.
+    pub kept: Option<PathBuf>,
     /// A statement that runs longer is stopped.
     pub statement_limit: Duration,
 }
@@ -48,7 +48,7 @@ impl Default for ShadowOptions {
             url: None,
             superuser: false,
             large: false,
-            kept: false,
+            kept: None,
             statement_limit: LIMIT,
         }
     }
@@ -83,6 +83,16 @@ enum Home {
     Kept,
     #[cfg(unix)]
     Local(super::local::Local),
+}
+
+impl Drop for Inner {
+    /// A backend of a run whose connection was cut may still have held that run's lock when this one began.
+    fn drop(&mut self) {
+        if matches!(self.home, Home::Url) {
+            let mut m = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+            remote::sweep(&mut m, self.run);
+        }
+    }
 }
 
 impl Shadow {
@@ -233,6 +243,14 @@ impl Shadow {
         Ok(db.url())
     }
 
+    /// Whether what was seen is true: a server that has gone away, or has no room left, refuses everything.
+    pub fn still_well(&self) -> Result<(), ShadowError> {
+        if let Some(why) = self.0.server.trouble() {
+            return Err(ShadowError::Lost { why });
+        }
+        self.maintenance().value("SELECT 1").map(drop).map_err(|e| ShadowError::Lost { why: e.to_string() })
+    }
+
     pub(super) fn is_superuser(&self) -> bool {
         self.0.superuser
     }
@@ -268,8 +286,8 @@ fn local(options: &ShadowOptions) -> Result<Opened, ShadowError> {
 /// One of the wanted version that is running and answers. SQL that runs as a superuser gets a server of its own, and so do many rows.
 #[cfg(unix)]
 fn kept(options: &ShadowOptions) -> Option<Opened> {
-    let wanted = options.kept && !options.superuser && !options.large;
-    let all = wanted.then(super::kept::all)?.ok()?;
+    let project = options.kept.as_deref().filter(|_| !options.superuser && !options.large)?;
+    let all = super::kept::of(project).ok()?;
     all.iter().filter(|k| k.note.major == options.pg.0).find_map(|k| {
         let server = super::local::server_in(&k.dir);
         let maintenance = Session::connect(&server, options.statement_limit).ok()?;

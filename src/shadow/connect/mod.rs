@@ -7,6 +7,7 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -28,6 +29,8 @@ pub(super) struct Server {
     tls: Option<MakeRustlsConnect>,
     /// What is tried, one after the other, where the server refuses this kind of connection.
     ways: &'static [SslMode],
+    /// What the server said when it had no room left; all clones hear of it.
+    trouble: Arc<OnceLock<String>>,
 }
 
 /// Where variables come from; tests have their own.
@@ -51,7 +54,7 @@ impl Env<'_> {
 impl Server {
     /// A throwaway cluster: a socket in a folder of our own, and no variable has a say.
     pub(super) fn throwaway(config: Config) -> Server {
-        Server { config, tls: None, ways: &[SslMode::Disable] }
+        Server { config, tls: None, ways: &[SslMode::Disable], trouble: Arc::default() }
     }
 
     /// A URL or `key=value` words, with what a service file and the environment add.
@@ -80,7 +83,7 @@ impl Server {
         }
         let tls = tls.connector().map_err(|reason| ShadowError::Tls { reason })?.map(|(tls, ways)| (Some(tls), ways));
         let (tls, ways) = tls.unwrap_or((None, &[SslMode::Disable]));
-        Ok(Server { config, tls, ways })
+        Ok(Server { config, tls, ways, trouble: Arc::default() })
     }
 
     /// `user@host/database`, without the password.
@@ -117,6 +120,17 @@ impl Server {
         let mut other = self.clone();
         other.config.user(name);
         other
+    }
+
+    /// A disk or a memory that is full, or broken: no fault of the statement.
+    pub(super) fn note(&self, e: &SqlError) {
+        if matches!(e.sqlstate.as_str(), "53000" | "53100" | "53200" | "58000" | "58030") {
+            let _ = self.trouble.set(e.to_string());
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.get().cloned()
     }
 
     /// The same as another user, where one is given.

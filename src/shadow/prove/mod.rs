@@ -79,7 +79,9 @@ fn run(
     let (plan, failed) = (&crate::plan::as_sent(plan), &AtomicBool::new(false));
     let mut p =
         Prover { shadow, plan, input, progress, first, failed, touched, moving: Moving::new(), findings: Vec::new(), steps: Vec::new() };
-    p.run()?;
+    let end = p.run();
+    shadow.still_well()?;
+    end?;
     Ok(Proof::new(shadow.version(), p.findings, p.steps))
 }
 
