@@ -39,6 +39,8 @@ mod values;
 mod code_test;
 #[cfg(test)]
 mod facts_test;
+#[cfg(all(test, unix))]
+mod kept_test;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

@@ -3,8 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::statvfs::statvfs;
-
 use super::local::ServerUser;
 
 /// A proof copies databases of hundreds of small files again and again; in memory that takes a tenth of the time or less.
@@ -59,7 +57,7 @@ fn is_memory(folder: &Path) -> bool {
 }
 
 fn is_free(folder: &Path) -> bool {
-    let there = statvfs(folder).map(|s| s.blocks_available() as u64 * s.fragment_size() as u64).unwrap_or_default();
+    let there = room(folder);
     // What a container may use, if it is less than the machine has.
     let read = |file: &str| std::fs::read_to_string(file).ok().and_then(|t| t.trim().parse::<u64>().ok());
     let group = ["memory.max", "memory.current"].map(|f| read(&format!("/sys/fs/cgroup/{f}")));
@@ -69,6 +67,17 @@ fn is_free(folder: &Path) -> bool {
     };
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     there.min(left).min(available(&info)) >= ENOUGH
+}
+
+/// Only Linux has such a folder.
+#[cfg(target_os = "linux")]
+fn room(folder: &Path) -> u64 {
+    nix::sys::statvfs::statvfs(folder).map(|s| s.blocks_available() * s.fragment_size()).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn room(_folder: &Path) -> u64 {
+    0
 }
 
 /// Bytes that the kernel would give to a new program.

@@ -17,7 +17,7 @@ impl Prover<'_> {
     pub(super) fn moving_columns(&self, session: &mut Session) -> Moving {
         let before = &self.input.catalog_before;
         let rels = self.touched.iter().filter_map(|t| before.relation_named(&t.schema, &t.name));
-        rels.filter_map(|r| Some((r.rel_name(), moving(session, r)))).filter(|(_, c)| !c.is_empty()).collect()
+        rels.map(|r| (r.rel_name(), moving(session, r))).filter(|(_, c)| !c.is_empty()).collect()
     }
 
     pub(super) fn is_moving(&self, table: &RelName, attnum: u16) -> bool {
