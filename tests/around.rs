@@ -213,13 +213,16 @@ fn live_statistics_are_read_and_written() {
         .simple(&format!("{BASE} INSERT INTO orders SELECT i FROM generate_series(1, 50) i; ANALYZE;"))
         .expect("rows");
     let dir = project(&[("m/1.sql", BASE), ("m/2.sql", "CREATE INDEX i ON orders (total);\n")]);
-    let url = db.url().expect("a socket");
+    let url = db.url();
     let o = airlock(dir.path(), &["stats", "--database-url", &url, "-o", "stats.json"]);
     assert!(o.status.success(), "{}", err(&o));
     assert!(err(&o).contains("in a read-only session; no row of a table is read"), "{}", err(&o));
     assert_eq!(found(dir.path(), &["m/2.sql", "--statistics-file", "stats.json"]).0, ["create-index-blocking advice"]);
     // The same by a service, from any folder.
-    write(dir.path(), "services", &format!("[shop]\n{}\n", url.replace(' ', "\n")));
+    let parts: Vec<&str> = url.trim_start_matches("postgresql://").split(['@', ':', '/']).collect();
+    let [user, host, port, database] = parts[..] else { panic!("{url}") };
+    let service = format!("[shop]\nhost={}\nport={port}\nuser={user}\ndbname={database}\n", host.replace("%2F", "/"));
+    write(dir.path(), "services", &service);
     let by_service = Command::new(env!("CARGO_BIN_EXE_airlock"))
         .args(["stats", "--database-url", "service=shop"])
         .env("PGSERVICEFILE", dir.path().join("services"))
@@ -472,6 +475,8 @@ fn help_of_the_commands_around() {
         "facts",
         "trace",
         "verify",
+        "shadow",
+        "shadow start",
         "plan",
         "status",
         "advance",
@@ -481,11 +486,11 @@ fn help_of_the_commands_around() {
         "man",
     ];
     for command in commands {
-        let words: Vec<&str> = [command, "--help"].into_iter().filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let o = airlock(dir.path(), &words);
         assert!(o.status.success(), "{command}");
         assert!(out(&o).lines().all(|l| l.chars().count() <= 100), "{command}: too wide");
-        let name = if command.is_empty() { "airlock" } else { command };
+        let name = if command.is_empty() { "airlock".to_string() } else { command.replace(' ', "_") };
         insta::assert_snapshot!(format!("help_{name}"), out(&o));
     }
 }

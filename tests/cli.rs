@@ -4,6 +4,9 @@
 mod advance;
 #[path = "cli/lsp.rs"]
 mod lsp;
+#[cfg(unix)]
+#[path = "cli/shadow.rs"]
+mod shadow;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -110,7 +110,7 @@ fn observe(project: &Project, scripts: &[ReplayedScript], statements: &mut [Valu
     use crate::shadow::seed::SeedOptions;
     use crate::shadow::{Shadow, ShadowOptions};
     let url = project.config.shadow.url.clone();
-    let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, ..ShadowOptions::default() })?;
+    let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, kept: project.folder(), ..ShadowOptions::default() })?;
     let no_rows = SeedOptions { rows: 0, ..SeedOptions::default() };
     let seen = super::trace::observe(project, scripts, &shadow, &no_rows, &super::progress::Progress::new())?;
     for t in seen.into_iter().flatten() {

@@ -20,6 +20,7 @@ mod proof;
 pub(crate) mod rules;
 mod screen;
 mod settings;
+mod shadow;
 mod stats;
 mod status;
 mod trace;
@@ -81,6 +82,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Run migrations on a scratch Postgres, and print what each statement locked, rewrote, scanned and built, beside what was predicted.
     Trace(trace::TraceArgs),
+    /// Keep a scratch Postgres with the schema of the migrations, to look inside; remove what killed runs left.
+    Shadow(shadow::ShadowArgs),
     /// Explain a rule, or a check of a proof.
     Explain(rules::ExplainArgs),
     /// List the rules, or validate one of your own.
@@ -178,6 +181,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Abandon(args) => advance::abandon(args, &mut out)?,
         Command::Verify(args) => verify::run(args, &mut out)?,
         Command::Trace(args) => trace::run(args, &mut out)?,
+        Command::Shadow(args) => shadow::run(args, &mut out)?,
         Command::Explain(args) => rules::explain(args, style, &mut out)?,
         Command::Rules(args) => rules::run(args, &mut out)?,
         Command::Stats(args) => stats::run(args, cli.quiet, &mut out)?,

@@ -188,6 +188,12 @@ impl Project {
         }
     }
 
+    /// The folder of the migrations, by which a shadow that stays is found again.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let root = &self.histories.first()?.root;
+        std::fs::canonicalize(if root.as_os_str().is_empty() { Path::new(".") } else { root }).ok()
+    }
+
     /// The migrations around a file say what its schema is, and no dump does.
     pub fn has_no_schema(&self) -> bool {
         self.schema.is_none()

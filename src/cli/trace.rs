@@ -55,12 +55,14 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let progress = Progress::new();
     progress.say("starting the server");
     let url = args.shadow_url.clone().or(project.config.shadow.url.clone());
-    let options = ShadowOptions { pg: project.pg, url, superuser: args.shadow_superuser, ..ShadowOptions::default() };
+    let options =
+        ShadowOptions { pg: project.pg, url, superuser: args.shadow_superuser, kept: project.folder(), ..ShadowOptions::default() };
     let shadow = Shadow::start(&options)?;
     let judged = project.judge();
     // Tame rows: what is refused because of a row cannot be observed.
     let rows = SeedOptions { rows: args.rows, seed: args.seed, profile: Profile::Careful, ..SeedOptions::default() };
     let seen = observe(&project, &judged, &shadow, &rows, &progress)?;
+    shadow.still_well()?;
     progress.end();
     let (mut all, mut odd) = (Vec::new(), 0);
     for (script, traced) in judged.iter().zip(&seen) {

@@ -60,12 +60,14 @@ enum ProofFormat {
     Json,
 }
 
+/// More rows in each table than this belong on a disk.
+const MANY: usize = 50_000;
+
 /// A plan and what it is proved with.
 struct Target {
     plan: Plan,
     input: ProofInput,
-    pg: PgVersion,
-    url: Option<String>,
+    project: Project,
 }
 
 pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
@@ -109,10 +111,11 @@ struct One {
     json: serde_json::Value,
 }
 
-fn start(args: &VerifyArgs, pg: PgVersion, exact: bool, url: Option<String>) -> Result<Shadow, CliError> {
+fn start(args: &VerifyArgs, project: &Project, exact: bool) -> Result<Shadow, CliError> {
     // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
-    let url = if exact { None } else { args.shadow_url.clone().or(url) };
-    Ok(Shadow::start(&ShadowOptions { pg, exact, url, ..ShadowOptions::default() })?)
+    let url = if exact { None } else { args.shadow_url.clone().or(project.config.shadow.url.clone()) };
+    let (pg, kept) = (project.pg, project.folder());
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, large: args.rows > MANY, kept, ..ShadowOptions::default() })?)
 }
 
 fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {
@@ -129,7 +132,7 @@ fn prove_plan(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool
     };
     let progress = Progress::new();
     progress.say("starting the server");
-    let shadow = start(args, target.pg, exact, target.url.clone())?;
+    let shadow = start(args, &target.project, exact)?;
     let mut proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
     if args.self_test {
         self_test(&shadow, &target.plan, &target.input, &mut proof, &|words| progress.say(words))?;
@@ -154,7 +157,7 @@ fn prove_down(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool
     };
     let progress = Progress::new();
     progress.say("up and down");
-    let shadow = start(args, project.pg, exact, project.config.shadow.url.clone())?;
+    let shadow = start(args, &project, exact)?;
     let options = SeedOptions { rows: args.rows, seed: args.seed, ..SeedOptions::default() };
     let found = down::down(&shadow, &project.before(history, index), &migration.up, down, &script.before, &options)?;
     progress.end();
@@ -249,7 +252,7 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
         seed: args.seed,
         workload: settings::known_queries(workload)?,
     };
-    Ok(Some(Target { plan, input, pg: project.pg, url: project.config.shadow.url.clone() }))
+    Ok(Some(Target { plan, input, project }))
 }
 
 pub(super) fn plan_file(target: &Path) -> Option<PathBuf> {

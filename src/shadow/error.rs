@@ -57,6 +57,12 @@ pub enum ShadowError {
     #[error("database `{name}` carries no mark of Airlock and is left alone")]
     NotOurs { name: String },
 
+    #[error("the shadow server is gone or can do no more: {why}\n  what was seen until then says nothing; run it again")]
+    Lost { why: String },
+
+    #[error("the server in {} does not go\n  stop it by hand: its process is in data/postmaster.pid there", dir.display())]
+    Stays { dir: PathBuf },
+
     #[error("a throwaway server needs Unix sockets on this system\n  give a server with --shadow-url")]
     Unsupported,
 }

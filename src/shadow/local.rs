@@ -1,11 +1,12 @@
 //! A throwaway cluster: a folder, a server on a Unix socket in it, and a watcher that removes both when Airlock is gone.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -14,19 +15,25 @@ use tokio_postgres::Config;
 
 use super::connect::Server;
 use super::error::ShadowError;
+use super::place;
 use super::programs::Programs;
 use super::session::Session;
 
 const PREFIX: &str = "airlock-shadow-";
 
+/// What a server that stays is there for.
+const NOTE: &str = "note";
+
 /// Runs as the parent of the server. Its standard input is a pipe from Airlock: the end of it means that Airlock is gone, however it
-/// went, and then the server is stopped and the folder removed. It lives in a process group of its own and ignores what a
-/// terminal sends, so Ctrl-C ends Airlock and not the cleaning up.
+/// went, and then the server is stopped and the folder removed; only when it was told to `stay` it waits for the end of the server. It lives
+/// in a process group of its own and ignores what a terminal sends, so Ctrl-C ends Airlock and not the cleaning up. Its standard output
+/// is the folder's lock, so that the folder is in use as long as it watches.
 const WATCHER: &str = r#"
 trap '' INT HUP TERM
 d=$1; shift
 { "$@" >>"$d/log" 2>&1 </dev/null; echo $? >"$d/exited"; } &
-cat >/dev/null
+read -r word
+[ "$word" = stay ] && wait
 while [ ! -e "$d/exited" ]; do
   if read -r pid <"$d/data/postmaster.pid"; then kill -QUIT "$pid"; fi
   sleep 0.02
@@ -63,7 +70,7 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(super) struct ServerUser(Option<(u32, u32)>);
 
 impl ServerUser {
-    fn choose() -> Result<ServerUser, ShadowError> {
+    pub(super) fn choose() -> Result<ServerUser, ShadowError> {
         if !geteuid().is_root() {
             return Ok(ServerUser(None));
         }
@@ -98,43 +105,54 @@ impl ServerUser {
 pub(super) struct Local {
     dir: PathBuf,
     watcher: Child,
-    /// Held while Airlock lives: a folder whose lock can be had is a left-over.
+    /// It goes on when this value goes.
+    stays: AtomicBool,
+    /// Held while Airlock lives, or the watcher: a folder whose lock can be had is a left-over.
     _lock: File,
 }
 
 impl Local {
-    pub(super) fn start(programs: &Programs) -> Result<Local, ShadowError> {
-        Local::start_with(programs, &[])
+    /// `large`: there will be many rows.
+    pub(super) fn start(programs: &Programs, large: bool) -> Result<Local, ShadowError> {
+        Local::start_with(programs, large, &[])
     }
 
     /// With settings beside the usual ones; the later ones count.
-    pub(super) fn start_with(programs: &Programs, more: &[(&str, &str)]) -> Result<Local, ShadowError> {
+    pub(super) fn start_with(programs: &Programs, large: bool, more: &[(&str, &str)]) -> Result<Local, ShadowError> {
         let user = ServerUser::choose()?;
-        let base = base_folder(&user);
-        sweep(&base);
-        let (dir, lock) = make_folder(&base, &user)?;
+        place::all(&user).iter().for_each(|base| drop(sweep(base)));
+        let (dir, lock) = make_folder(&place::choose(&user, large), &user)?;
         // From here on the guard removes the folder when anything below fails.
         let guard = Folder(Some(dir.clone()));
         super::image::provide(programs, &user, &dir.join("data"))?;
+        let own = lock.try_clone().map_err(ShadowError::io("hold the lock of", &dir))?;
         let mut watcher = user.command(Path::new("/bin/sh"));
         watcher.args(["-c", WATCHER, "airlock-watcher"]).arg(&dir).arg(programs.program("postgres"));
         watcher.arg("-D").arg(dir.join("data")).arg("-k").arg(&dir);
         for (name, value) in SETTINGS.iter().chain(more) {
             watcher.arg("-c").arg(format!("{name}={value}"));
         }
-        watcher.current_dir(&dir).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        watcher.current_dir(&dir).stdin(Stdio::piped()).stdout(lock).stderr(Stdio::null()).process_group(0);
         let watcher = watcher.spawn().map_err(ShadowError::io("run", "/bin/sh"))?;
         guard.keep();
-        let local = Local { dir, watcher, _lock: lock };
+        let local = Local { dir, watcher, stays: AtomicBool::new(false), _lock: own };
         local.wait_until_ready()?;
         Ok(local)
     }
 
     /// Connects as the cluster's superuser until other settings are made.
     pub(super) fn server(&self) -> Server {
-        let mut c = Config::new();
-        c.host_path(&self.dir).port(5432).user("postgres").dbname("postgres").application_name("airlock");
-        Server::throwaway(c)
+        server_in(&self.dir)
+    }
+
+    /// From now on the server goes on until somebody stops it. `note` says what it is there for.
+    pub(super) fn stay(&self, note: &[u8]) -> Result<(), ShadowError> {
+        let (path, unnamed) = (self.dir.join(NOTE), self.dir.join("note.new"));
+        std::fs::write(&unnamed, note).and_then(|()| std::fs::rename(&unnamed, &path)).map_err(ShadowError::io("write", &path))?;
+        let told = self.watcher.stdin.as_ref().map(|mut pipe| pipe.write_all(b"stay\n"));
+        told.transpose().map_err(ShadowError::io("speak with the watcher of", &self.dir))?;
+        self.stays.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The end of the server's messages.
@@ -166,6 +184,9 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
+        if self.stays.load(Ordering::Relaxed) {
+            return;
+        }
         // The end of the pipe is the signal.
         drop(self.watcher.stdin.take());
         let start = Instant::now();
@@ -201,17 +222,6 @@ impl Drop for Folder {
     }
 }
 
-/// Where throwaway folders live: the temporary folder, if the server's user can get there and the socket's path stays short enough
-/// for the system (104 bytes on macOS), else `/tmp`.
-fn base_folder(user: &ServerUser) -> PathBuf {
-    let tmp = std::env::temp_dir();
-    let tmp = std::fs::canonicalize(&tmp).unwrap_or(tmp);
-    let short = tmp.as_os_str().len() < 55;
-    let reachable =
-        user.ids().is_none() || tmp.ancestors().all(|a| std::fs::metadata(a).is_ok_and(|m| m.permissions().mode() & 0o001 != 0));
-    if short && reachable { tmp } else { PathBuf::from("/tmp") }
-}
-
 fn make_folder(base: &Path, user: &ServerUser) -> Result<(PathBuf, File), ShadowError> {
     let made = tempfile::Builder::new()
         .prefix(PREFIX)
@@ -236,30 +246,49 @@ fn make_folder(base: &Path, user: &ServerUser) -> Result<(PathBuf, File), Shadow
     Ok((made.keep(), lock))
 }
 
-/// Removes what killed runs left, where both they and their watchers were killed.
-fn sweep(base: &Path) {
-    let Ok(entries) = std::fs::read_dir(base) else { return };
-    for entry in entries.flatten() {
-        let dir = entry.path();
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !entry.file_type().is_ok_and(|t| t.is_dir()) {
-            continue;
+/// Removes what killed runs left, where both they and their watchers were killed; says which folders.
+pub(super) fn sweep(base: &Path) -> Vec<PathBuf> {
+    folders(base).into_iter().filter(|dir| is_stale(dir) && remove(dir)).collect()
+}
+
+/// Servers that stay: their folders, and what was noted in them.
+pub(super) fn staying(base: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let noted = folders(base).into_iter().filter_map(|dir| std::fs::read(dir.join(NOTE)).ok().map(|note| (dir, note)));
+    noted.filter(|(dir, _)| !is_stale(dir)).collect()
+}
+
+/// As the cluster's superuser.
+pub(super) fn server_in(dir: &Path) -> Server {
+    let mut c = Config::new();
+    c.host_path(dir).port(5432).user("postgres").dbname("postgres").application_name("airlock");
+    Server::throwaway(c)
+}
+
+fn folders(base: &Path) -> Vec<PathBuf> {
+    let ours = |e: &std::fs::DirEntry| e.file_name().to_string_lossy().starts_with(PREFIX) && e.file_type().is_ok_and(|t| t.is_dir());
+    std::fs::read_dir(base).into_iter().flatten().flatten().filter(ours).map(|e| e.path()).collect()
+}
+
+/// Nobody holds its lock any more.
+fn is_stale(dir: &Path) -> bool {
+    match OpenOptions::new().write(true).open(dir.join("lock")) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        // Made a moment ago and not locked yet, or somebody else's.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let made = std::fs::metadata(dir).and_then(|m| m.modified());
+            made.is_ok_and(|t| t.elapsed().is_ok_and(|e| e.as_secs() > 60)) && holds_nothing(dir)
         }
-        let stale = match OpenOptions::new().write(true).open(dir.join("lock")) {
-            Ok(lock) => lock.try_lock().is_ok(),
-            // Made a moment ago and not locked yet, or somebody else's.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|e| e.as_secs() > 60))
-            }
-            Err(_) => false,
-        };
-        if stale {
-            remove(&dir);
-        }
+        Err(_) => false,
     }
 }
 
-/// Stops the folder's server, if it has one, and removes the folder.
-fn remove(dir: &Path) {
+/// Nothing but what Airlock makes before it has the lock: without that nothing shows whose it is.
+fn holds_nothing(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.all(|e| e.is_ok_and(|e| e.file_name() == "lock.new")))
+}
+
+/// Stops the folder's server, if it has one, and removes the folder. `false`: it is still there.
+pub(super) fn remove(dir: &Path) -> bool {
     let pid_file = dir.join("data/postmaster.pid");
     for _ in 0..200 {
         let Some(pid) = postmaster(&pid_file, dir) else { break };
@@ -269,7 +298,15 @@ fn remove(dir: &Path) {
     if let Some(pid) = postmaster(&pid_file, dir) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
-    let _ = std::fs::remove_dir_all(dir);
+    // A watcher may be removing it too.
+    for _ in 0..100 {
+        let _ = std::fs::remove_dir_all(dir);
+        if !dir.exists() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
 
 /// Process id of the server that runs in the folder. A number in a left-over file may by now belong to anybody, so the process must

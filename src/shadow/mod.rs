@@ -9,10 +9,13 @@ mod connect;
 mod error;
 #[cfg(unix)]
 mod image;
+pub mod kept;
 pub mod load;
 #[cfg(unix)]
 mod local;
 pub mod observe;
+#[cfg(unix)]
+mod place;
 mod programs;
 pub mod prove;
 mod remote;
@@ -22,6 +25,7 @@ mod session;
 pub mod snapshot;
 mod start;
 pub mod statistics;
+mod template;
 
 pub use error::ShadowError;
 pub use programs::{Programs, find as find_programs};
@@ -35,6 +39,8 @@ mod values;
 mod code_test;
 #[cfg(test)]
 mod facts_test;
+#[cfg(all(test, unix))]
+mod kept_test;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

@@ -29,11 +29,13 @@ pub struct SeedOptions {
     pub profile: Profile,
     /// Values that a column is likely to be allowed, beside those that its constraints tell.
     pub hints: BTreeMap<(RelName, String), Vec<String>>,
+    /// Foreign keys that a table will have.
+    pub foreign_keys: BTreeMap<RelName, Vec<ForeignKey>>,
 }
 
 impl Default for SeedOptions {
     fn default() -> Self {
-        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, hints: BTreeMap::new() }
+        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, hints: BTreeMap::new(), foreign_keys: BTreeMap::new() }
     }
 }
 
@@ -83,7 +85,7 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
     let mut order = Vec::new();
     let mut known = BTreeMap::new();
     for t in tables {
-        visit(session, t, &mut known, &mut order, &mut Vec::new())?;
+        visit(session, t, options, &mut known, &mut order, &mut Vec::new())?;
     }
     for name in order {
         let Some(Some(table)) = known.get_mut(&name) else { continue };
@@ -117,6 +119,7 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
 fn visit(
     session: &mut Session,
     name: &RelName,
+    options: &SeedOptions,
     known: &mut BTreeMap<RelName, Option<Table>>,
     order: &mut Vec<RelName>,
     path: &mut Vec<RelName>,
@@ -125,9 +128,12 @@ fn visit(
         return Ok(());
     }
     path.push(name.clone());
-    let table = table(session, name)?;
+    let mut table = table(session, name)?;
+    if let (Some(t), Some(more)) = (&mut table, options.foreign_keys.get(name)) {
+        t.foreign_keys.extend(more.iter().cloned());
+    }
     for fk in table.iter().flat_map(|t| &t.foreign_keys) {
-        visit(session, &fk.table.clone(), known, order, path)?;
+        visit(session, &fk.table.clone(), options, known, order, path)?;
     }
     path.pop();
     known.insert(name.clone(), table);

@@ -265,7 +265,11 @@ impl Session {
         self.runtime.block_on(async {
             tokio::pin!(work);
             match tokio::time::timeout(limit, &mut work).await {
-                Ok(r) => Ok(r?),
+                Ok(r) => r.map_err(|e| {
+                    let e = SqlError::from(e);
+                    server.note(&e);
+                    e
+                }),
                 Err(_) => {
                     server.cancel(&client.cancel_token()).await;
                     // The server answers a cancel request at once, unless it is stuck for good.

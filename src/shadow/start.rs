@@ -1,9 +1,10 @@
 //! `Shadow::start`, and the databases in it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::op::PgVersion;
 use crate::quote::{ident, literal};
@@ -16,6 +17,12 @@ use super::session::Session;
 /// The ordinary role that owns every shadow database of a throwaway cluster, and as which the SQL under test runs.
 pub const OWNER: &str = "airlock_owner";
 
+/// How long a statement may run unless told otherwise.
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
+
+/// Databases that are dropped together.
+const MOST_UNNEEDED: usize = 24;
+
 #[derive(Debug, Clone)]
 pub struct ShadowOptions {
     pub pg: PgVersion,
@@ -25,21 +32,33 @@ pub struct ShadowOptions {
     pub url: Option<String>,
     /// Runs the SQL under test as a superuser.
     pub superuser: bool,
+    /// There will be more rows than belong into memory.
+    pub large: bool,
+    /// A server that `airlock shadow start` left running for this project will do.
+    pub kept: Option<PathBuf>,
     /// A statement that runs longer is stopped.
     pub statement_limit: Duration,
 }
 
 impl Default for ShadowOptions {
     fn default() -> Self {
-        ShadowOptions { pg: PgVersion::default(), exact: false, url: None, superuser: false, statement_limit: Duration::from_secs(120) }
+        ShadowOptions {
+            pg: PgVersion::default(),
+            exact: false,
+            url: None,
+            superuser: false,
+            large: false,
+            kept: None,
+            statement_limit: LIMIT,
+        }
     }
 }
 
 /// A scratch server. Cheap to clone; the last clone to go stops a throwaway cluster.
 #[derive(Clone)]
-pub struct Shadow(Arc<Inner>);
+pub struct Shadow(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     /// Sessions for making and dropping databases; for a URL it also holds the run's lock.
     maintenance: Mutex<Session>,
     server: Server,
@@ -48,32 +67,53 @@ struct Inner {
     version: String,
     pg: PgVersion,
     superuser: bool,
+    large: bool,
     limit: Duration,
     count: AtomicU32,
+    /// Databases of a throwaway cluster that nobody needs any more.
+    unneeded: Mutex<Vec<String>>,
+    /// Prepared schemas by their key.
+    pub(super) prepared: Mutex<HashMap<String, String>>,
 }
 
 enum Home {
     Url,
+    /// One that stays, of `airlock shadow start`.
+    #[cfg(unix)]
+    Kept,
     #[cfg(unix)]
     Local(super::local::Local),
 }
 
+impl Drop for Inner {
+    /// A backend of a run whose connection was cut may still have held that run's lock when this one began.
+    fn drop(&mut self) {
+        if matches!(self.home, Home::Url) {
+            let mut m = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+            remote::sweep(&mut m, self.run);
+        }
+    }
+}
+
 impl Shadow {
     pub fn start(options: &ShadowOptions) -> Result<Shadow, ShadowError> {
-        let (server, home) = match &options.url {
-            Some(url) => (Server::parse(url)?, Home::Url),
-            None => local(options)?,
-        };
-        let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
         // Not zero, and positive: it stands in a comment and in an advisory lock.
         let run = fastrand::i32(1..i32::MAX);
-        if matches!(home, Home::Url) {
-            remote::enter(&mut maintenance, &server, run, options.superuser)?;
-        } else {
-            maintenance
-                .run(&format!("CREATE ROLE {} LOGIN", ident(OWNER)))
-                .map_err(ShadowError::sql("make the role that owns shadow databases"))?;
-        }
+        let (server, home, mut maintenance) = match &options.url {
+            Some(url) => {
+                let server = Server::parse(url)?;
+                let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
+                remote::enter(&mut maintenance, &server, run, options.superuser)?;
+                (server, Home::Url, maintenance)
+            }
+            None => match kept(options) {
+                Some((server, home, mut maintenance)) => {
+                    remote::begin(&mut maintenance, run)?;
+                    (server, home, maintenance)
+                }
+                None => local(options)?,
+            },
+        };
         let version =
             maintenance.value("SHOW server_version").map_err(ShadowError::sql("ask for the server's version"))?.unwrap_or_default();
         let version = version.split_whitespace().next().unwrap_or_default().to_string();
@@ -90,8 +130,11 @@ impl Shadow {
             version,
             pg: PgVersion(major),
             superuser: options.superuser,
+            large: options.large,
             limit: options.statement_limit,
             count: AtomicU32::new(0),
+            unneeded: Mutex::default(),
+            prepared: Mutex::default(),
         })))
     }
 
@@ -110,15 +153,17 @@ impl Shadow {
             Home::Url => self.0.server.describe(),
             #[cfg(unix)]
             Home::Local(_) => format!("a throwaway Postgres {}", self.0.version),
+            #[cfg(unix)]
+            Home::Kept => format!("the Postgres {} that `airlock shadow start` left running", self.0.version),
         }
     }
 
     /// The end of the server's log, where there is one to read.
     pub fn log(&self) -> String {
         match &self.0.home {
-            Home::Url => String::new(),
             #[cfg(unix)]
             Home::Local(l) => l.log(),
+            _ => String::new(),
         }
     }
 
@@ -139,46 +184,142 @@ impl Shadow {
 
     fn create(&self, template: &str) -> Result<Database, ShadowError> {
         let n = self.0.count.fetch_add(1, Ordering::Relaxed);
-        let name = format!("airlock_shadow_{}_{n}", self.0.run);
+        let (name, limit) = remote::name_and_limit(self.0.run, n);
         let owner = if self.has_helper() { format!(" OWNER {}", ident(OWNER)) } else { String::new() };
-        let mut m = self.0.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without durability a copy of the files is quicker than their way through the log.
+        let strategy = if self.has_helper() && self.0.pg.0 >= 15 { " STRATEGY file_copy" } else { "" };
+        let mut m = self.maintenance();
         let what = || format!("make database {name}");
-        m.run(&format!("CREATE DATABASE {} TEMPLATE {}{owner}", ident(&name), ident(template))).map_err(ShadowError::sql(what()))?;
-        m.run(&format!("COMMENT ON DATABASE {} IS {}", ident(&name), literal(&format!("{}{}", remote::MARK, self.0.run))))
+        until_idle(&mut m, template);
+        m.run(&format!("CREATE DATABASE {} TEMPLATE {}{owner}{strategy} CONNECTION LIMIT {limit}", ident(&name), ident(template)))
             .map_err(ShadowError::sql(what()))?;
-        Ok(Database { shadow: self.clone(), name })
+        m.run(&format!("COMMENT ON DATABASE {} IS {}", ident(&name), literal(&remote::mark_of_run(self.0.run))))
+            .map_err(ShadowError::sql(what()))?;
+        Ok(Database { shadow: self.clone(), name, stays: false })
+    }
+
+    pub(super) fn maintenance(&self) -> MutexGuard<'_, Session> {
+        self.0.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops a database: at once on a server that somebody else owns or that goes on; in a throwaway cluster when there are many, for it
+    /// goes with the cluster.
+    fn drop_database(&self, name: &str) {
+        let gone = |m: &mut Session, name: &str| {
+            // A later run sweeps what cannot be dropped now.
+            let _ = remote::drop_database(m, name);
+        };
+        if !self.is_throwaway() || self.0.large {
+            return gone(&mut self.maintenance(), name);
+        }
+        let mut unneeded = self.0.unneeded.lock().unwrap_or_else(PoisonError::into_inner);
+        unneeded.push(name.to_string());
+        if unneeded.len() >= MOST_UNNEEDED {
+            let mut m = self.maintenance();
+            unneeded.drain(..).for_each(|name| gone(&mut m, &name));
+        }
+    }
+
+    /// The cluster goes when this run ends.
+    pub(super) fn is_throwaway(&self) -> bool {
+        match &self.0.home {
+            #[cfg(unix)]
+            Home::Local(_) => true,
+            _ => false,
+        }
+    }
+
+    /// It stays until somebody stops it, with the database.
+    pub fn stay(&self, mut db: Database, project: &std::path::Path) -> Result<String, ShadowError> {
+        let comment = remote::mark_of_kept(&project.display().to_string());
+        let sql = format!("COMMENT ON DATABASE {} IS {}", ident(&db.name), literal(&comment));
+        self.maintenance().run(&sql).map_err(ShadowError::sql("mark the database that stays"))?;
+        db.stays = true;
+        #[cfg(unix)]
+        if let Home::Local(local) = &self.0.home {
+            let note = super::kept::Note { project: project.into(), major: self.0.pg.0, database: db.name.clone() };
+            local.stay(&serde_json::to_vec(&note).unwrap_or_default())?;
+        }
+        Ok(db.url())
+    }
+
+    /// Whether what was seen is true: a server that has gone away, or has no room left, refuses everything.
+    pub fn still_well(&self) -> Result<(), ShadowError> {
+        if let Some(why) = self.0.server.trouble() {
+            return Err(ShadowError::Lost { why });
+        }
+        self.maintenance().value("SELECT 1").map(drop).map_err(|e| ShadowError::Lost { why: e.to_string() })
+    }
+
+    pub(super) fn is_superuser(&self) -> bool {
+        self.0.superuser
+    }
+
+    /// A database that is there already and is left alone.
+    pub(super) fn existing(&self, name: String) -> Database {
+        Database { shadow: self.clone(), name, stays: true }
     }
 
     #[cfg(all(test, unix))]
     pub(super) fn dir(&self) -> PathBuf {
         match &self.0.home {
-            Home::Url => PathBuf::new(),
             Home::Local(l) => l.dir().to_path_buf(),
+            _ => PathBuf::new(),
         }
     }
 }
 
+type Opened = (Server, Home, Session);
+
 #[cfg(unix)]
-fn local(options: &ShadowOptions) -> Result<(Server, Home), ShadowError> {
+fn local(options: &ShadowOptions) -> Result<Opened, ShadowError> {
     let programs = super::programs::find(options.pg, options.exact)?;
-    let local = super::local::Local::start(&programs)?;
-    Ok((local.server(), Home::Local(local)))
+    let local = super::local::Local::start(&programs, options.large)?;
+    let server = local.server();
+    let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
+    maintenance
+        .run(&format!("CREATE ROLE {} LOGIN", ident(OWNER)))
+        .map_err(ShadowError::sql("make the role that owns shadow databases"))?;
+    Ok((server, Home::Local(local), maintenance))
+}
+
+/// One of the wanted version that is running and answers. SQL that runs as a superuser gets a server of its own, and so do many rows.
+#[cfg(unix)]
+fn kept(options: &ShadowOptions) -> Option<Opened> {
+    let project = options.kept.as_deref().filter(|_| !options.superuser && !options.large)?;
+    let all = super::kept::of(project).ok()?;
+    all.iter().filter(|k| k.note.major == options.pg.0).find_map(|k| {
+        let server = super::local::server_in(&k.dir);
+        let maintenance = Session::connect(&server, options.statement_limit).ok()?;
+        Some((server, Home::Kept, maintenance))
+    })
 }
 
 #[cfg(not(unix))]
-fn local(_options: &ShadowOptions) -> Result<(Server, Home), ShadowError> {
+fn local(_options: &ShadowOptions) -> Result<Opened, ShadowError> {
     Err(ShadowError::Unsupported)
 }
 
-/// One database of the shadow; dropped with this value.
+#[cfg(not(unix))]
+fn kept(_options: &ShadowOptions) -> Option<Opened> {
+    None
+}
+
+/// One database of the shadow; dropped with this value, unless it stays.
 pub struct Database {
     shadow: Shadow,
     name: String,
+    /// It is not dropped with this value.
+    pub(super) stays: bool,
 }
 
 impl Database {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn renamed(&mut self, name: String) {
+        self.name = name;
     }
 
     pub fn shadow(&self) -> &Shadow {
@@ -187,14 +328,12 @@ impl Database {
 
     /// A session of the SQL under test: the role that owns the database.
     pub fn connect(&self) -> Result<Session, ShadowError> {
-        let role = if self.shadow.has_helper() && !self.shadow.0.superuser { Some(OWNER) } else { None };
-        self.session(role, false)
+        self.session(self.role(), false)
     }
 
     /// The same, with the server's debug notes about rewrites, scans and index builds.
     pub fn connect_talkative(&self) -> Result<Session, ShadowError> {
-        let role = if self.shadow.has_helper() && !self.shadow.0.superuser { Some(OWNER) } else { None };
-        self.session(role, true)
+        self.session(self.role(), true)
     }
 
     /// A session of Airlock itself: it looks into the catalogs and makes what the SQL under test may not.
@@ -202,23 +341,18 @@ impl Database {
         self.session(None, false)
     }
 
-    /// The address of the database in a throwaway cluster, for another program; it holds no password.
-    pub fn url(&self) -> Option<String> {
-        #[cfg(unix)]
-        if let (Home::Local(_), Some(tokio_postgres::config::Host::Unix(path))) =
-            (&self.shadow.0.home, self.shadow.0.server.config().get_hosts().first())
-        {
-            let port = self.shadow.0.server.config().get_ports().first().copied().unwrap_or(5432);
-            return Some(format!("host={} port={port} user={OWNER} dbname={}", path.display(), self.name));
-        }
-        None
+    /// The address of the database, for another program; it holds no password.
+    pub fn url(&self) -> String {
+        self.shadow.0.server.with_database(&self.name).with_role(self.role()).url()
+    }
+
+    /// As whom the SQL under test runs, where that is another one than the server's user.
+    fn role(&self) -> Option<&'static str> {
+        (self.shadow.has_helper() && !self.shadow.0.superuser).then_some(OWNER)
     }
 
     fn session(&self, role: Option<&str>, talkative: bool) -> Result<Session, ShadowError> {
-        let mut server = self.shadow.0.server.with_database(&self.name);
-        if let Some(r) = role {
-            server = server.with_user(r);
-        }
+        let mut server = self.shadow.0.server.with_database(&self.name).with_role(role);
         if talkative {
             server = server.with_options("-c client_min_messages=debug1");
         }
@@ -236,9 +370,19 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let mut m = self.shadow.0.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
-        // A later run sweeps what cannot be dropped now.
-        let _ = remote::drop_database(&mut m, &self.name);
+        if !self.stays {
+            self.shadow.drop_database(&self.name);
+        }
+    }
+}
+
+/// A backend takes a moment to go when its client has gone, and a database in use is not copied: the server looks again every tenth of
+/// a second, which is longer than that takes.
+pub(super) fn until_idle(m: &mut Session, database: &str) {
+    let sql = format!("SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = {}", literal(database));
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) && !matches!(m.value(&sql), Ok(Some(n)) if n == "0") {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -139,7 +139,7 @@ mod tests {
         .expect("tables");
         s.simple("INSERT INTO uncounted SELECT 1 FROM generate_series(1, 3)").expect("rows");
         s.simple("ANALYZE a; ANALYZE p").expect("counts");
-        let source = Source::new(&db.url().expect("a socket")).expect("reads");
+        let source = Source::new(&db.url()).expect("reads");
         // A transaction that somebody forgot.
         s.simple("BEGIN; SELECT 1").expect("a transaction");
         std::thread::sleep(Duration::from_millis(20));

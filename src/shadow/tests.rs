@@ -210,16 +210,21 @@ fn a_server_url_is_used_with_care() {
 
     // What a killed run left: its lock is free. And a database that only looks like one.
     admin.run("CREATE DATABASE airlock_shadow_7_0 OWNER dev").expect("left-over");
-    admin.run(&format!("COMMENT ON DATABASE airlock_shadow_7_0 IS '{}7'", remote::MARK)).expect("marks");
+    admin.run(&format!("COMMENT ON DATABASE airlock_shadow_7_0 IS '{}'", remote::mark_of_run(7))).expect("marks");
+    // Killed before it came to the comment.
+    let (name, limit) = remote::name_and_limit(8, 3);
+    admin.run(&format!("CREATE DATABASE {name} OWNER dev CONNECTION LIMIT {limit}")).expect("left-over");
     admin.run("CREATE DATABASE airlock_shadow_mine OWNER dev").expect("somebody's");
+    admin.run("CREATE DATABASE airlock_shadow_9_1 OWNER dev").expect("somebody's");
 
     let shadow = Shadow::start(&url("dev", "postgres")).expect("starts");
     let left = "SELECT datname FROM pg_database WHERE datname LIKE 'airlock\\_shadow\\_%' AND datname <> current_database() ORDER BY 1";
-    assert_eq!(admin.rows(left).expect("asks"), [[Some("airlock_shadow_mine".to_string())]]);
+    let somebodys = ["airlock_shadow_9_1", "airlock_shadow_mine"].map(|n| [Some(n.to_string())]);
+    assert_eq!(admin.rows(left).expect("asks"), somebodys);
     let db = shadow.database().expect("database");
     db.connect().expect("session").run("CREATE TABLE t (a int)").expect("works");
     drop((db, shadow));
-    assert_eq!(admin.rows(left).expect("asks").len(), 1);
+    assert_eq!(admin.rows(left).expect("asks"), somebodys);
 
     admin.run("CREATE TABLE in_use (a int)").expect("table");
     assert!(matches!(Shadow::start(&url("dev", home.name())).err(), Some(ShadowError::InUse { .. })));

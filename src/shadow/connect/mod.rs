@@ -7,8 +7,10 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{CancelToken, Client, Config, Connection, NoTls, Socket};
@@ -27,6 +29,8 @@ pub(super) struct Server {
     tls: Option<MakeRustlsConnect>,
     /// What is tried, one after the other, where the server refuses this kind of connection.
     ways: &'static [SslMode],
+    /// What the server said when it had no room left; all clones hear of it.
+    trouble: Arc<OnceLock<String>>,
 }
 
 /// Where variables come from; tests have their own.
@@ -50,7 +54,7 @@ impl Env<'_> {
 impl Server {
     /// A throwaway cluster: a socket in a folder of our own, and no variable has a say.
     pub(super) fn throwaway(config: Config) -> Server {
-        Server { config, tls: None, ways: &[SslMode::Disable] }
+        Server { config, tls: None, ways: &[SslMode::Disable], trouble: Arc::default() }
     }
 
     /// A URL or `key=value` words, with what a service file and the environment add.
@@ -79,7 +83,7 @@ impl Server {
         }
         let tls = tls.connector().map_err(|reason| ShadowError::Tls { reason })?.map(|(tls, ways)| (Some(tls), ways));
         let (tls, ways) = tls.unwrap_or((None, &[SslMode::Disable]));
-        Ok(Server { config, tls, ways })
+        Ok(Server { config, tls, ways, trouble: Arc::default() })
     }
 
     /// `user@host/database`, without the password.
@@ -101,6 +105,7 @@ impl Server {
         self.config.get_dbname().unwrap_or("?")
     }
 
+    #[cfg(all(test, unix))]
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
@@ -115,6 +120,36 @@ impl Server {
         let mut other = self.clone();
         other.config.user(name);
         other
+    }
+
+    /// A disk or a memory that is full, or broken: no fault of the statement.
+    pub(super) fn note(&self, e: &SqlError) {
+        if matches!(e.sqlstate.as_str(), "53000" | "53100" | "53200" | "58000" | "58030") {
+            let _ = self.trouble.set(e.to_string());
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.get().cloned()
+    }
+
+    /// The same as another user, where one is given.
+    pub(super) fn with_role(&self, role: Option<&str>) -> Server {
+        role.map_or_else(|| self.clone(), |r| self.with_user(r))
+    }
+
+    /// For another program; without a password.
+    pub(super) fn url(&self) -> String {
+        const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
+        let encoded = |s: &str| utf8_percent_encode(s, PLAIN).to_string();
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(h)) => h.clone(),
+            #[cfg(unix)]
+            Some(Host::Unix(p)) => encoded(&p.to_string_lossy()),
+            _ => String::new(),
+        };
+        let port = self.config.get_ports().first().map(|p| format!(":{p}")).unwrap_or_default();
+        format!("postgresql://{}@{host}{port}/{}", encoded(self.user()), encoded(self.database()))
     }
 
     /// Settings of the session, behind those that the user has given; the later one counts.

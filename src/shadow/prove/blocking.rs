@@ -28,7 +28,7 @@ impl Prover<'_> {
         let wanted = if step.transaction { LockMode::Share } else { LockMode::ShareUpdateExclusive };
         let there = tables(&mut db.helper()?)?;
         let strong: Vec<(RelName, LockMode)> =
-            locks.locks.iter().filter(|(_, m)| **m >= wanted).filter_map(|(r, m)| Some((named(&there, r)?.clone(), *m))).collect();
+            locks.locks.iter().filter(|(_, m)| **m >= wanted).filter_map(|(r, m)| Some((self.live(&there, r)?, *m))).collect();
         if strong.is_empty() || step.actor == Actor::Application || (!step.transaction && step.statements.iter().any(|s| is_block(s))) {
             return Ok(Looked { waits: false, spoiled: false });
         }
@@ -73,6 +73,15 @@ impl Prover<'_> {
         let clean = step.transaction && !waited.done;
         let spoiled = !clean && (step.one_way.is_some() || step.undo_verdict != Undo::Lossless || back(&mut db.connect()?, step).is_err());
         Ok(Looked { waits: true, spoiled })
+    }
+}
+
+impl Prover<'_> {
+    /// The table that a prediction names: by the name that it has now, or that it gets in the step.
+    fn live(&self, there: &[RelName], name: &str) -> Option<RelName> {
+        let then = self.input.catalog_after.relations.values().find(|r| r.rel_name().to_string() == name);
+        let was = || Some(self.input.catalog_before.relation(then?.id)?.rel_name()).filter(|n| there.contains(n));
+        named(there, name).cloned().or_else(was)
     }
 }
 

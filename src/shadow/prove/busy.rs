@@ -32,7 +32,7 @@ fn phase_end(kind: PhaseKind) -> Boundary {
 impl Prover<'_> {
     pub(super) fn busy(
         &mut self,
-        seeded: &Database,
+        db: &Database,
         mut old: Player,
         mut new: Player,
         roles: &mut [(Player, Player)],
@@ -42,8 +42,7 @@ impl Prover<'_> {
             let why = format!("it does not run on the schema before the migration, so it says nothing: {why}");
             self.not_run(CheckId::ReleaseStatements, At::about(&format!("query {name}")), false, why);
         }
-        let db = self.shadow.copy(seeded)?;
-        self.releases(&db, Boundary::B0, &mut old, &mut new, roles, queries)?;
+        self.releases(db, Boundary::B0, &mut old, &mut new, roles, queries)?;
         let mut now = Boundary::B0;
         for phase in &self.plan.phases {
             if self.enough() {
@@ -65,13 +64,12 @@ impl Prover<'_> {
                 let there = |b| self.works(b, player.release).filter(|w| *w != Works::Gone);
                 let goes_on = there(now).filter(|_| there(end).is_some() && !phase.steps.is_empty() && player.known().1 > 0);
                 let except = self.except(now, player.release);
-                held.push(goes_on.map(|works| Held::new(&db, player, works, &except)).transpose()?);
+                held.push(goes_on.map(|works| Held::new(db, player, works, &except)).transpose()?);
             }
             for step in &phase.steps {
                 let mut problems = self.preconditions(&mut db.connect()?, step);
                 let concurrent = phase.kind == PhaseKind::Migrate && !step.transaction;
-                let error =
-                    if concurrent { self.while_writing(&db, step, &mut old)? } else { self.forward(&mut db.connect()?, step).err() };
+                let error = if concurrent { self.while_writing(db, step, &mut old)? } else { self.forward(&mut db.connect()?, step).err() };
                 problems.extend(error.map(|e| e.counterexample("refused while both releases write")));
                 if !problems.is_empty() {
                     self.check(CheckId::DualWrites, At::about(&step.id).boundary(end), problems, "");
@@ -84,13 +82,13 @@ impl Prover<'_> {
                     self.go_on(end, player, held, &except);
                 }
             }
-            self.releases(&db, end, &mut old, &mut new, roles, queries)?;
+            self.releases(db, end, &mut old, &mut new, roles, queries)?;
             now = end;
             if end == Boundary::B2 {
-                self.in_turn(&db, end, &mut old, &mut new)?;
+                self.in_turn(db, end, &mut old, &mut new)?;
             }
             if matches!(phase.kind, PhaseKind::Migrate | PhaseKind::ContractSoft) {
-                self.roll_back(&db, phase.kind, &mut old)?;
+                self.roll_back(db, phase.kind, &mut old)?;
             }
         }
         if !self.findings.iter().any(|f| f.check == CheckId::HeldSessions) {

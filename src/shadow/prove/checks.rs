@@ -73,7 +73,8 @@ impl CheckId {
                         after the soft contract and after the hard one. No statement of either gets an error that its own schema would not give it.",
                 how: "From the catalog before the migration (for N-1) and after it (for N) Airlock makes the statements that an application sends to each \
                       changed table: reads, inserts, updates, upserts, deletes, row locks, COPY, TRUNCATE. Each runs at each boundary and is rolled back, as the owner \
-                      of the table and as every role that has rights on it. The queries of `--workload` run as well, for N-1. What a release cannot do \
+                      of the table and as every role that has rights on it; a role with rights on some columns sends statements over those. To a column that a constraint of \
+                      release N will bind, N-1 also gives edges of its type. The queries of `--workload` run as well, for N-1. What a release cannot do \
                       on its own schema is left out, and so are statements that count columns by their position.",
                 failure: "A server of that release gets the SQLSTATE shown, from the moment when the phase is applied until the next one.",
                 next: "Look at the statement in the counterexample. If the application never sends such a statement, the plan may still serve you, but \
@@ -93,7 +94,8 @@ impl CheckId {
                 shows: "While both releases write, what one writes the other one reads: after every write the invariants of the plan hold.",
                 how: "At each boundary each release inserts, updates, upserts and deletes rows through a connection of its own; at B2 both take turns at \
                       random (`--seed` repeats the order). After every write each invariant is asked for rows that break it. The steps themselves run \
-                      between these writes, and their failure is told here too.",
+                      between these writes, and their failure is told here too. On a database of its own only N-1 writes, at B1 and B2: at its end the rows are those of \
+                      the migration run directly behind the same writes, whatever the plan says about itself.",
                 failure: "The counterexample names the write and the row in which the two sides say different things: one release has lost what the other one wrote.",
                 next: "Look at the trigger that keeps the two in step, and at the expressions of `--map … up` and `down`.",
             },
@@ -127,7 +129,7 @@ impl CheckId {
             CheckId::Undo => Page {
                 title: "Every step can be taken back, where the plan says so",
                 shows: "The undo of each step gives the schema before it back, down to comments and privileges, and the rows; after release N has written, \
-                        the way back still leads to a schema on which N-1 works and to rows that are all there.",
+                        the way back still leads to a schema on which N-1 works and to rows that are all there. A step that nothing leads back from leaves N-1's rows as they are while N-1 is at work.",
                 how: "Each step is run and undone on a copy, and a step outside of a transaction is undone after each of its statements; catalogs and rows are compared. After both releases have written at B2 and B3, \
                       all steps of the phase are undone, last first, and every statement of N-1 runs.",
                 failure: "The difference is shown line by line (`-` missing, `+` left over). A rollback at night would leave that behind, or stop in the middle.",
@@ -146,7 +148,7 @@ impl CheckId {
                 shows: "On the same rows the plan and the migration give the same values, in tables that were there and in tables that the migration makes. \
                         On rows that the migration itself refuses, the plan stops before anything is lost and N-1 goes on.",
                 how: "Random rows and boundary values of every type (`--rows`, `--seed`); the daring ones first, tamer ones if the migration refuses them. \
-                      Values that differ by chance (a random default) are left out.",
+                      Values that differ by chance (a random default) are left out, and so are columns that the application's own triggers set at every update; they are named.",
                 failure: "The counterexample is a row that only one of the two ends has.",
                 next: "Look at the `up` expression and at the backfill.",
             },
@@ -168,7 +170,7 @@ impl CheckId {
             },
             CheckId::NegativeControl => Page {
                 title: "Broken plans fail",
-                shows: "The proof is able to fail: the plan is broken in ten ways, and each is caught by a check.",
+                shows: "The proof is able to fail: the plan is broken in every way that it has room for, and each is caught by a check.",
                 how: "`airlock verify --self-test` leaves out the trigger, skips a batch, swaps steps, leaves out a VALIDATE, an undo, an index, a grant, the \
                       contract, a lock timeout, or takes a wrong expression, each where the plan has such a thing, and proves each broken plan. Without `--self-test` it is not run, and the verdict does not need it.",
                 failure: "A broken plan that is not caught means that the proof of the whole one says less than it seems: its rows or statements do not reach the broken part.",

@@ -11,7 +11,7 @@ use crate::op::LockMode;
 use crate::quote::ident;
 
 use super::super::error::ShadowError;
-use super::super::load::{self, Runner};
+use super::super::load::Runner;
 use super::super::seed::{Profile, SeedOptions, seed};
 use super::super::session::Session;
 use super::super::snapshot::Snapshot;
@@ -57,12 +57,11 @@ pub fn down(
     options: &SeedOptions,
 ) -> Result<WayBack, ShadowError> {
     let mut out = WayBack { schema_version: 1, postgres: shadow.version().to_string(), ..WayBack::default() };
-    let base = shadow.database()?;
-    if let Some(f) = load::load(&base, before)?.first() {
+    let (base, failures) = shadow.prepared(before)?;
+    if let Some(f) = failures.first() {
         out.refused = Some(format!("the schema before the migration does not load: {f}"));
         return Ok(out);
     }
-    let first = Snapshot::take(&base)?;
     let tables = changed(before_it, up);
     let mut refused = None;
     // Daring rows first; some migrations take only tame ones, or none.
@@ -71,6 +70,8 @@ pub fn down(
         if let Some(profile) = profile {
             seed(&mut db.connect()?, &tables, &SeedOptions { profile, ..options.clone() })?;
         }
+        // Triggers of the application may have made tables for the rows.
+        let first = Snapshot::take(&db)?;
         let rows = read(&mut db.connect()?, before_it, &tables);
         if let Some(f) = Runner::new(&db)?.script(up)?.first() {
             refused = Some(format!("the migration is refused: {f}"));
@@ -82,6 +83,7 @@ pub fn down(
         out.schema = first.changes(&Snapshot::take(&db)?).iter().map(|c| c.to_string()).collect();
         out.rows = rows.iter().map(|(_, r)| r.len()).max().unwrap_or(0);
         out.lost = lost(&db, before_it, &tables, &rows)?;
+        shadow.still_well()?;
         return Ok(out);
     }
     out.refused = refused;

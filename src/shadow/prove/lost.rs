@@ -120,8 +120,11 @@ impl Prover<'_> {
             {
                 continue;
             }
-            twin.old.moving = twin.old.moves(&mut a);
-            twin.new.moving = twin.new.moves(&mut b);
+            let by_triggers = |rel: &Relation| -> BTreeSet<String> {
+                rel.columns.iter().filter(|c| self.is_moving(t, c.attnum)).map(|c| c.name.clone()).collect()
+            };
+            twin.old.moving = twin.old.moves(&mut a).into_iter().chain(by_triggers(old)).collect();
+            twin.new.moving = twin.new.moves(&mut b).into_iter().chain(by_triggers(new)).collect();
             // What the migration itself writes is meant to change.
             let (x, y) = (twin.old.read_all(&mut a), twin.new.read_all(&mut b));
             for (i, c) in twin.old.columns.iter().enumerate() {

@@ -1,33 +1,39 @@
 //! Proves a plan: both releases' statements run at every boundary, writes of both are interleaved with the backfill, every step is
 //! undone, and the end is compared with the migration run directly. `checks` is the list of what is shown.
 
+mod alone;
 mod application;
 mod backfill;
 mod blocking;
 mod busy;
 pub mod checks;
+#[cfg(test)]
+mod controls_test;
 pub mod down;
 mod held;
 mod lost;
+mod moving;
 mod mutate;
 mod queries;
 mod release;
 mod report;
+mod rights;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::catalog::{Catalog, ConKind, RelName};
+use crate::catalog::{Catalog, ConKind, RelName, Relation};
 use crate::compat::KnownQuery;
 use crate::history::Script;
-use crate::op::LockMode;
+use crate::op::{LockMode, OpKind};
 use crate::plan::{Boundary, Plan, Release, Step};
 
 use super::error::ShadowError;
-use super::load::{self, Runner};
-use super::seed::{Profile, SeedOptions, Seeded, seed};
+use super::load::Runner;
+use super::seed::{ForeignKey, Profile, SeedOptions, Seeded, seed};
 use super::session::{Session, SqlError};
 use super::snapshot::Snapshot;
 use super::start::{Database, Shadow};
@@ -36,6 +42,7 @@ pub use checks::CheckId;
 pub use mutate::{Mutation, self_test};
 pub use report::{Counterexample, Finding, Proof, Status, StepReport, Summary, Verdict};
 
+use moving::Moving;
 use queries::Queries;
 use release::Player;
 
@@ -53,17 +60,28 @@ pub struct ProofInput {
     pub workload: Vec<KnownQuery>,
 }
 
-/// `progress` hears what is being done, in a few words.
-pub fn prove(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: &dyn Fn(&str)) -> Result<Proof, ShadowError> {
-    run(shadow, plan, input, progress, false)
+/// Hears what is being done, in a few words, from several threads.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
+
+pub fn prove(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: Progress) -> Result<Proof, ShadowError> {
+    run(shadow, plan, input, progress, touched(plan, input), false)
 }
 
 /// `first`: one failure is enough.
-fn run(shadow: &Shadow, plan: &Plan, input: &ProofInput, progress: &dyn Fn(&str), first: bool) -> Result<Proof, ShadowError> {
-    let touched = touched(plan, input);
-    let plan = &crate::plan::as_sent(plan);
-    let mut p = Prover { shadow, plan, input, progress, first, touched, findings: Vec::new(), steps: Vec::new() };
-    p.run()?;
+fn run(
+    shadow: &Shadow,
+    plan: &Plan,
+    input: &ProofInput,
+    progress: Progress,
+    touched: BTreeSet<RelName>,
+    first: bool,
+) -> Result<Proof, ShadowError> {
+    let (plan, failed) = (&crate::plan::as_sent(plan), &AtomicBool::new(false));
+    let mut p =
+        Prover { shadow, plan, input, progress, first, failed, touched, moving: Moving::new(), findings: Vec::new(), steps: Vec::new() };
+    let end = p.run();
+    shadow.still_well()?;
+    end?;
     Ok(Proof::new(shadow.version(), p.findings, p.steps))
 }
 
@@ -71,9 +89,12 @@ struct Prover<'a> {
     shadow: &'a Shadow,
     plan: &'a Plan,
     input: &'a ProofInput,
-    progress: &'a dyn Fn(&str),
+    progress: Progress<'a>,
     first: bool,
+    /// A check has failed, in whichever thread.
+    failed: &'a AtomicBool,
     touched: BTreeSet<RelName>,
+    moving: Moving,
     findings: Vec<Finding>,
     steps: Vec<StepReport>,
 }
@@ -128,7 +149,7 @@ impl Prover<'_> {
 
     /// Something has failed, and that is all that was asked.
     fn enough(&self) -> bool {
-        self.first && self.findings.iter().any(|f| f.status == Status::Fail)
+        self.first && self.failed.load(Ordering::Relaxed)
     }
 
     /// `gap`: the plan needs it.
@@ -138,6 +159,7 @@ impl Prover<'_> {
 
     fn note(&mut self, check: CheckId, at: At, status: Status, gap: bool, detail: String, counterexamples: Vec<Counterexample>) {
         let At { about, boundary, release } = at;
+        self.failed.fetch_or(status == Status::Fail, Ordering::Relaxed);
         self.findings.push(Finding { check, about: about.into(), boundary, release, status, gap, detail, counterexamples });
     }
 
@@ -165,8 +187,7 @@ impl Prover<'_> {
 
     fn run(&mut self) -> Result<(), ShadowError> {
         (self.progress)("loading the schema before the migration");
-        let base = self.shadow.database()?;
-        let failures = load::load(&base, &self.input.before)?;
+        let (base, failures) = self.shadow.prepared(&self.input.before)?;
         if let Some(f) = failures.first() {
             self.nothing(&format!("the schema before the migration does not load: {f}"));
             return Ok(());
@@ -184,19 +205,20 @@ impl Prover<'_> {
         let mut new = Player::new(Release::New, after, before, &self.touched);
         let reference = self.shadow.copy(&rows.seeded)?;
         old.learn(&reference)?;
+        self.moving = self.moving_columns(&mut reference.connect()?);
         if let Some((daring, why)) = refused {
             self.refused_rows(&daring, &why, &mut old)?;
         }
         let intended = Snapshot::take(&rows.direct)?;
-        self.quiet(&rows, &intended)?;
         if self.enough() {
             return Ok(());
         }
         // What fails for a release on its own schema says nothing about the plan.
+        let own = self.shadow.copy(&rows.direct)?;
         let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, ..SeedOptions::default() };
-        seed(&mut rows.direct.connect()?, &self.touched, &options)?;
-        new.learn(&rows.direct)?;
-        let mut roles = self.roles(&reference, &rows, &old, &new)?;
+        seed(&mut own.connect()?, &self.touched, &options)?;
+        new.learn(&own)?;
+        let mut roles = self.roles(&reference, &own, &old, &new)?;
         let queries = Queries::learn(&self.input.workload, before, &mut reference.connect()?)?;
         for (player, which) in [(&old, "N-1"), (&new, "N")] {
             let (all, works) = player.known();
@@ -215,7 +237,45 @@ impl Prover<'_> {
                 self.not_run(c, At::default(), false, why);
             }
         }
-        self.busy(&rows.seeded, old, new, &mut roles, &queries)
+        self.side_by_side(&rows, &intended, old, new, &mut roles, &queries)
+    }
+
+    /// The steps alone and the steps with both releases at work, each on copies of its own.
+    fn side_by_side(
+        &mut self,
+        rows: &Rows,
+        intended: &Snapshot,
+        old: Player,
+        new: Player,
+        roles: &mut [(Player, Player)],
+        queries: &Queries,
+    ) -> Result<(), ShadowError> {
+        // Copied before anybody looks into the original: a database in use is not copied.
+        let db = self.shadow.copy(&rows.seeded)?;
+        let two = if rows.refused.is_none() { Some((self.shadow.copy(&rows.seeded)?, self.shadow.copy(&rows.seeded)?)) } else { None };
+        let writer = old.second();
+        let (mut steps, mut both, mut alone) = (self.part(), self.part(), self.part());
+        let ends = std::thread::scope(|s| {
+            let started = [
+                s.spawn(|| steps.quiet(rows, intended)),
+                s.spawn(|| both.busy(&db, old, new, roles, queries)),
+                s.spawn(|| match &two {
+                    Some((planned, direct)) => alone.only_old_writes(planned, direct, writer),
+                    None => Ok(()),
+                }),
+            ];
+            started.map(|t| t.join())
+        });
+        for part in [steps, both, alone] {
+            self.findings.extend(part.findings);
+            self.steps.extend(part.steps);
+        }
+        ends.into_iter().try_for_each(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    }
+
+    /// One that makes findings of its own.
+    fn part(&self) -> Self {
+        Prover { touched: self.touched.clone(), moving: self.moving.clone(), findings: Vec::new(), steps: Vec::new(), ..*self }
     }
 
     /// Rows that the migration itself takes, as daring as they may be: only on those can the two ends be compared. Beside them the first
@@ -224,8 +284,11 @@ impl Prover<'_> {
         let mut refused: Option<(Database, String, Seeded)> = None;
         for profile in [Profile::Edges, Profile::Ordinary, Profile::Careful] {
             let seeded = self.shadow.copy(base)?;
-            let hints = if profile == Profile::Careful { self.labels() } else { BTreeMap::new() };
-            let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, profile, hints };
+            let mut options = SeedOptions { rows: self.input.rows, seed: self.input.seed, profile, ..SeedOptions::default() };
+            if profile == Profile::Careful {
+                options.hints = self.labels();
+                options.foreign_keys = self.foreign_keys();
+            }
             let filled = seed(&mut seeded.connect()?, &self.seeded(), &options)?;
             let end = self.shadow.copy(&seeded)?;
             match Runner::new(&end)?.script(&self.input.direct)?.first() {
@@ -247,6 +310,28 @@ impl Prover<'_> {
         Ok(Some((Rows { seeded, direct, filled, refused: Some(why) }, None)))
     }
 
+    /// References that the migration brings: rows that it takes have them already.
+    fn foreign_keys(&self) -> BTreeMap<RelName, Vec<ForeignKey>> {
+        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
+        let mut out: BTreeMap<RelName, Vec<ForeignKey>> = BTreeMap::new();
+        for old in before.relations.values() {
+            let Some(new) = after.relations.get(&old.id).filter(|n| !std::sync::Arc::ptr_eq(n, old)) else { continue };
+            for c in new.constraints.iter().filter(|c| !old.constraints.iter().any(|o| o.name == c.name)) {
+                let ConKind::ForeignKey { columns, table, ref_columns, .. } = &c.kind else { continue };
+                let (Some(target), Some(named)) = (before.relation(*table), after.relation(*table)) else { continue };
+                // By the names that the columns have before.
+                let was = |now: &Relation, then: &Relation, names: &[String]| -> Option<Vec<String>> {
+                    let one = |n: &String| then.columns.iter().find(|c| now.column(n).is_some_and(|k| k.attnum == c.attnum));
+                    names.iter().map(|n| one(n).map(|c| c.name.clone())).collect()
+                };
+                if let (Some(columns), Some(ref_columns)) = (was(new, old, columns), was(named, target, ref_columns)) {
+                    out.entry(old.rel_name()).or_default().push(ForeignKey { columns, table: target.rel_name(), ref_columns });
+                }
+            }
+        }
+        out
+    }
+
     /// Texts that the new type of a column takes, where not every text is one.
     fn labels(&self) -> BTreeMap<(RelName, String), Vec<String>> {
         let mut out = BTreeMap::new();
@@ -266,7 +351,7 @@ impl Prover<'_> {
     }
 
     /// Every role that was given rights on a touched table, as a player of each release.
-    fn roles(&mut self, reference: &Database, rows: &Rows, old: &Player, new: &Player) -> Result<Vec<(Player, Player)>, ShadowError> {
+    fn roles(&mut self, reference: &Database, own: &Database, old: &Player, new: &Player) -> Result<Vec<(Player, Player)>, ShadowError> {
         let mut session = reference.connect()?;
         let before = &self.input.catalog_before;
         let tables = self.touched.iter().filter_map(|t| before.relation_named(&t.schema, &t.name));
@@ -290,7 +375,7 @@ impl Prover<'_> {
             session.run("RESET ROLE").map_err(ShadowError::sql("reset the role"))?;
             let (mut a, mut b) = (old.as_role(name), new.as_role(name));
             a.learn(reference)?;
-            b.learn(&rows.direct)?;
+            b.learn(own)?;
             out.push((a, b));
         }
         Ok(out)
@@ -301,7 +386,7 @@ impl Prover<'_> {
         let mut out = Vec::new();
         for name in &self.touched {
             let Some(rel) = self.input.catalog_before.relation_named(&name.schema, &name.name) else { continue };
-            for c in &rel.columns {
+            for c in rel.columns.iter().filter(|c| !self.is_moving(name, c.attnum)) {
                 let sql = format!("SELECT {0}::text FROM {1} ORDER BY 1", crate::quote::ident(&c.name), name.sql());
                 out.push(session.rows(&sql).unwrap_or_default());
             }
@@ -318,18 +403,31 @@ fn touched(plan: &Plan, input: &ProofInput) -> BTreeSet<RelName> {
         .values()
         .filter(|r| r.kind.is_table() && after.relations.get(&r.id).is_none_or(|a| !std::sync::Arc::ptr_eq(a, r) && **a != ***r));
     let mut out: BTreeSet<RelName> = changed.map(|r| r.rel_name()).collect();
-    // What is only locked (an index is built, a foreign key comes in) is written and read as well.
+    out.extend(written(input));
+    // What is only locked (an index is built, a foreign key comes in, rows are deleted) is written and read as well.
     let locked: BTreeSet<&String> = plan
         .phases
         .iter()
         .flat_map(|p| &p.steps)
         .flat_map(|s| &s.predicted)
         .flat_map(|e| &e.locks)
-        .filter(|(_, m)| **m >= LockMode::ShareUpdateExclusive)
+        .filter(|(_, m)| **m >= LockMode::RowExclusive)
         .map(|(r, _)| r)
         .collect();
     out.extend(before.relations.values().filter(|r| r.kind.is_table()).map(|r| r.rel_name()).filter(|n| locked.contains(&n.to_string())));
     out
+}
+
+/// Tables whose rows the migration itself changes, whatever the plan makes of it.
+fn written(input: &ProofInput) -> impl Iterator<Item = RelName> {
+    let ops = crate::lower::lower(&input.direct.source, &input.direct.parts).into_iter().flat_map(|s| s.ops);
+    let tables = ops.flat_map(|o| match o.kind {
+        OpKind::Dml(d) => vec![d.table],
+        OpKind::Truncate { tables, .. } => tables.into_iter().map(|(t, _)| t).collect(),
+        OpKind::Copy { table, from: true, .. } => table.into_iter().collect(),
+        _ => Vec::new(),
+    });
+    tables.filter_map(|t| input.catalog_before.relation_by(&t).filter(|r| r.kind.is_table()).map(|r| r.rel_name()))
 }
 
 /// A statement of a step that the server refused.

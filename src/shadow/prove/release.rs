@@ -1,19 +1,23 @@
 //! A release at work: its statements, tried and rolled back, and its writes, which stay.
 
+mod parameters;
+
 use std::collections::BTreeSet;
 
 use fastrand::Rng;
 
-use crate::catalog::{Catalog, ConKind, Id, RelName};
+use crate::catalog::{Catalog, Id, RelName};
 use crate::compat::{Shape, ShapeSql, shapes};
 use crate::plan::Release;
-use crate::quote::{ident, idents, literal};
+use crate::quote::{ident, literal};
 
 use super::super::error::ShadowError;
 use super::super::session::{Session, SqlError};
 use super::super::start::Database;
 use super::held::Types;
 use super::report::Counterexample;
+use super::rights;
+use parameters::{bound_columns, references};
 
 pub struct Player {
     pub release: Release,
@@ -23,6 +27,12 @@ pub struct Player {
     shapes: Vec<ShapeSql>,
     /// Fail on the release's own schema: they say nothing about the plan.
     hopeless: BTreeSet<usize>,
+    /// Columns that a constraint of either schema binds: what stays there keeps the value of a row.
+    bound: BTreeSet<(RelName, String)>,
+    /// Tables to which a foreign key of only one of the schemas refers.
+    referenced_once: BTreeSet<RelName>,
+    /// Columns that a constraint of the other schema binds, and none of its own.
+    bound_later: BTreeSet<(RelName, String)>,
     /// Columns of unique indexes of either schema, partial ones too: two rows may not say the same.
     unique: BTreeSet<(RelName, String)>,
     /// The release's own schema with rows: what is refused there too is no fault of the plan.
@@ -63,16 +73,15 @@ impl Player {
                 unique.extend(i.columns.iter().flatten().map(|c| (r.rel_name(), c.clone())));
             }
         }
+        let bound: BTreeSet<_> =
+            ids.iter().filter_map(|id| own.relation(*id)).flat_map(|r| bound_columns(r, other.relation(r.id))).collect();
+        let own_bound: BTreeSet<_> = ids.iter().filter_map(|id| own.relation(*id)).flat_map(|r| bound_columns(r, None)).collect();
+        let bound_later = bound.difference(&own_bound).cloned().collect();
+        let (a, b) = (references(own), references(other));
+        let once: BTreeSet<Id> = a.symmetric_difference(&b).map(|(target, _, _)| *target).collect();
+        let referenced_once = once.iter().filter_map(|id| own.relation(*id)).map(|r| r.rel_name()).collect();
         // A table that goes may hold on to one that stays until the contract: that forbids TRUNCATE, and nothing else.
-        let referenced: BTreeSet<Id> = [own, other]
-            .iter()
-            .flat_map(|c| c.relations.values())
-            .flat_map(|r| &r.constraints)
-            .filter_map(|c| match &c.kind {
-                ConKind::ForeignKey { table, .. } => Some(*table),
-                _ => None,
-            })
-            .collect();
+        let referenced: BTreeSet<Id> = a.union(&b).map(|(target, _, _)| *target).collect();
         let shapes: Vec<ShapeSql> = ids
             .iter()
             .filter_map(|id| own.relation(*id))
@@ -87,6 +96,9 @@ impl Player {
             own: own.clone(),
             shapes,
             hopeless: BTreeSet::new(),
+            bound,
+            bound_later,
+            referenced_once,
             unique,
             reference: None,
             count,
@@ -102,6 +114,9 @@ impl Player {
             own: self.own.clone(),
             shapes: self.shapes.clone(),
             hopeless: BTreeSet::new(),
+            bound: self.bound.clone(),
+            bound_later: self.bound_later.clone(),
+            referenced_once: self.referenced_once.clone(),
             unique: self.unique.clone(),
             reference: None,
             // Roles never draw the same key either.
@@ -113,6 +128,11 @@ impl Player {
     /// Which statements work on the release's own schema, of which `db` is a copy with rows.
     pub fn learn(&mut self, db: &Database) -> Result<(), ShadowError> {
         let mut session = db.connect()?;
+        if let Some(role) = &self.role {
+            let tables: BTreeSet<RelName> = self.shapes.iter().map(|s| s.relation.clone()).collect();
+            let parts = rights::of_parts(&mut session, &self.own, &tables.into_iter().collect::<Vec<_>>(), role);
+            self.shapes.extend(parts);
+        }
         for i in 0..self.shapes.len() {
             if self.attempt(&mut session, i, 0).is_err() {
                 self.hopeless.insert(i);
@@ -120,6 +140,38 @@ impl Player {
         }
         self.reference = Some(session);
         Ok(())
+    }
+
+    /// One that writes what the first one does not.
+    pub fn second(&self) -> Player {
+        Player { hopeless: self.hopeless.clone(), role: None, count: self.count + 100_000, ..self.as_role("") }
+    }
+
+    /// Inserts, updates and deletes that both databases take alike: how many. Keys that a server makes by chance are others in each, so a
+    /// statement may find its row in one of them only; then it has not happened.
+    pub fn write_both(&mut self, one: &mut Session, other: &mut Session, rng: &mut Rng) -> usize {
+        let mut done = 0;
+        for kind in [Shape::InsertFull, Shape::InsertMinimal, Shape::Update, Shape::UpdateToNull, Shape::Delete] {
+            for i in 0..self.shapes.len() {
+                if self.shapes[i].shape != kind || self.hopeless.contains(&i) || self.leaves_orphans(i) {
+                    continue;
+                }
+                let values = self.values(one, i, rng.u64(1..1000), true);
+                self.last = self.shapes[i].fill(&values);
+                let ends = [&mut *one, &mut *other].map(|s| s.run("BEGIN").and_then(|_| s.run(&self.last)).ok());
+                let alike = ends[0].is_some() && ends[0] == ends[1];
+                for session in [&mut *one, &mut *other] {
+                    let _ = session.run(if alike { "COMMIT" } else { "ROLLBACK" });
+                }
+                done += usize::from(alike);
+            }
+        }
+        done
+    }
+
+    /// A delete of rows to which a foreign key of one schema refers, and none of the other: it stands in the way of the migration itself.
+    fn leaves_orphans(&self, i: usize) -> bool {
+        self.shapes[i].shape == Shape::Delete && self.referenced_once.contains(&self.shapes[i].relation)
     }
 
     /// How many statements the release has, and how many of them work on its own schema.
@@ -148,8 +200,40 @@ impl Player {
             {
                 problems.push(Counterexample::refused(self.name(i), &e, &self.last));
             }
+            problems.extend(self.beyond(session, i));
         }
         (problems, ran)
+    }
+
+    /// Values that the other release's schema may refuse and its own takes: edges of the type, and a value that is there already.
+    fn beyond(&mut self, session: &mut Session, i: usize) -> Option<Counterexample> {
+        if !matches!(self.shapes[i].shape, Shape::InsertFull | Shape::Update) {
+            return None;
+        }
+        let on = self.shapes[i].relation.clone();
+        let params = self.shapes[i].params.iter().enumerate();
+        let later: Vec<(usize, Vec<String>)> = params
+            .filter(|(_, p)| !p.finds && p.column.as_ref().is_some_and(|c| self.bound_later.contains(&(on.clone(), c.clone()))))
+            .map(|(at, p)| (at, crate::compat::boundary_values(&self.own, &p.ty)))
+            .collect();
+        for (at, edges) in later {
+            let column = self.shapes[i].params[at].column.clone().unwrap_or_default();
+            let there = session.value(&format!("SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL LIMIT 1", ident(&column), on.sql()));
+            for value in edges.into_iter().chain(there.ok().flatten()) {
+                let mut values = self.values(session, i, 0, false);
+                values[at] = Some(value);
+                self.last = self.shapes[i].fill(&values);
+                let _ = session.run("BEGIN");
+                let done = self.as_its_role(session).and_then(|()| session.run(&self.last));
+                let _ = session.run("ROLLBACK");
+                if let Err(e) = done
+                    && !self.refused_anyway(i, &e)
+                {
+                    return Some(Counterexample::refused(self.name(i), &e, &self.last));
+                }
+            }
+        }
+        None
     }
 
     /// `update on public.orders`, with the role where it is not the owner.
@@ -166,7 +250,7 @@ impl Player {
     }
 
     fn attempt(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, SqlError> {
-        let values = self.values(session, i, pick);
+        let values = self.values(session, i, pick, false);
         self.last = self.shapes[i].fill(&values);
         session.run("BEGIN")?;
         let done = self.as_its_role(session).and_then(|()| self.send(session, i, &values));
@@ -246,8 +330,9 @@ impl Player {
                     | Shape::Delete
             )
         };
-        let all: Vec<usize> =
-            (0..self.shapes.len()).filter(|i| writes(self.shapes[*i].shape) && !self.left_out(*i, false, except)).collect();
+        let all: Vec<usize> = (0..self.shapes.len())
+            .filter(|i| writes(self.shapes[*i].shape) && !self.left_out(*i, false, except) && !self.leaves_orphans(*i))
+            .collect();
         match rng.choice(&all) {
             Some(i) => self.stay(session, *i, rng.u64(..1000)),
             None => Ok(0),
@@ -255,7 +340,7 @@ impl Player {
     }
 
     fn stay(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, Counterexample> {
-        let values = self.values(session, i, pick);
+        let values = self.values(session, i, pick, true);
         self.last = self.shapes[i].fill(&values);
         match self.send(session, i, &values) {
             Ok(n) => Ok(n),
@@ -321,7 +406,7 @@ impl Player {
     }
 
     fn execute_one(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, SqlError> {
-        let values = self.values(session, i, pick);
+        let values = self.values(session, i, pick, false);
         self.last = self.shapes[i].fill(&values);
         let given: Vec<String> = values.iter().map(|v| v.as_ref().map_or("NULL".into(), |v| literal(v))).collect();
         let arguments = if given.is_empty() { String::new() } else { format!("({})", given.join(", ")) };
@@ -334,106 +419,10 @@ impl Player {
         let _ = session.run(if inside { "ROLLBACK TO SAVEPOINT airlock_held" } else { "ROLLBACK" });
         done
     }
-
-    /// Values for its parameters: of a row that is there where that fits, new ones where a key must be new. `pick` chooses the row.
-    fn values(&mut self, session: &mut Session, i: usize, pick: u64) -> Vec<Option<String>> {
-        let shape = &self.shapes[i];
-        let catalog = &self.own;
-        let on = shape.relation.sql();
-        let rows: u64 = if pick == 0 {
-            1
-        } else {
-            session.value(&format!("SELECT count(*) FROM {on}")).ok().flatten().and_then(|v| v.parse().ok()).unwrap_or(1)
-        };
-        let offset = pick % rows.max(1);
-        // What finds a row comes from one row.
-        let finds: Vec<&String> = shape.params.iter().filter(|p| p.finds).filter_map(|p| p.column.as_ref()).collect();
-        let found = if finds.is_empty() {
-            Vec::new()
-        } else {
-            let list = finds.iter().map(|c| format!("{}::text", ident(c))).collect::<Vec<_>>().join(", ");
-            let known = finds.iter().map(|c| format!("{} IS NOT NULL", ident(c))).collect::<Vec<_>>().join(" AND ");
-            let sql = format!("SELECT {list} FROM {on} WHERE {known} ORDER BY {} OFFSET {offset} LIMIT 1", idents(&finds));
-            session.rows(&sql).ok().and_then(|r| r.into_iter().next()).unwrap_or_default()
-        };
-        let mut values = Vec::new();
-        for p in &shape.params {
-            self.count += 1;
-            if p.finds
-                && let Some(v) = p.column.as_ref().and_then(|c| finds.iter().position(|f| *f == c)).and_then(|at| found.get(at))
-            {
-                values.push(v.clone());
-                continue;
-            }
-            let examples = p.examples(catalog);
-            let fresh = || match p.ty.name.as_str() {
-                // Beyond what rows and sequences use, within the smallest type that keys have.
-                "integer" | "bigint" | "numeric" => Some((1_000_000 + self.count).to_string()),
-                "smallint" => Some((if self.release == Release::New { 27_000 } else { 20_000 } + self.count % 5_000).to_string()),
-                "uuid" => Some(format!("00000000-0000-4000-8000-{:012x}", self.count)),
-                "text" | "character varying" => Some(format!("a{}", self.count)),
-                _ => examples.last().cloned(),
-            };
-            let there = p.column.as_ref().and_then(|c| {
-                let sql = format!("SELECT {0}::text FROM {on} WHERE {0} IS NOT NULL ORDER BY 1 OFFSET {offset} LIMIT 1", ident(c));
-                session.rows(&sql).ok()?.into_iter().next()?.into_iter().next()?
-            });
-            let unique = p.column.as_ref().is_some_and(|c| self.unique.contains(&(shape.relation.clone(), c.clone())));
-            values.push(match (p.key || unique) && !p.finds {
-                true => fresh(),
-                // What refers to another row needs one that is there.
-                false => there.or_else(|| match referenced(catalog, &shape.relation, p.column.as_deref()) {
-                    Some(sql) => session.rows(&sql).ok()?.into_iter().next()?.into_iter().next()?,
-                    None => examples.first().cloned(),
-                }),
-            });
-        }
-        // An update that changes nothing would prove nothing.
-        if shape.shape == Shape::Update {
-            // What a constraint binds keeps the value of a row that is there.
-            let bound: Vec<&str> = catalog
-                .relation_named(&shape.relation.schema, &shape.relation.name)
-                .iter()
-                .flat_map(|r| &r.constraints)
-                .flat_map(|c| match &c.kind {
-                    ConKind::Check { columns, .. } => columns.as_slice(),
-                    ConKind::NotNull { .. } => &[],
-                    k => k.columns(),
-                })
-                .map(String::as_str)
-                .collect();
-            for (p, v) in shape.params.iter().zip(&mut values) {
-                if p.column.as_deref().is_some_and(|c| bound.contains(&c)) {
-                    continue;
-                }
-                if !p.key && !p.finds && matches!(p.ty.name.as_str(), "text" | "integer" | "bigint") {
-                    self.count += 1;
-                    *v = Some(if p.ty.name == "text" { format!("w{}", self.count) } else { (self.count % 1000).to_string() });
-                }
-            }
-        }
-        values
-    }
 }
 
 /// A line of COPY's text format.
 fn copy_line(values: &[Option<String>]) -> String {
     let cell = |v: &Option<String>| v.as_ref().map_or("\\N".into(), |v| v.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n"));
     format!("{}\n", values.iter().map(cell).collect::<Vec<String>>().join("\t"))
-}
-
-/// Values that a foreign key of the column alone accepts.
-fn referenced(catalog: &Catalog, relation: &RelName, column: Option<&str>) -> Option<String> {
-    let rel = catalog.relation_named(&relation.schema, &relation.name)?;
-    rel.constraints.iter().find_map(|c| match &c.kind {
-        ConKind::ForeignKey { columns, table, ref_columns, .. } if columns.len() == 1 && Some(columns[0].as_str()) == column => {
-            let other = catalog.relation(*table)?;
-            Some(format!(
-                "SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL ORDER BY 1 LIMIT 1",
-                ident(ref_columns.first()?),
-                other.rel_name().sql()
-            ))
-        }
-        _ => None,
-    })
 }

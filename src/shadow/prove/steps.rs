@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{RelName, Relation};
+use crate::catalog::{Column, RelName, Relation};
 use crate::compat::Undo;
 use crate::op::{LockMode, Volatility};
 use crate::plan::{Actor, Boundary, PhaseKind, PredictedEffects, Release, Step};
@@ -16,6 +16,12 @@ use super::super::snapshot::Snapshot;
 use super::super::start::Database;
 use super::release::Player;
 use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back};
+
+/// A table's rows as N-1 reads them.
+struct Kept {
+    sql: String,
+    rows: Vec<Vec<Option<String>>>,
+}
 
 impl Prover<'_> {
     pub(super) fn quiet(&mut self, rows: &Rows, intended: &Snapshot) -> Result<(), ShadowError> {
@@ -39,8 +45,12 @@ impl Prover<'_> {
                 if self.undone(&db, &now, step)? {
                     db = self.again(rows, &done)?;
                 }
+                let kept = self.kept_rows(&db, phase.kind, step)?;
                 let problems = self.observe(&db, phase.kind, step)?;
                 self.check(CheckId::Effects, At::about(&step.id), problems, "locks and rewrites as predicted");
+                if let Some(kept) = kept {
+                    self.still_there(&db, step, &kept)?;
+                }
                 if self.enough() {
                     return Ok(());
                 }
@@ -76,6 +86,39 @@ impl Prover<'_> {
         };
         self.check(CheckId::FinalCatalog, At::default().boundary(Boundary::B4), problems, words);
         self.final_data(rows, &db)
+    }
+
+    /// Rows of N-1 that a step must leave alone: one that no way leads back from, while N-1 is still at work.
+    fn kept_rows(&self, db: &Database, phase: PhaseKind, step: &Step) -> Result<Option<Vec<Kept>>, ShadowError> {
+        if phase >= PhaseKind::ContractSoft || step.one_way.is_none() {
+            return Ok(None);
+        }
+        let mut session = db.connect()?;
+        let before = &self.input.catalog_before;
+        let rels = self.touched.iter().filter_map(|t| before.relation_named(&t.schema, &t.name));
+        let kept = rels.map(|r| {
+            let columns =
+                r.columns.iter().filter(|c| !self.is_moving(&r.rel_name(), c.attnum)).map(|c| format!("{}::text", ident(&c.name)));
+            let sql = format!("SELECT {} FROM {}", columns.collect::<Vec<_>>().join(", "), r.rel_name().sql());
+            let rows = session.rows(&sql).unwrap_or_default();
+            Kept { sql, rows }
+        });
+        Ok(Some(kept.collect()))
+    }
+
+    fn still_there(&mut self, db: &Database, step: &Step, kept: &[Kept]) -> Result<(), ShadowError> {
+        let mut session = db.connect()?;
+        let mut problems = Vec::new();
+        for k in kept {
+            let now = session.rows(&k.sql).unwrap_or_default();
+            if let Some(row) = k.rows.iter().find(|r| !now.contains(r)) {
+                let what = "no way leads back from the step, N-1 is still at work, and this row of its own is another one or gone";
+                problems.push(Counterexample::new(what).row(row).statement(step.statements.join("; ")));
+            }
+        }
+        let at = At::about(&step.id).release(Release::Old);
+        self.check(CheckId::Undo, at, problems, "one way, and the rows of N-1 are what they were");
+        Ok(())
     }
 
     /// The database as it is behind these steps.
@@ -137,8 +180,15 @@ impl Prover<'_> {
         if let Some(why) = &rows.refused {
             return self.what_stays(rows, planned, why);
         }
-        let mut problems = Vec::new();
-        let (mut a, mut b) = (rows.direct.connect()?, planned.connect()?);
+        let (compared, problems) = self.same_end(&rows.direct, planned, End::OfRows)?;
+        self.check(CheckId::FinalData, at, problems, format!("{compared} rows end as in the direct migration{}", self.left_out()));
+        Ok(())
+    }
+
+    /// Both at the end: how many rows are the same, and rows that only one of them has.
+    pub(super) fn same_end(&self, direct: &Database, planned: &Database, end: End) -> Result<(usize, Vec<Counterexample>), ShadowError> {
+        let (mut a, mut b) = (direct.connect()?, planned.connect()?);
+        let (mut compared, mut problems) = (0, Vec::new());
         let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
         let there: Vec<&Relation> = self
             .touched
@@ -146,24 +196,24 @@ impl Prover<'_> {
             .filter_map(|n| before.relation_named(&n.schema, &n.name).and_then(|r| after.relation(r.id)))
             .chain(after.relations.values().filter(|r| r.kind.is_table() && before.relation(r.id).is_none()).map(|r| &**r))
             .collect();
-        let mut compared = 0;
         for rel in there {
-            // A default that is another one each time is equal by chance only.
-            let chance = |c: &crate::catalog::Column| {
-                let old = before.relation(rel.id).is_some_and(|r| r.columns.iter().any(|o| o.attnum == c.attnum));
-                !old && c.default_volatility.is_some_and(|v| v != Volatility::Immutable)
+            let was = before.relation(rel.id);
+            // A default that is another one each time is equal by chance only; the next number of a sequence is no chance.
+            let chance = |c: &Column| c.default_volatility.is_some_and(|v| v != Volatility::Immutable) && !is_numbered(c);
+            let left_out = |c: &Column| {
+                chance(c)
+                    || was.is_some_and(|r| self.is_moving(&r.rel_name(), c.attnum) || end == End::OfOldWrites && is_derived(r, rel, c))
             };
-            let columns: Vec<String> = rel.columns.iter().filter(|c| !chance(c)).map(|c| format!("{}::text", ident(&c.name))).collect();
+            let columns: Vec<String> = rel.columns.iter().filter(|c| !left_out(c)).map(|c| format!("{}::text", ident(&c.name))).collect();
             // A row as text tells NULL from empty, and one column from the next.
             let sql = format!("SELECT ROW({})::text FROM {} ORDER BY 1", columns.join(", "), rel.rel_name().sql());
-            let what = format!("{}: the direct migration and the plan end with other rows", rel.rel_name());
+            let what = format!("{}: {end} the direct migration and the plan end with other rows", rel.rel_name());
             match same_rows((&mut a, &sql), (&mut b, &sql), &what) {
                 Ok(n) => compared += n,
                 Err(p) => problems.push(p),
             }
         }
-        self.check(CheckId::FinalData, at, problems, format!("{compared} rows end as in the direct migration"));
-        Ok(())
+        Ok((compared, problems))
     }
 
     /// The migration takes no row at all, so there is no end to compare with. What it leaves alone must be there.
@@ -173,7 +223,11 @@ impl Prover<'_> {
         for name in &self.touched {
             let Some(old) = self.input.catalog_before.relation_named(&name.schema, &name.name) else { continue };
             let Some(new) = self.input.catalog_after.relation(old.id) else { continue };
-            let same = old.columns.iter().filter_map(|c| Some((c, new.columns.iter().find(|n| n.attnum == c.attnum && n.ty == c.ty)?)));
+            let same = old
+                .columns
+                .iter()
+                .filter(|c| !self.is_moving(name, c.attnum))
+                .filter_map(|c| Some((c, new.columns.iter().find(|n| n.attnum == c.attnum && n.ty == c.ty)?)));
             let (x, y): (Vec<String>, Vec<String>) =
                 same.map(|(c, n)| (format!("{}::text", ident(&c.name)), format!("{}::text", ident(&n.name)))).unzip();
             let ask = |columns: &[String], on: RelName| format!("SELECT ROW({})::text FROM {} ORDER BY 1", columns.join(", "), on.sql());
@@ -184,7 +238,7 @@ impl Prover<'_> {
                 Err(p) => problems.push(p),
             }
         }
-        let words = format!("the migration itself takes no row ({why}); {compared} rows keep what it leaves alone");
+        let words = format!("the migration itself takes no row ({why}); {compared} rows keep what it leaves alone{}", self.left_out());
         self.check(CheckId::FinalData, At::default().boundary(Boundary::B4), problems, words);
         Ok(())
     }
@@ -306,6 +360,26 @@ fn same_rows(one: (&mut Session, &str), other: (&mut Session, &str), what: &str)
     let alone = x.iter().find(|r| !y.contains(r)).or_else(|| y.iter().find(|r| !x.contains(r)));
     let what = format!("{what} ({} and {} rows); only one has this row", x.len(), y.len());
     Err(Counterexample::new(what).row(alone.map_or(&[][..], |r| r.as_slice())))
+}
+
+/// What two ends come from.
+#[derive(Clone, Copy, PartialEq, Eq, strum::Display)]
+pub(super) enum End {
+    #[strum(serialize = "on the same rows")]
+    OfRows,
+    #[strum(serialize = "behind the same writes of N-1")]
+    OfOldWrites,
+}
+
+/// A new column of a table that keeps all that it had: what it is derived from is still there, and release N may derive it otherwise.
+fn is_derived(before: &Relation, after: &Relation, c: &Column) -> bool {
+    let kept = |old: &Column| after.columns.iter().any(|n| n.attnum == old.attnum);
+    before.columns.iter().all(kept) && !before.columns.iter().any(|old| old.attnum == c.attnum)
+}
+
+/// Its values come from a sequence.
+fn is_numbered(c: &Column) -> bool {
+    c.serial.is_some() || c.identity.is_some()
 }
 
 /// `DO …`: it may commit in the middle, so nobody can put a transaction around it.

@@ -7,6 +7,7 @@ use crate::plan::{Context, NOTHING, Outcome, PhaseKind, PlanOptions, parse_map, 
 use crate::replay;
 use crate::source::SourceFile;
 
+use super::super::load;
 use super::*;
 
 const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL); \
@@ -37,9 +38,13 @@ fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
 }
 
 fn made_with(sql: &str, answers: &[&str], options: &PlanOptions) -> (Plan, ProofInput) {
+    made_of(BASE, sql, answers, options)
+}
+
+pub(super) fn made_of(base: &str, sql: &str, answers: &[&str], options: &PlanOptions) -> (Plan, ProofInput) {
     let execution = Execution::new(true, Send::Statement);
     let pg = super::super::tests::options().pg;
-    let base = Script::whole(SourceFile::new("1.sql", BASE), execution.clone());
+    let base = Script::whole(SourceFile::new("1.sql", base), execution.clone());
     let direct = Script::whole(SourceFile::new("2.sql", sql), execution.clone());
     let mut catalog = Catalog::new(PgVersion(pg.0));
     replay::apply(&crate::lower::lower(&base.source, &base.parts), &execution, &mut catalog);
@@ -57,7 +62,7 @@ fn made_with(sql: &str, answers: &[&str], options: &PlanOptions) -> (Plan, Proof
 }
 
 /// What failed, and what was not looked at although the plan needs it.
-fn failures(proof: &Proof) -> Vec<String> {
+pub(super) fn failures(proof: &Proof) -> Vec<String> {
     let bad = proof.findings.iter().filter(|c| c.status == Status::Fail || c.gap);
     bad.map(|c| format!("{} {} {:?} {:?}: {}", c.check, c.about, c.boundary, c.release, c.detail)).collect()
 }
