@@ -2,6 +2,7 @@
 
 use crate::compat::Undo;
 use crate::effects::{Sent, predict};
+use crate::quote::{ident, idents};
 use crate::replay::ReplayedScript;
 
 use super::crossing::Crossing;
@@ -129,7 +130,8 @@ impl Draft {
             cell(Boundary::B4, old, contracted, ""),
             cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
         ];
-        let mut checklist = self.checklist;
+        let mut said = std::collections::BTreeSet::new();
+        let mut checklist: Vec<String> = self.checklist.into_iter().filter(|c| said.insert(c.clone())).collect();
         if let Some(flag) = &options.flag {
             checklist.insert(
                 0,
@@ -162,6 +164,18 @@ impl Draft {
 
 pub fn precondition(title: impl Into<String>, sql: impl Into<String>) -> Precondition {
     Precondition { title: title.into(), sql: sql.into() }
+}
+
+/// Rows that a unique index would refuse; NULLs are no duplicates of each other unless it says so.
+pub fn duplicates(on: &str, columns: &[String], filter: Option<&str>, nulls_too: bool) -> Precondition {
+    let list = idents(columns);
+    let known = columns.iter().filter(|_| !nulls_too).map(|c| format!("{} IS NOT NULL", ident(c)));
+    let conditions: Vec<String> = filter.map(|f| format!("({f})")).into_iter().chain(known).collect();
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    precondition(
+        format!("no two rows are alike in {list}"),
+        format!("SELECT {list} FROM {on}{filter} GROUP BY {list} HAVING count(*) > 1 LIMIT 5"),
+    )
 }
 
 /// `add-orders-shipping-method`: lower case, words joined by `-`.

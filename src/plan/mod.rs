@@ -20,6 +20,7 @@ mod retry;
 mod reverse;
 mod rights;
 mod rows;
+mod said;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -157,6 +158,12 @@ impl Ctx<'_> {
             names.push((c.name.clone(), old.map_or(&c.name, |o| &o.name).clone()));
         }
         Value::Told { sql, table: rel.name.clone(), names }
+    }
+
+    /// An expression of the file's last words, on the table as it is behind the swap.
+    pub fn told_last(&self, rel: &Relation, sql: String) -> Value {
+        let columns = self.table(rel).map_or(&rel.columns, |t| &t.after.columns);
+        Value::Told { sql, table: rel.name.clone(), names: columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect() }
     }
 
     /// The same, where the row has a name of its own.

@@ -73,13 +73,8 @@ pub fn page(plan: &Plan) -> String {
             PhaseKind::Migrate => {
                 ("After expand; N-1 keeps running.", "Then boundary B2: deploy release N. It may be rolled back to N-1 as often as needed.")
             }
-            PhaseKind::ContractSoft => (
-                "When no server runs N-1 any more, and no rollback to it is wanted.",
-                "Then boundary B3: watch release N. These steps can still be undone.",
-            ),
-            PhaseKind::ContractHard => {
-                ("When release N has proved itself (days, not minutes).", "Then boundary B4: there is no way back without a backup.")
-            }
+            PhaseKind::ContractSoft => ("When no server runs N-1 any more, and no rollback to it is wanted.", after_soft(&phase.steps)),
+            PhaseKind::ContractHard => ("When release N has proved itself (days, not minutes).", after_hard(&phase.steps)),
         };
         out.push_str(&format!("### {}\n\n", phase.kind));
         if phase.steps.is_empty() {
@@ -126,6 +121,23 @@ pub fn page(plan: &Plan) -> String {
     out
 }
 
+fn after_soft(steps: &[Step]) -> &'static str {
+    match steps.iter().filter(|s| s.one_way.is_some()).count() {
+        _ if steps.is_empty() => "Then boundary B3: watch release N.",
+        0 => "Then boundary B3: watch release N. These steps can still be undone.",
+        n if n == steps.len() => "Then boundary B3: watch release N. These steps cannot be undone.",
+        _ => "Then boundary B3: watch release N. What is marked **one way** stays; the other steps can still be undone.",
+    }
+}
+
+fn after_hard(steps: &[Step]) -> &'static str {
+    if steps.iter().any(|s| s.one_way.is_some()) {
+        "Then boundary B4: there is no way back without a backup."
+    } else {
+        "Then boundary B4: the plan is done."
+    }
+}
+
 fn step(out: &mut String, n: usize, step: &Step) {
     out.push_str(&format!("{n}. **{}**\n", step.title));
     match step.actor {
@@ -156,7 +168,8 @@ fn step(out: &mut String, n: usize, step: &Step) {
         let duration = if slow { "for as long as it reads the table" } else { "for a moment" };
         out.push_str(&format!("   - locks {} {duration}\n", locks.join(", ")));
     }
-    match (&step.one_way, step.undo_file.is_empty()) {
+    let nothing = step.undo.iter().all(|s| s == super::NOTHING || s.starts_with("SET LOCAL lock_timeout"));
+    match (&step.one_way, step.undo_file.is_empty() || nothing) {
         (Some(why), _) => out.push_str(&format!("   - **one way**: {why}\n")),
         (None, false) => out.push_str(&format!(
             "   - undo: `{}`{}\n",

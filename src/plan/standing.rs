@@ -16,7 +16,7 @@ use super::change::{Changes, ColumnChange, ColumnKind, OpAt};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes;
 use super::reverse::reverse;
-use super::{PhaseKind, PlanOptions, Precondition, Refusal, order};
+use super::{PhaseKind, PlanOptions, Precondition, Refusal, order, said};
 
 /// Whom an operation hurts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +275,7 @@ impl<'a> Waiting<'a> {
             return Err(format!("Postgres refuses it with {state}"));
         }
         if self.slow_under_lock(&e, catalog) {
-            return Err("it reads or writes a whole table under a strong lock, and no recipe avoids that yet".into());
+            return Err(said::slow(op).into());
         }
         let name = <&str>::from(&op.kind);
         let back = reverse(op, catalog, &after).ok_or_else(|| format!("there is no recipe for this operation yet ({name})"))?;
@@ -286,6 +286,7 @@ impl<'a> Waiting<'a> {
             undo: back.undo,
             undo_verdict: back.verdict,
             one_way: back.one_way,
+            checklist: said::of_code(op, catalog, verdict),
             ..StandingStep::default()
         }])
     }

@@ -48,6 +48,8 @@ pub struct TableDraft<'a> {
     pub backfill: Vec<Assignment>,
     /// Between the backfill and release N: indexes and constraints of second columns.
     pub migrate: Vec<Own>,
+    /// Behind NOT NULL.
+    pub settled: Vec<Own>,
     /// Behind the backfills of all tables: foreign keys between second columns.
     pub linked: Vec<Own>,
     /// Behind the backfill, until the contract.
@@ -93,6 +95,7 @@ impl<'a> TableDraft<'a> {
             functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
+            settled: Vec::new(),
             linked: Vec::new(),
             jobs: Vec::new(),
             required_at_n: Vec::new(),
@@ -226,6 +229,7 @@ impl TableDraft<'_> {
             step.undo_verdict = Undo::LosesData;
         }
         self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);
+        self.own(draft, PhaseKind::Migrate, &self.settled);
     }
 
     pub fn emit_linked(&self, draft: &mut Draft) {

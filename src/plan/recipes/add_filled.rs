@@ -36,8 +36,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         // A default row by row: new rows have it from the start, the others in batches.
         let Some(default) = default else { return Ok(()) };
         t.expand.push(set_default(t, name, &default));
-        let value = x.told(&rel, default);
-        t.backfill.push(Assignment::fill(name, value, true));
+        t.backfill.push(Assignment::fill(name, Value::Default(default), true));
         required(t, new, &on);
         return inline(x, change, t);
     };
@@ -194,14 +193,15 @@ pub fn inline(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>) -> Res
             ConKind::Unique { .. } => {
                 let index = generated_name("", &[&c.name]);
                 let create = |how: &str| format!("CREATE UNIQUE INDEX {how}{} ON {on} ({})", ident(&index), ident(&new.name));
-                t.migrate.push(own(
+                // Release N may name it in ON CONFLICT from its first write on.
+                t.expanded.push(own(
                     "index",
                     format!("Build the unique index of `{}` without blocking writes", c.name),
                     vec![create("CONCURRENTLY ")],
                     vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&rel.schema, &index))],
                     false,
                 ));
-                t.migrate.push(own(
+                t.expanded.push(own(
                     "unique",
                     format!("Make the index the constraint `{}`", c.name),
                     vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} UNIQUE USING INDEX {}", ident(&index))],

@@ -134,11 +134,13 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     t.lost.push(format!("the column of type {} is gone", before.ty));
     draft.invariants.push(t.invariant(&pair, format!("both columns of `{}.{from}` say the same", rel.name)));
     t.pairs.push(pair);
-    draft.deviations.push(Deviation {
-        object: x.last_name(&rel, to),
+    let children = x.script.before.descendants_of(rel.id);
+    let children = children.into_iter().filter_map(|id| x.script.before.relation(id)).map(|c| x.last_name(c, to));
+    draft.deviations.extend(std::iter::once(x.last_name(&rel, to)).chain(children).map(|object| Deviation {
+        object,
         kind: "column-order".into(),
         reason: "the new column stands last in the table: `select *` and inserts without a column list see another order".into(),
-    });
+    }));
     draft
         .checklist
         .push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {} takes.", rel.name, before.ty));

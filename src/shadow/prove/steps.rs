@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{RelName, Relation};
+use crate::catalog::{Catalog, RelName, Relation};
 use crate::compat::Undo;
 use crate::op::{LockMode, Volatility};
 use crate::plan::{Actor, Boundary, PhaseKind, PredictedEffects, Release, Step};
@@ -151,7 +151,7 @@ impl Prover<'_> {
             // A default that is another one each time is equal by chance only.
             let chance = |c: &crate::catalog::Column| {
                 let old = before.relation(rel.id).is_some_and(|r| r.columns.iter().any(|o| o.attnum == c.attnum));
-                !old && c.default_volatility.is_some_and(|v| v != Volatility::Immutable)
+                !old && is_made(after, rel, &c.name)
             };
             let columns: Vec<String> = rel.columns.iter().filter(|c| !chance(c)).map(|c| format!("{}::text", ident(&c.name))).collect();
             // A row as text tells NULL from empty, and one column from the next.
@@ -294,6 +294,13 @@ impl Prover<'_> {
         }
         Ok(problems)
     }
+}
+
+/// A sequence or a default that is another one each time makes the column's values, there or in a table above.
+fn is_made(catalog: &Catalog, rel: &Relation, column: &str) -> bool {
+    let Some(c) = rel.column(column) else { return false };
+    let drawn = c.identity.is_some() || c.serial.is_some() || c.default_volatility.is_some_and(|v| v != Volatility::Immutable);
+    drawn || rel.parents.iter().filter_map(|p| catalog.relation(*p)).any(|p| is_made(catalog, p, column))
 }
 
 /// The answers of two queries are the same rows: how many. Else a row that only one of them has.
