@@ -75,6 +75,7 @@ impl Draft {
             undo_verdict: Undo::Lossless,
             one_way: None,
             sees_to: None,
+            writes: None,
             preconditions: Vec::new(),
             predicted: Vec::new(),
         };
@@ -131,14 +132,36 @@ impl Draft {
             cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
         ];
         let mut said = std::collections::BTreeSet::new();
+        let early = self.steps.iter().any(|(_, s)| s.writes.is_some());
         let mut checklist: Vec<String> = self.checklist.into_iter().filter(|c| said.insert(c.clone())).collect();
         if let Some(flag) = &options.flag {
-            checklist.insert(
-                0,
-                format!("What is new in release N stands behind the flag `{flag}`: it is switched on at B2, and off before a rollback."),
-            );
+            let line = match early {
+                true => format!(
+                    "The flag `{flag}` lets release N read the new columns: it is off until B2, on before the soft contract, and off before a rollback."
+                ),
+                false => {
+                    format!("What is new in release N stands behind the flag `{flag}`: it is switched on at B2, and off before a rollback.")
+                }
+            };
+            checklist.insert(0, line);
         }
         let mut boundaries = boundaries;
+        if early {
+            for c in &mut boundaries {
+                match (c.boundary, c.release) {
+                    (Boundary::B1, Release::New) => {
+                        (c.works, c.note) =
+                            (Works::Full, "rolls out here, and may be rolled back; it writes both columns and reads the old ones".into());
+                    }
+                    (Boundary::B2, Release::Old) => {
+                        (c.works, c.note) = (Works::Gone, "a rollback to it is one to B1: 2-migrate is run again after it".into());
+                    }
+                    (Boundary::B2, Release::New) => c.note = "it may read the new columns, and still writes both".into(),
+                    (Boundary::B3, Release::New) => c.note = "it reads the new columns, and stops writing the old ones".into(),
+                    _ => {}
+                }
+            }
+        }
         for cell in boundaries.iter_mut().filter(|c| c.release == new && matches!(c.boundary, Boundary::B1 | Boundary::B2)) {
             cell.except.clone_from(&self.except);
         }

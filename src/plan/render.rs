@@ -69,6 +69,7 @@ pub fn page(plan: &Plan) -> String {
     let mut n = 0;
     for phase in &plan.phases {
         let (when, after) = match phase.kind {
+            kind if plan.application_writes() && kind < PhaseKind::ContractHard => with_the_application(kind),
             PhaseKind::Expand => ("Before release N is deployed; N-1 keeps running.", "Then boundary B1."),
             PhaseKind::Migrate => {
                 ("After expand; N-1 keeps running.", "Then boundary B2: deploy release N. It may be rolled back to N-1 as often as needed.")
@@ -121,6 +122,24 @@ pub fn page(plan: &Plan) -> String {
     out
 }
 
+/// Where release N itself writes what is new.
+fn with_the_application(kind: PhaseKind) -> (&'static str, &'static str) {
+    match kind {
+        PhaseKind::Expand => (
+            "Before release N is deployed; N-1 keeps running.",
+            "Then boundary B1: deploy release N, which writes both columns and reads the old ones. It may be rolled back to N-1 as often as needed.",
+        ),
+        PhaseKind::Migrate => (
+            "When release N runs everywhere and N-1 nowhere. After a rollback to N-1 and a new rollout, run all of this phase again.",
+            "Then boundary B2: release N may read the new columns, and goes on to write both.",
+        ),
+        _ => (
+            "When release N reads the new columns only, still writes both, and no rollback to N-1 is wanted.",
+            "Then boundary B3: release N may leave the old columns out. These steps can still be undone, as long as it writes both.",
+        ),
+    }
+}
+
 fn after_soft(steps: &[Step]) -> &'static str {
     match steps.iter().filter(|s| s.one_way.is_some()).count() {
         _ if steps.is_empty() => "Then boundary B3: watch release N.",
@@ -148,6 +167,9 @@ fn step(out: &mut String, n: usize, step: &Step) {
     }
     if let Some(s) = &step.sees_to {
         out.push_str(&format!("   - these are the rows:\n     `{}`\n", s.query()));
+    }
+    for w in step.writes.iter().flat_map(|w| &w.columns) {
+        out.push_str(&format!("   - in every row that it writes, `{}` is:\n     `{}`\n", w.column, w.value));
     }
     for p in &step.preconditions {
         out.push_str(&format!("   - first make sure that {}: this must return no row:\n     `{}`\n", p.title, p.sql));

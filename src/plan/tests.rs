@@ -26,6 +26,10 @@ fn outcome(sql: &str, answers: &[&str]) -> Outcome {
 }
 
 fn outcome_with(sql: &str, answers: Vec<Answer>) -> Outcome {
+    outcome_as(sql, answers, &PlanOptions::default())
+}
+
+fn outcome_as(sql: &str, answers: Vec<Answer>, options: &PlanOptions) -> Outcome {
     let execution = Execution::new(true, Send::Statement);
     let mut catalog = Catalog::new(PgVersion(15));
     replay::apply(&crate::lower::lower_text(BASE), &execution, &mut catalog);
@@ -33,12 +37,17 @@ fn outcome_with(sql: &str, answers: Vec<Answer>) -> Outcome {
     let statements = crate::lower::lower(&source, &[source.full_span()]);
     let script = replay::judge(&source, statements, &execution, &mut catalog);
     let context = Context { migration: "2_x".into(), source: "m/2_x.sql".into(), source_sha256: "0".into(), framework: "plain".into() };
-    plan(&script, &answers, &PlanOptions::default(), &context)
+    plan(&script, &answers, options, &context)
 }
 
 #[track_caller]
 fn planned(sql: &str, answers: &[&str]) -> Plan {
-    match outcome(sql, answers) {
+    checked(outcome(sql, answers))
+}
+
+#[track_caller]
+fn checked(outcome: Outcome) -> Plan {
+    match outcome {
         Outcome::Planned(p) => {
             for s in p.phases.iter().flat_map(|p| &p.steps) {
                 assert!(!s.undo.is_empty() || s.one_way.is_some(), "{} can neither be undone nor says why not", s.id);
@@ -200,6 +209,32 @@ const REFUSED: [(&str, &str); 8] = [
     ("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');", "the default partition"),
     ("ALTER TABLE lists RENAME COLUMN twice TO doubled;", "generated column"),
 ];
+
+#[test]
+fn the_application_writes_both() {
+    let options = PlanOptions { dual_write: DualWrite::App, flag: Some("new_names".into()), ..PlanOptions::default() };
+    let as_app = |sql: &str| outcome_as(sql, Vec::new(), &options);
+    let sql =
+        "ALTER TABLE pets RENAME COLUMN chip TO tag; ALTER TABLE pets ADD COLUMN loud text NOT NULL; UPDATE pets SET loud = upper(name);";
+    let p = checked(as_app(sql));
+    assert!(p.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.statements).all(|s| !s.contains("TRIGGER")));
+    insta::assert_snapshot!("dual_write_app", page(&p));
+    let refused = |sql: &str, why: &str| match as_app(sql) {
+        Outcome::Refused(r) => assert!(r.iter().any(|r| r.reason.contains(why)), "{sql}: {r:?}"),
+        other => panic!("{sql}: {other:?}"),
+    };
+    refused("ALTER TABLE orders ALTER COLUMN total TYPE bigint;", "keeps its name");
+    refused("ALTER TABLE pets RENAME COLUMN chip TO tag; ALTER TABLE pets RENAME TO animals;", "another name as well");
+    refused("ALTER TABLE lists RENAME COLUMN id TO list_id;", "Postgres gives `id` its value");
+    refused("ALTER TABLE pets ADD COLUMN first text; UPDATE pets SET first = name; ALTER TABLE pets DROP COLUMN name;", "`name` goes");
+    refused(
+        "ALTER TABLE pets ADD COLUMN owner_name text; UPDATE pets SET owner_name = o.name FROM owners o WHERE o.id = pets.owner; ALTER TABLE owners DROP COLUMN name;",
+        "two tables",
+    );
+    // Where nothing is kept in step the plan is the same.
+    let drop = "ALTER TABLE orders DROP COLUMN note;";
+    assert_eq!(checked(as_app(drop)).phases, planned(drop, &[]).phases);
+}
 
 #[test]
 fn renames_in_disguise_are_asked_about() {

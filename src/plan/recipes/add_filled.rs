@@ -41,6 +41,9 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         return inline(x, change, t);
     };
     let gone: Vec<String> = fill.reads.iter().filter(|r| is_dropped(x, &rel, r)).cloned().collect();
+    if x.app() && !gone.is_empty() {
+        return x.by_trigger(change.span, format!("`{}` goes, and `{name}` comes out of it", gone.join("`, `")));
+    }
     let sql = match &default {
         Some(d) => format!("COALESCE({}, {d})", fill.value),
         None => fill.value.clone(),
@@ -48,7 +51,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let never_null = x.never_null(&rel, &sql);
     let value = x.told_as(&rel, fill.alias.as_deref(), sql);
     t.backfill.push(Assignment::fill(name, value.clone(), never_null));
-    t.fills.push(Filled { column: name.into(), value: value.clone(), required: new.not_null, watch: gone.clone() });
+    t.fill(Filled { column: name.into(), value: value.clone(), required: new.not_null, watch: gone.clone() });
     back(x, change, fill, new, &gone, t, draft)?;
     if let Some(cross) = &fill.cross {
         crossing::fill(x, change, cross, &value, t, draft)?;

@@ -63,7 +63,11 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
             if change.before.as_ref().is_some_and(|c| c.generated.is_some()) {
                 return x.refuse(change.span, "a generated column cannot be kept in step by a trigger", by_hand);
             }
-            rename_column::plan(x, change, t, draft)
+            match x.app() {
+                // What release N writes into the second column stays there: the first one goes at last.
+                true => change_type::plan(x, change, t, draft),
+                false => rename_column::plan(x, change, t, draft),
+            }
         }
         ColumnKind::Pair { .. } => change_type::plan(x, change, t, draft),
         ColumnKind::Tighten => set_not_null::plan(x, change, t, draft),

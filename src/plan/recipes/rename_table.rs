@@ -37,6 +37,12 @@ pub fn plan(x: &Ctx<'_>, change: &TableChange, t: &mut TableDraft<'_>, draft: &m
         return x.refuse(span, format!("`{}` is partitioned or a partition", rel.name), "plan this change by hand");
     }
     let seconds = x.seconds(rel);
+    if x.app() && !(t.pairs.is_empty() && t.fills.is_empty()) {
+        return x.by_trigger(
+            span,
+            format!("`{}` gets another name as well, and the view under that name shows one of the two columns", rel.name),
+        );
+    }
     let columns: Vec<String> = after
         .columns
         .iter()

@@ -197,6 +197,7 @@ impl Prover<'_> {
         seed(&mut rows.direct.connect()?, &self.touched, &options)?;
         new.learn(&rows.direct)?;
         let mut roles = self.roles(&reference, &rows, &old, &new)?;
+        let between = self.in_between();
         let queries = Queries::learn(&self.input.workload, before, &mut reference.connect()?)?;
         for (player, which) in [(&old, "N-1"), (&new, "N")] {
             let (all, works) = player.known();
@@ -215,7 +216,7 @@ impl Prover<'_> {
                 self.not_run(c, At::default(), false, why);
             }
         }
-        self.busy(&rows.seeded, old, new, &mut roles, &queries)
+        self.busy(&rows.seeded, old, new, &mut roles, (&queries, between))
     }
 
     /// Rows that the migration itself takes, as daring as they may be: only on those can the two ends be compared. Beside them the first

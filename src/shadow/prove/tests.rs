@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::history::{Execution, Script, Send};
 use crate::op::PgVersion;
-use crate::plan::{Context, NOTHING, Outcome, PhaseKind, PlanOptions, parse_map, plan};
+use crate::plan::{Context, DualWrite, NOTHING, Outcome, PhaseKind, PlanOptions, parse_map, plan};
 use crate::replay;
 use crate::source::SourceFile;
 
@@ -261,6 +261,45 @@ fn other_names_of_views_and_functions_are_proved() {
     )]);
 }
 
+/// Release N writes both columns; N-1, of which a rollback may always come, only the one that it knows.
+const BY_APPLICATION: PlanOptions =
+    PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, lock_retries: 0, dual_write: DualWrite::App, flag: None };
+
+#[test]
+fn what_the_application_keeps_in_step_is_proved() {
+    proved_with(
+        &BY_APPLICATION,
+        &[
+            ("ALTER TABLE orders RENAME COLUMN note TO remark;", &[][..]),
+            ("ALTER TABLE orders RENAME COLUMN code TO sku; ALTER TABLE orders DROP COLUMN note;", &[][..]),
+            ("ALTER TABLE visits ALTER COLUMN page TYPE bigint; ALTER TABLE visits RENAME COLUMN page TO page_id;", &[][..]),
+            ("ALTER TABLE badges RENAME COLUMN profile TO person; GRANT SELECT ON badges TO PUBLIC;", &[][..]),
+            (
+                "ALTER TABLE orders ADD COLUMN size int; UPDATE orders SET size = total / 2; ALTER TABLE orders ALTER COLUMN size SET NOT NULL;",
+                &[][..],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_application_that_writes_one_column_is_seen() {
+    let one_column = |p: &mut Plan| {
+        p.phases
+            .iter_mut()
+            .flat_map(|p| &mut p.steps)
+            .filter_map(|s| s.writes.as_mut())
+            .for_each(|w| w.columns[0].value = format!("airlock_t.{}", w.columns[0].column))
+    };
+    broken_with(&BY_APPLICATION, "ALTER TABLE orders RENAME COLUMN note TO remark;", &[], one_column, "say the same");
+}
+
+#[test]
+fn without_the_backfill_the_rows_of_n_1_are_missed() {
+    let without = |p: &mut Plan| each(p, |s| s.iter_mut().filter(|s| s.starts_with("DO ")).for_each(|s| *s = NOTHING.into()));
+    broken_with(&BY_APPLICATION, "ALTER TABLE orders RENAME COLUMN note TO remark;", &[], without, "say the same");
+}
+
 /// A step tries again for its lock: behind a reader that stays a while it works in the end, and nobody waits long behind it.
 #[test]
 fn a_lock_is_tried_for_again() {
@@ -291,10 +330,15 @@ fn a_lock_is_tried_for_again() {
 /// Every plan is proved.
 #[track_caller]
 fn proved(all: &[(&str, &[&str])]) {
+    proved_with(&PlanOptions::default(), all);
+}
+
+#[track_caller]
+fn proved_with(options: &PlanOptions, all: &[(&str, &[&str])]) {
     let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
     let mut wrong = Vec::new();
     for (sql, answers) in all {
-        let (plan, input) = made(sql, answers);
+        let (plan, input) = made_with(sql, answers, options);
         let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
         if proof.verdict != Verdict::Proved {
             wrong.push(format!("{sql}\n{}", failures(&proof).join("\n")));
@@ -306,8 +350,13 @@ fn proved(all: &[(&str, &[&str])]) {
 /// Breaks a plan and expects the proof to say why it fails.
 #[track_caller]
 fn broken(sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
+    broken_with(&PlanOptions::default(), sql, answers, breaks, says);
+}
+
+#[track_caller]
+fn broken_with(options: &PlanOptions, sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
     let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
-    let (mut plan, input) = made(sql, answers);
+    let (mut plan, input) = made_with(sql, answers, options);
     breaks(&mut plan);
     let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
     let found = failures(&proof).join("\n");
