@@ -16,6 +16,8 @@ mod report;
 mod steps;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ways_back_test;
 
 use std::collections::{BTreeMap, BTreeSet};
 

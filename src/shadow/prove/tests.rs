@@ -34,7 +34,7 @@ const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTI
                     CREATE TABLE papers (id serial PRIMARY KEY, title text NOT NULL); \
                     CREATE TABLE bodies (id text PRIMARY KEY, body text NOT NULL, paper int NOT NULL UNIQUE REFERENCES papers (id) ON DELETE CASCADE);";
 
-fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
+pub(super) fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
     made_with(sql, answers, &PlanOptions::default())
 }
 
