@@ -126,10 +126,20 @@ impl Draft {
             ),
             cell(Boundary::B2, old, Works::Full, "release N rolls out here, and may be rolled back"),
             cell(Boundary::B2, new, Works::Full, ""),
-            cell(Boundary::B3, old, contracted, "no server of N-1 may run any more; the schema can still be swapped back"),
+            cell(
+                Boundary::B3,
+                old,
+                contracted,
+                if has(PhaseKind::ContractSoft) { "no server of N-1 may run any more; the schema can still be swapped back" } else { "" },
+            ),
             cell(Boundary::B3, new, Works::Full, ""),
             cell(Boundary::B4, old, contracted, ""),
-            cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
+            cell(
+                Boundary::B4,
+                new,
+                Works::Full,
+                if has(PhaseKind::ContractHard) { "no way back without a backup, where a step says so" } else { "" },
+            ),
         ];
         let mut said = std::collections::BTreeSet::new();
         let early = self.steps.iter().any(|(_, s)| s.writes.is_some());

@@ -16,6 +16,7 @@ mod order;
 mod recipes;
 mod renames;
 mod render;
+mod replaced;
 mod retry;
 mod reverse;
 mod rights;

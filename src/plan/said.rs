@@ -1,7 +1,7 @@
 //! What a plan says, for people, of operations that stand by themselves.
 
 use crate::catalog::Catalog;
-use crate::op::{AlterAction, ConstraintKind, Op, OpKind};
+use crate::op::{AlterAction, ConstraintKind, ObjectRef, Op, OpKind};
 
 use super::standing::Verdict;
 
@@ -38,7 +38,11 @@ pub fn of_code(op: &Op, catalog: &Catalog, verdict: Verdict) -> Vec<String> {
         }
         OpKind::RenameEnumValue { from, to, .. } if soft => renamed(from, to),
         OpKind::Drop { objects, .. } if soft => {
-            let names: Vec<String> = objects.iter().map(|o| format!("`{}`", o.name)).collect();
+            let arguments = |o: &ObjectRef| match &o.args {
+                Some(types) => format!("({})", types.iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(", ")),
+                None => String::new(),
+            };
+            let names: Vec<String> = objects.iter().map(|o| format!("`{}{}`", o.name, arguments(o))).collect();
             format!("Release N does without {}.", names.join(", "))
         }
         _ => return Vec::new(),

@@ -30,6 +30,7 @@ const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTI
                     CREATE TABLE events_new_0 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
                     CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
                     CREATE VIEW labels AS SELECT id, label FROM badges; GRANT SELECT ON labels TO PUBLIC; \
+                    CREATE FUNCTION halved(n int) RETURNS int LANGUAGE sql AS 'SELECT n / 2'; \
                     CREATE FUNCTION doubled(n int, by int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT n * by'; \
                     CREATE TABLE papers (id serial PRIMARY KEY, title text NOT NULL); \
                     CREATE TABLE bodies (id text PRIMARY KEY, body text NOT NULL, paper int NOT NULL UNIQUE REFERENCES papers (id) ON DELETE CASCADE);";
@@ -256,7 +257,9 @@ fn other_names_of_views_and_functions_are_proved() {
     proved(&[(
         "ALTER VIEW labels RENAME TO marks; ALTER FUNCTION doubled RENAME TO twice; CREATE SCHEMA app; ALTER TABLE files SET SCHEMA app; \
          ALTER TABLE badges ADD CONSTRAINT badges_label UNIQUE (label) INCLUDE (profile) DEFERRABLE INITIALLY DEFERRED; \
-         REINDEX INDEX orders_note; ALTER TABLE orders ALTER COLUMN total DROP DEFAULT;",
+         REINDEX INDEX orders_note; ALTER TABLE orders ALTER COLUMN total DROP DEFAULT; \
+         DROP INDEX orders_total; CREATE INDEX orders_total ON orders (total, note); DROP INDEX visits_open; CREATE INDEX visits_page ON visits (page); \
+         DROP FUNCTION halved; CREATE FUNCTION halved(n int, by int) RETURNS int LANGUAGE sql AS 'SELECT n / by';",
         &[][..],
     )]);
 }
