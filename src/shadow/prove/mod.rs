@@ -5,6 +5,8 @@ mod application;
 mod backfill;
 mod blocking;
 mod busy;
+#[cfg(test)]
+mod catalogue_test;
 pub mod checks;
 pub mod down;
 mod held;
