@@ -309,7 +309,7 @@ impl Live {
 fn live_preconditions_are_asked_of_the_database() {
     let (p, mut live) = (shop(), Live::new());
     let url = live.url();
-    live.migrate(&p_base(&p));
+    live.migrate(&only_the_base(&p));
     live.sql("INSERT INTO orders VALUES (1, 'a', 10), (2, 'b', 20)");
     live.ran.insert("2_big.up.sql".into());
     p.say(&["advance", "p"]);
@@ -336,8 +336,8 @@ fn live_preconditions_are_asked_of_the_database() {
     live.sql("INSERT INTO orders (id, note, total) VALUES (3, 'c', 3000000000)");
 }
 
-/// The same folder: what stands there before the plan is advanced.
-fn p_base(p: &Project) -> Project {
+/// The schema before the plan, in a folder of its own.
+fn only_the_base(p: &Project) -> Project {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(dir.path().join("m")).expect("a folder");
     std::fs::copy(p.path("m/1_base.up.sql"), dir.path().join("m/1_base.up.sql")).expect("copied");
@@ -349,7 +349,7 @@ fn live_columns_of_the_application_are_compared_before_the_contract() {
     let p = shop_with("ALTER TABLE orders RENAME COLUMN note TO remark;", &["--dual-write", "app", "--flag", "remarks"]);
     let mut live = Live::new();
     let url = live.url();
-    live.migrate(&p_base(&p));
+    live.migrate(&only_the_base(&p));
     live.sql("INSERT INTO orders VALUES (1, 'a', 10)");
     live.ran.insert("2_big.up.sql".into());
     p.say(&["advance", "p"]);
@@ -377,7 +377,7 @@ fn live_a_plan_given_up_behind_any_phase_gives_the_schema_back() {
     let migration = "ALTER TABLE orders ALTER COLUMN total TYPE bigint; ALTER TABLE orders RENAME COLUMN note TO remark; ALTER TABLE orders ADD COLUMN line int NOT NULL DEFAULT 1;";
     for phase in ["expand", "migrate", "contract-soft"] {
         let (p, mut live) = (shop_with(migration, &[]), Live::new());
-        live.migrate(&p_base(&p));
+        live.migrate(&only_the_base(&p));
         live.sql("INSERT INTO orders VALUES (1, 'a', 10), (2, NULL, 20)");
         live.ran.insert("2_big.up.sql".into());
         let first = live.schema();

@@ -183,13 +183,10 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
 fn by_application(x: &Ctx<'_>, change: &ColumnChange, (before, after): (&Column, &Column), some_lost: bool) -> Result<(), Stop> {
     let name = &before.name;
     if *name == after.name {
-        let why = format!(
-            "`{name}` keeps its name, so no statement could write both columns before and behind the swap. Give the new one a name of its own (RENAME COLUMN), or"
-        );
         return x.refuse(
             change.span,
-            why.trim_end_matches(", or").to_string(),
-            "rename the column in the same migration, or plan it without `--dual-write app`",
+            format!("`{name}` keeps its name, so no statement of release N could write both columns before the swap and behind it"),
+            "rename the column in the same migration, or plan it without `--dual-write app`: a trigger does it",
         );
     }
     if before.identity.is_some() || before.serial.is_some() || before.default_volatility == Some(crate::op::Volatility::Volatile) {
