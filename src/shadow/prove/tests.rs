@@ -29,7 +29,7 @@ const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTI
                     CREATE TABLE events_new PARTITION OF events DEFAULT PARTITION BY HASH (id); \
                     CREATE TABLE events_new_0 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
                     CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
-                    CREATE VIEW labels AS SELECT id, label FROM badges; GRANT SELECT ON labels TO PUBLIC; \
+                    CREATE VIEW labels AS SELECT id, email FROM customers; GRANT SELECT ON labels TO PUBLIC; \
                     CREATE FUNCTION halved(n int) RETURNS int LANGUAGE sql AS 'SELECT n / 2'; \
                     CREATE FUNCTION doubled(n int, by int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT n * by'; \
                     CREATE TABLE papers (id serial PRIMARY KEY, title text NOT NULL); \
