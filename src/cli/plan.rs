@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use strum::VariantNames;
 
-use crate::plan::{self, Answer, Context, Outcome, Plan, PlanOptions};
+use crate::plan::{self, Answer, Context, DualWrite, Outcome, Plan, PlanOptions};
 use crate::replay::ReplayedScript;
 
 use super::project::Project;
@@ -38,6 +40,9 @@ pub struct AnswerArgs {
     /// Whether DROP and ADD are a rename: `--rename orders.note=remark`, `--rename orders.note=` when the data may go.
     #[arg(long = "rename", value_name = "OLD=NEW")]
     renames: Vec<String>,
+    /// Who keeps a second column in step: a trigger of the plan's, or release N by its own code (the plan says what it writes).
+    #[arg(long, value_name = "WHO", default_value_t = DualWrite::Trigger, value_parser = who())]
+    dual_write: DualWrite,
     /// A feature flag of release N, for the checklist.
     #[arg(long, value_name = "NAME")]
     flag: Option<String>,
@@ -53,6 +58,10 @@ pub struct AnswerArgs {
     /// How often a step tries again to get its lock, inside of its SQL; not at all unless given.
     #[arg(long, value_name = "N")]
     lock_retries: Option<u32>,
+}
+
+fn who() -> impl TypedValueParser<Value = DualWrite> {
+    PossibleValuesParser::new(DualWrite::VARIANTS).map(|word| word.parse().unwrap_or_default())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -155,7 +164,7 @@ pub fn make(project: &Project, script: &ReplayedScript, name: &str, args: &Answe
     let renames = args.renames.iter().map(|r| plan::parse_rename(r)).collect::<Result<Vec<_>, _>>();
     let answers = [answers, renames.map_err(|e| CliError::Usage(format!("--rename {e}")))?].concat();
     let section = &project.config.plan;
-    let mut options = PlanOptions { flag: args.flag.clone(), ..PlanOptions::default() };
+    let mut options = PlanOptions { dual_write: args.dual_write, flag: args.flag.clone(), ..PlanOptions::default() };
     for (value, into) in [
         (args.batch_size.or(section.batch_size), &mut options.batch_size),
         (args.pause.or(section.pause_ms), &mut options.pause_ms),

@@ -49,6 +49,8 @@ pub enum Value {
     Guarded { column: String, function: String },
     /// Nothing: the trigger says what stands there.
     Null,
+    /// A default: it reads no column, and is asked again for every row.
+    Default(String),
     /// An expression of the user's, which speaks of columns by the names of one release: name → column of the table.
     Told { sql: String, table: String, names: Vec<(String, String)> },
 }
@@ -66,6 +68,8 @@ impl Value {
             Value::Text(c) => format!("{row}.{}::text", ident(c)),
             Value::Guarded { column, function } => format!("{function}({row}.{})", ident(column)),
             Value::Null => "NULL".into(),
+            // In a query of its own it would be asked once for all rows.
+            Value::Default(sql) => format!("({sql})"),
             // In a query of its own a bare literal would be text; where it stands alone it is what the column is.
             Value::Told { sql, .. } if is_literal(sql) => sql.clone(),
             Value::Told { sql, table, names } => {
@@ -85,6 +89,7 @@ impl Value {
             Value::Text(c) => Value::Text(swap(c)),
             Value::Guarded { column, function } => Value::Guarded { column: swap(column), function: function.clone() },
             Value::Null => Value::Null,
+            Value::Default(sql) => Value::Default(sql.clone()),
             Value::Told { sql, table, names } => {
                 Value::Told { sql: sql.clone(), table: table.clone(), names: names.iter().map(|(n, c)| (n.clone(), swap(c))).collect() }
             }
@@ -224,18 +229,7 @@ impl Sync<'_> {
             body.push_str(&format!("  IF {when} THEN\n    NEW.{c} := {v};\n  END IF;\n"));
         }
         body.push_str("  RETURN NEW;\nEND\n");
-        vec![
-            format!(
-                "CREATE FUNCTION {f}() RETURNS trigger LANGUAGE plpgsql {} AS {}",
-                search_path(self.catalog),
-                crate::quote::dollar(&body)
-            ),
-            format!(
-                "CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {f}()",
-                ident(&self.name()),
-                table(self.table)
-            ),
-        ]
+        vec![trigger_function(self.catalog, &f, &body), row_trigger(&self.name(), &table(self.table), &f)]
     }
 
     pub fn drop(&self) -> Vec<String> {
@@ -247,6 +241,37 @@ impl Sync<'_> {
             format!("DROP FUNCTION {}()", qualified(&self.table.schema, &self.name())),
         ]
     }
+}
+
+/// A trigger that computes one column at every write, and its function.
+pub struct Computed {
+    pub name: String,
+    pub function: String,
+    pub trigger: String,
+    pub drop_function: String,
+    pub drop_trigger: String,
+}
+
+/// Its name sorts behind that of `Sync`, whose columns it may read.
+pub fn computed(catalog: &Catalog, rel: &Relation, column: &str, value: &Value) -> Computed {
+    let name = generated_name("zzzz_airlock_zzzz_", &[&rel.name, column]);
+    let (f, on) = (qualified(&rel.schema, &name), table(rel));
+    let body = format!("\n#variable_conflict use_column\nBEGIN\n  NEW.{} := {};\n  RETURN NEW;\nEND\n", ident(column), value.of("NEW"));
+    Computed {
+        function: trigger_function(catalog, &f, &body),
+        trigger: row_trigger(&name, &on, &f),
+        drop_function: format!("DROP FUNCTION {f}()"),
+        drop_trigger: format!("DROP TRIGGER {} ON {on}", ident(&name)),
+        name,
+    }
+}
+
+fn trigger_function(catalog: &Catalog, name: &str, body: &str) -> String {
+    format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {} AS {}", search_path(catalog), crate::quote::dollar(body))
+}
+
+fn row_trigger(name: &str, on: &str, function: &str) -> String {
+    format!("CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {on} FOR EACH ROW EXECUTE FUNCTION {function}()", ident(name))
 }
 
 /// One column that a backfill writes.
@@ -322,15 +347,27 @@ pub fn paged(catalog: &Catalog, rel: &Relation, row: &str, options: &PlanOptions
         }
         // Without a key: by blocks of the file. A row that moved has moved to a later block.
         None => format!(
-            "\nDECLARE\n  airlock_block bigint := 0;\nBEGIN\n  WHILE airlock_block <= pg_relation_size({0}::regclass) / current_setting('block_size')::bigint LOOP\n    \
+            "\nDECLARE\n  airlock_block bigint := 0;\nBEGIN\n  WHILE airlock_block <= ({0}) / current_setting('block_size')::bigint LOOP\n    \
              {1};\n    COMMIT;\n    airlock_block := airlock_block + 32;\n{pause}  END LOOP;\nEND\n",
-            literal(&t),
+            size(catalog, rel),
             statement(&format!(
                 "{row}.ctid >= format('(%s,0)', airlock_block)::tid AND {row}.ctid < format('(%s,0)', airlock_block + 32)::tid"
             )),
         ),
     };
     format!("DO {}", crate::quote::dollar(&body))
+}
+
+/// Bytes of the table's file; of the largest one, where it has children.
+fn size(catalog: &Catalog, rel: &Relation) -> String {
+    let t = literal(&table(rel));
+    if catalog.children_of(rel.id).is_empty() {
+        return format!("pg_relation_size({t}::regclass)");
+    }
+    format!(
+        "WITH RECURSIVE airlock_tree AS (SELECT {t}::regclass::oid AS airlock_id UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i \
+         JOIN airlock_tree ON i.inhparent = airlock_id) SELECT max(pg_relation_size(airlock_id::regclass)) FROM airlock_tree"
+    )
 }
 
 fn desc(key: &[String], row: &str) -> String {

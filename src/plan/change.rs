@@ -16,6 +16,7 @@ use crate::source::Span;
 
 use super::blocks::type_sql;
 use super::order::column_of;
+use super::recipes::add_made;
 use super::rows::{Fill, Move, fills, moves};
 
 /// One operation of the file, by statement and place in it.
@@ -63,6 +64,8 @@ pub enum ColumnKind {
     AddRequired,
     /// A new column that the file fills for the rows that are there.
     AddFilled,
+    /// A new column whose values Postgres makes row by row, or holds against the rules of a domain.
+    AddMade,
     /// A new column that needs nothing; it keeps its place between the others.
     Add,
     Drop,
@@ -155,7 +158,7 @@ impl Changes {
         };
         let taken = columns.iter().any(|c| c.before.is_none() && c.after.as_ref().is_some_and(|a| before.column(&a.name).is_some()));
         let drafted = |(k, story): &(ColumnKind, Vec<OpAt>)| match k {
-            ColumnKind::AddRequired | ColumnKind::AddFilled => true,
+            ColumnKind::AddRequired | ColumnKind::AddFilled | ColumnKind::AddMade => true,
             ColumnKind::Add => written(story) || taken,
             _ => false,
         };
@@ -179,15 +182,17 @@ impl Changes {
         }
     }
 
-    /// RENAME TO, within its schema.
+    /// RENAME TO within its schema, or SET SCHEMA under its name.
     fn renamed(&mut self, script: &ReplayedScript, before: &Arc<Relation>, after: &Arc<Relation>) -> Option<Span> {
-        if before.name == after.name || before.schema != after.schema {
+        if (before.name == after.name) == (before.schema == after.schema) {
             return None;
         }
         let mut span = None;
         for (s, r) in script.statements.iter().enumerate() {
             for (o, op) in r.statement.ops.iter().enumerate() {
-                let OpKind::Alter { target, action: AlterAction::RenameTo { .. } } = &op.kind else { continue };
+                let OpKind::Alter { target, action: AlterAction::RenameTo { .. } | AlterAction::SetSchema { .. } } = &op.kind else {
+                    continue;
+                };
                 if !op.conditional && r.before.relation_by(&target.name).is_some_and(|t| t.id == before.id) {
                     span = Some(op.span);
                     self.absorbed.insert((s, o), before.id);
@@ -270,6 +275,10 @@ fn kind(script: &ReplayedScript, table: &Relation, old: Option<&Column>, new: Op
         (None, Some(n)) => {
             let made = n.identity.is_some() || n.generated.is_some() || n.serial.is_some();
             let volatile = n.default_volatility == Some(Volatility::Volatile);
+            let held = add_made::constrained(&script.after, &n.ty).is_some();
+            if held || made && n.generated.as_ref().is_none_or(|g| g.stored) {
+                return Some(ColumnKind::AddMade);
+            }
             match n.default.is_some() || made {
                 false if n.not_null => Some(ColumnKind::AddRequired),
                 // A default that is another one for each row would rewrite the table: it is given row by row.

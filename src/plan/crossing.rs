@@ -59,7 +59,7 @@ impl Crossing {
                     phase,
                     NewStep {
                         id: slug(&["unfollow", &self.id]),
-                        title: format!("Release N-1 is gone: no more of “{}”", self.title),
+                        title: format!("Release N-1 is gone, and so go the triggers by which {}", self.title),
                         statements: bounded(&self.drop),
                         undo: bounded(&self.create),
                     },

@@ -2,6 +2,7 @@
 
 use crate::compat::Undo;
 use crate::effects::{Sent, predict};
+use crate::quote::{ident, idents};
 use crate::replay::ReplayedScript;
 
 use super::crossing::Crossing;
@@ -74,6 +75,7 @@ impl Draft {
             undo_verdict: Undo::Lossless,
             one_way: None,
             sees_to: None,
+            writes: None,
             preconditions: Vec::new(),
             predicted: Vec::new(),
         };
@@ -124,19 +126,52 @@ impl Draft {
             ),
             cell(Boundary::B2, old, Works::Full, "release N rolls out here, and may be rolled back"),
             cell(Boundary::B2, new, Works::Full, ""),
-            cell(Boundary::B3, old, contracted, "no server of N-1 may run any more; the schema can still be swapped back"),
+            cell(
+                Boundary::B3,
+                old,
+                contracted,
+                if has(PhaseKind::ContractSoft) { "no server of N-1 may run any more; the schema can still be swapped back" } else { "" },
+            ),
             cell(Boundary::B3, new, Works::Full, ""),
             cell(Boundary::B4, old, contracted, ""),
-            cell(Boundary::B4, new, Works::Full, "no way back without a backup, where a step says so"),
+            cell(
+                Boundary::B4,
+                new,
+                Works::Full,
+                if has(PhaseKind::ContractHard) { "no way back without a backup, where a step says so" } else { "" },
+            ),
         ];
-        let mut checklist = self.checklist;
+        let mut said = std::collections::BTreeSet::new();
+        let early = self.steps.iter().any(|(_, s)| s.writes.is_some());
+        let mut checklist: Vec<String> = self.checklist.into_iter().filter(|c| said.insert(c.clone())).collect();
         if let Some(flag) = &options.flag {
-            checklist.insert(
-                0,
-                format!("What is new in release N stands behind the flag `{flag}`: it is switched on at B2, and off before a rollback."),
-            );
+            let line = match early {
+                true => format!(
+                    "The flag `{flag}` lets release N read the new columns: it is off until B2, on before the soft contract, and off before a rollback."
+                ),
+                false => {
+                    format!("What is new in release N stands behind the flag `{flag}`: it is switched on at B2, and off before a rollback.")
+                }
+            };
+            checklist.insert(0, line);
         }
         let mut boundaries = boundaries;
+        if early {
+            for c in &mut boundaries {
+                match (c.boundary, c.release) {
+                    (Boundary::B1, Release::New) => {
+                        (c.works, c.note) =
+                            (Works::Full, "rolls out here, and may be rolled back; it writes both columns and reads the old ones".into());
+                    }
+                    (Boundary::B2, Release::Old) => {
+                        (c.works, c.note) = (Works::Gone, "a rollback to it is one to B1: 2-migrate is run again after it".into());
+                    }
+                    (Boundary::B2, Release::New) => c.note = "it may read the new columns, and still writes both".into(),
+                    (Boundary::B3, Release::New) => c.note = "it reads the new columns, and stops writing the old ones".into(),
+                    _ => {}
+                }
+            }
+        }
         for cell in boundaries.iter_mut().filter(|c| c.release == new && matches!(c.boundary, Boundary::B1 | Boundary::B2)) {
             cell.except.clone_from(&self.except);
         }
@@ -162,6 +197,18 @@ impl Draft {
 
 pub fn precondition(title: impl Into<String>, sql: impl Into<String>) -> Precondition {
     Precondition { title: title.into(), sql: sql.into() }
+}
+
+/// Rows that a unique index would refuse; NULLs are no duplicates of each other unless it says so.
+pub fn duplicates(on: &str, columns: &[String], filter: Option<&str>, nulls_too: bool) -> Precondition {
+    let list = idents(columns);
+    let known = columns.iter().filter(|_| !nulls_too).map(|c| format!("{} IS NOT NULL", ident(c)));
+    let conditions: Vec<String> = filter.map(|f| format!("({f})")).into_iter().chain(known).collect();
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    precondition(
+        format!("no two rows are alike in {list}"),
+        format!("SELECT {list} FROM {on}{filter} GROUP BY {list} HAVING count(*) > 1 LIMIT 5"),
+    )
 }
 
 /// `add-orders-shipping-method`: lower case, words joined by `-`.

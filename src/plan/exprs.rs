@@ -34,6 +34,13 @@ pub fn renamed(e: &Expr, from: &str, to: &str) -> Option<Expr> {
     parse(out.strip_prefix("SELECT ")?)
 }
 
+/// It reads a column of that name.
+pub fn names(e: &Expr, column: &str) -> bool {
+    let mut found = false;
+    columns(e, &mut |parts| found |= parts.last().is_some_and(|n| n.value == column));
+    found
+}
+
 /// The same with several columns under other names.
 pub fn all_renamed(e: &Expr, names: &[(&str, &str)]) -> Option<Expr> {
     names.iter().try_fold(e.clone(), |e, (from, to)| renamed(&e, from, to))

@@ -16,10 +16,12 @@ mod order;
 mod recipes;
 mod renames;
 mod render;
+mod replaced;
 mod retry;
 mod reverse;
 mod rights;
 mod rows;
+mod said;
 mod standing;
 mod table;
 #[cfg(test)]
@@ -35,7 +37,6 @@ use crate::source::Span;
 
 pub use answers::{find as find_answer, parse_map, parse_rename};
 pub use blocks::NOTHING;
-#[cfg(test)]
 pub(crate) use blocks::type_sql;
 pub use model::*;
 pub use render::{PlanError, page, read, render};
@@ -106,9 +107,24 @@ pub(crate) struct Ctx<'a> {
     pub script: &'a ReplayedScript,
     pub answers: &'a [Answer],
     pub changes: &'a Changes,
+    pub dual_write: DualWrite,
 }
 
 impl Ctx<'_> {
+    /// Release N keeps second columns in step, not a trigger.
+    pub fn app(&self) -> bool {
+        self.dual_write == DualWrite::App
+    }
+
+    /// What only a trigger can do.
+    pub fn by_trigger<T>(&self, span: Span, reason: impl std::fmt::Display) -> Result<T, Stop> {
+        self.refuse(
+            span,
+            format!("the application cannot keep this in step: {reason}"),
+            "plan it without `--dual-write app`: a trigger does it",
+        )
+    }
+
     pub fn refuse<T>(&self, span: Span, reason: impl Into<String>, next_step: impl Into<String>) -> Result<T, Stop> {
         Err(Stop::Refuse(Refusal { span, reason: reason.into(), next_step: next_step.into() }))
     }
@@ -159,6 +175,12 @@ impl Ctx<'_> {
         Value::Told { sql, table: rel.name.clone(), names }
     }
 
+    /// An expression of the file's last words, on the table as it is behind the swap.
+    pub fn told_last(&self, rel: &Relation, sql: String) -> Value {
+        let columns = self.table(rel).map_or(&rel.columns, |t| &t.after.columns);
+        Value::Told { sql, table: rel.name.clone(), names: columns.iter().map(|c| (c.name.clone(), c.name.clone())).collect() }
+    }
+
     /// The same, where the row has a name of its own.
     pub fn told_as(&self, rel: &Relation, alias: Option<&str>, sql: String) -> Value {
         match (self.told(rel, sql), alias) {
@@ -199,7 +221,7 @@ impl Ctx<'_> {
             .filter_map(|c| match (&c.before, &c.after, c.kind) {
                 (Some(b), Some(a), ColumnKind::Pair { renamed, retyped }) => {
                     let second = if renamed { a.name.clone() } else { crate::quote::generated_name("airlock_new_", &[&b.name]) };
-                    Some(Second { from: b.name.clone(), second, to: a.name.clone(), retyped })
+                    Some(Second { from: b.name.clone(), second, to: a.name.clone(), retyped: retyped || self.app() })
                 }
                 _ => None,
             })
@@ -255,7 +277,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         return Outcome::Refused(refused);
     }
     let changes = Changes::of(script);
-    let ctx = Ctx { script, answers, changes: &changes };
+    let ctx = Ctx { script, answers, changes: &changes, dual_write: options.dual_write };
     let mut draft = Draft::new();
     for stop in renames::disguised(script, &changes, answers).into_iter().chain(order::conflicts(script, &changes)) {
         match stop {
@@ -300,6 +322,14 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         }
     }
     let crossings = std::mem::take(&mut draft.crossings);
+    if ctx.app() && !crossings.is_empty() {
+        let span =
+            changes.tables.first().and_then(|t| t.columns.first()).map(|c| c.span).or(script.statements.first().map(|r| r.statement.span));
+        let stop = ctx.by_trigger::<()>(span.unwrap_or_default(), "rows of two tables follow each other");
+        if let Err(Stop::Refuse(x)) = stop {
+            refused.push(x);
+        }
+    }
     let bound = blocks::lock_timeout(options);
     let mut waiting = Waiting::new(script, &changes, options);
     let mut catalog = script.before.clone();

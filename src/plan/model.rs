@@ -44,6 +44,13 @@ pub struct Plan {
     pub progress: Option<Progress>,
 }
 
+impl Plan {
+    /// Release N is deployed at B1: it writes both columns itself, and N-1 is gone before they are filled.
+    pub fn application_writes(&self) -> bool {
+        self.phases.iter().flat_map(|p| &p.steps).any(|s| s.writes.is_some())
+    }
+}
+
 /// Which steps have become migrations of the user's runner.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,9 +97,30 @@ pub struct PlanOptions {
     /// How often a step waits again for a lock that it did not get.
     #[serde(skip_serializing_if = "is_zero")]
     pub lock_retries: u32,
+    /// Who keeps second columns in step.
+    #[serde(skip_serializing_if = "DualWrite::is_trigger")]
+    pub dual_write: DualWrite,
     /// A feature flag's name, for the checklist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flag: Option<String>,
+}
+
+/// Who writes the second column where a release writes the first one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::EnumString, strum::VariantNames)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum DualWrite {
+    /// A trigger of the plan's, whoever writes.
+    #[default]
+    Trigger,
+    /// Release N; what N-1 writes is filled in when N-1 is gone.
+    App,
+}
+
+impl DualWrite {
+    fn is_trigger(&self) -> bool {
+        *self == DualWrite::Trigger
+    }
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -101,7 +129,7 @@ fn is_zero(n: &u32) -> bool {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, lock_retries: 0, flag: None }
+        PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, lock_retries: 0, dual_write: DualWrite::Trigger, flag: None }
     }
 }
 
@@ -184,6 +212,9 @@ pub struct Step {
     /// What a step of the application is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sees_to: Option<SeesTo>,
+    /// What release N writes beside its own columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes: Option<Writes>,
     /// Must hold before the step runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preconditions: Vec<Precondition>,
@@ -216,6 +247,24 @@ pub struct SeesTo {
     pub column: String,
     /// The condition of such a row, which is called `airlock_t`.
     pub rows: String,
+}
+
+/// Columns that release N writes, in the statement that writes the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Writes {
+    pub schema: String,
+    pub table: String,
+    pub columns: Vec<Written>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    pub column: String,
+    /// What it holds, of the row, which is called `airlock_t`.
+    pub value: String,
 }
 
 impl SeesTo {

@@ -69,17 +69,13 @@ pub fn page(plan: &Plan) -> String {
     let mut n = 0;
     for phase in &plan.phases {
         let (when, after) = match phase.kind {
+            kind if plan.application_writes() && kind < PhaseKind::ContractHard => with_the_application(kind),
             PhaseKind::Expand => ("Before release N is deployed; N-1 keeps running.", "Then boundary B1."),
             PhaseKind::Migrate => {
                 ("After expand; N-1 keeps running.", "Then boundary B2: deploy release N. It may be rolled back to N-1 as often as needed.")
             }
-            PhaseKind::ContractSoft => (
-                "When no server runs N-1 any more, and no rollback to it is wanted.",
-                "Then boundary B3: watch release N. These steps can still be undone.",
-            ),
-            PhaseKind::ContractHard => {
-                ("When release N has proved itself (days, not minutes).", "Then boundary B4: there is no way back without a backup.")
-            }
+            PhaseKind::ContractSoft => ("When no server runs N-1 any more, and no rollback to it is wanted.", after_soft(&phase.steps)),
+            PhaseKind::ContractHard => ("When release N has proved itself (days, not minutes).", after_hard(&phase.steps)),
         };
         out.push_str(&format!("### {}\n\n", phase.kind));
         if phase.steps.is_empty() {
@@ -126,6 +122,41 @@ pub fn page(plan: &Plan) -> String {
     out
 }
 
+/// Where release N itself writes what is new.
+fn with_the_application(kind: PhaseKind) -> (&'static str, &'static str) {
+    match kind {
+        PhaseKind::Expand => (
+            "Before release N is deployed; N-1 keeps running.",
+            "Then boundary B1: deploy release N, which writes both columns and reads the old ones. It may be rolled back to N-1 as often as needed.",
+        ),
+        PhaseKind::Migrate => (
+            "When release N runs everywhere and N-1 nowhere. After a rollback to N-1 and a new rollout, run all of this phase again.",
+            "Then boundary B2: release N may read the new columns, and goes on to write both.",
+        ),
+        _ => (
+            "When release N reads the new columns only, still writes both, and no rollback to N-1 is wanted.",
+            "Then boundary B3: release N may leave the old columns out. These steps can still be undone, as long as it writes both.",
+        ),
+    }
+}
+
+fn after_soft(steps: &[Step]) -> &'static str {
+    match steps.iter().filter(|s| s.one_way.is_some()).count() {
+        _ if steps.is_empty() => "Then boundary B3: watch release N.",
+        0 => "Then boundary B3: watch release N. These steps can still be undone.",
+        n if n == steps.len() => "Then boundary B3: watch release N. These steps cannot be undone.",
+        _ => "Then boundary B3: watch release N. What is marked **one way** stays; the other steps can still be undone.",
+    }
+}
+
+fn after_hard(steps: &[Step]) -> &'static str {
+    if steps.iter().any(|s| s.one_way.is_some()) {
+        "Then boundary B4: there is no way back without a backup."
+    } else {
+        "Then boundary B4: the plan is done."
+    }
+}
+
 fn step(out: &mut String, n: usize, step: &Step) {
     out.push_str(&format!("{n}. **{}**\n", step.title));
     match step.actor {
@@ -136,6 +167,9 @@ fn step(out: &mut String, n: usize, step: &Step) {
     }
     if let Some(s) = &step.sees_to {
         out.push_str(&format!("   - these are the rows:\n     `{}`\n", s.query()));
+    }
+    for w in step.writes.iter().flat_map(|w| &w.columns) {
+        out.push_str(&format!("   - in every row that it writes, `{}` is:\n     `{}`\n", w.column, w.value));
     }
     for p in &step.preconditions {
         out.push_str(&format!("   - first make sure that {}: this must return no row:\n     `{}`\n", p.title, p.sql));
@@ -156,7 +190,8 @@ fn step(out: &mut String, n: usize, step: &Step) {
         let duration = if slow { "for as long as it reads the table" } else { "for a moment" };
         out.push_str(&format!("   - locks {} {duration}\n", locks.join(", ")));
     }
-    match (&step.one_way, step.undo_file.is_empty()) {
+    let nothing = step.undo.iter().all(|s| s == super::NOTHING || s.starts_with("SET LOCAL lock_timeout"));
+    match (&step.one_way, step.undo_file.is_empty() || nothing) {
         (Some(why), _) => out.push_str(&format!("   - **one way**: {why}\n")),
         (None, false) => out.push_str(&format!(
             "   - undo: `{}`{}\n",

@@ -290,7 +290,8 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             Some(r)
         }
         A::SetDefault { column: c, .. } | A::DropDefault { column: c } => {
-            Reverse::new(format!("Default of `{}.{}`", rel.name, c.as_str()), alter(default_sql(column(c.as_str())?)))
+            let what = if matches!(action, A::DropDefault { .. }) { "loses its default" } else { "gets another default" };
+            Reverse::new(format!("`{}.{}` {what}", rel.name, c.as_str()), alter(default_sql(column(c.as_str())?)))
         }
         A::DropNotNull { column: c } => {
             let mut r = Reverse::new(
@@ -338,11 +339,29 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
             r.verdict = Undo::BlockedByData;
             Some(r)
         }
+        A::SetIdentity { column: c, always: Some(always), options } if options.is_empty() => {
+            let how = |always: bool| if always { "ALWAYS" } else { "BY DEFAULT" };
+            let undo =
+                alter(format!("ALTER COLUMN {} SET GENERATED {}", ident(c.as_str()), how(column(c.as_str())?.identity.as_ref()?.always)));
+            Reverse::new(format!("`{}.{}` is generated {}", rel.name, c.as_str(), how(*always)), undo)
+        }
+        A::SetExpression { column: c, .. } => {
+            let old = column(c.as_str())?.generated.as_ref()?;
+            let undo = alter(format!("ALTER COLUMN {} SET EXPRESSION AS ({})", ident(c.as_str()), old.expr.text));
+            Reverse::new(format!("`{}.{}` is computed otherwise", rel.name, c.as_str()), undo)
+        }
+        A::SetSchema { schema } => {
+            let moved = qualified(schema.as_str(), &rel.name);
+            let undo = vec![format!("ALTER {kind} {moved} SET SCHEMA {}", ident(&rel.schema))];
+            Reverse::new(format!("`{}` moves into the schema `{}`", rel.name, schema.as_str()), undo)
+        }
         A::RenameConstraint { from, to } => Reverse::new(
             format!("Rename constraint `{}` to `{}`", from.as_str(), to.as_str()),
             alter(format!("RENAME CONSTRAINT {} TO {}", ident(to.as_str()), ident(from.as_str()))),
         ),
-        A::RenameTo { to } if matches!(target.kind, ObjectKind::Index | ObjectKind::Sequence) => {
+        A::RenameTo { to }
+            if matches!(target.kind, ObjectKind::Index | ObjectKind::Sequence | ObjectKind::View | ObjectKind::MaterializedView) =>
+        {
             let renamed = qualified(&rel.schema, to.as_str());
             Reverse::new(
                 format!("Rename {} `{}` to `{}`", kind.to_lowercase(), rel.name, to.as_str()),
@@ -386,22 +405,28 @@ fn altered(target: &AlterTarget, action: &AlterAction, before: &Catalog, after: 
         }
         A::ReplicaIdentity { .. } => {
             let old = identity_sql(rel.replica_identity.as_ref().unwrap_or(&crate::op::ReplicaIdentity::Default));
-            Reverse::new(format!("Replica identity of `{}`", rel.name), alter(format!("REPLICA IDENTITY {old}")))
+            Reverse::new(format!("Change the replica identity of `{}`", rel.name), alter(format!("REPLICA IDENTITY {old}")))
         }
         A::Trigger { which: crate::op::WhichTrigger::Named(n), .. } => {
             let mode = rel.triggers.iter().find(|t| t.name == n.as_str())?.mode.sql();
             let title = format!("Trigger `{}` of `{}` is switched", n.as_str(), rel.name);
             Reverse::new(title, alter(format!("{mode} TRIGGER {}", ident(n.as_str()))))
         }
-        A::EnableRowSecurity => Reverse::new(format!("Row security of `{}`", rel.name), alter("DISABLE ROW LEVEL SECURITY".into())),
-        A::DisableRowSecurity => Reverse::new(format!("No row security of `{}`", rel.name), alter("ENABLE ROW LEVEL SECURITY".into())),
-        A::ForceRowSecurity => Reverse::new(format!("Forced row security of `{}`", rel.name), alter("NO FORCE ROW LEVEL SECURITY".into())),
+        A::EnableRowSecurity => {
+            Reverse::new(format!("Switch row security of `{}` on", rel.name), alter("DISABLE ROW LEVEL SECURITY".into()))
+        }
+        A::DisableRowSecurity => {
+            Reverse::new(format!("Switch row security of `{}` off", rel.name), alter("ENABLE ROW LEVEL SECURITY".into()))
+        }
+        A::ForceRowSecurity => {
+            Reverse::new(format!("Row security of `{}` binds its owner too", rel.name), alter("NO FORCE ROW LEVEL SECURITY".into()))
+        }
         A::NoForceRowSecurity => {
-            Reverse::new(format!("No forced row security of `{}`", rel.name), alter("FORCE ROW LEVEL SECURITY".into()))
+            Reverse::new(format!("Row security of `{}` no longer binds its owner", rel.name), alter("FORCE ROW LEVEL SECURITY".into()))
         }
         A::SetStatistics { column: c, .. } => {
             let old = column(c)?.statistics.clone().unwrap_or_else(|| "-1".into());
-            Reverse::new(format!("Statistics target of `{c}`"), alter(format!("ALTER COLUMN {} SET STATISTICS {old}", ident(c))))
+            Reverse::new(format!("Change the statistics target of `{c}`"), alter(format!("ALTER COLUMN {} SET STATISTICS {old}", ident(c))))
         }
         _ => None,
     }

@@ -15,8 +15,9 @@ use super::blocks::lock_timeout;
 use super::change::{Changes, ColumnChange, ColumnKind, OpAt};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes;
+use super::replaced::{self, Indexes};
 use super::reverse::reverse;
-use super::{PhaseKind, PlanOptions, Precondition, Refusal, order};
+use super::{PhaseKind, PlanOptions, Precondition, Refusal, order, said};
 
 /// Whom an operation hurts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,7 @@ pub struct Waiting<'a> {
     rest: Vec<Item>,
     /// Steps of later phases, from operations that are done.
     later: Vec<StandingStep>,
+    indexes: Indexes,
 }
 
 /// Where in a phase.
@@ -117,7 +119,8 @@ struct Item {
 
 impl<'a> Waiting<'a> {
     pub fn new(script: &'a ReplayedScript, changes: &Changes, options: &'a PlanOptions) -> Self {
-        let mut rest = Vec::new();
+        let mut rest: Vec<Item> = Vec::new();
+        let indexes = Indexes::of(script, changes);
         // Names of columns that have changed so far in the file, with their tables, and of types.
         let mut changed: BTreeSet<(Id, &str)> = BTreeSet::new();
         let mut types: BTreeSet<&str> = BTreeSet::new();
@@ -146,7 +149,7 @@ impl<'a> Waiting<'a> {
                     }
                     continue;
                 }
-                if is_session(op) || is_for_nothing(script, r, op) {
+                if is_session(op) || is_for_nothing(script, r, op) || indexes.done.contains(&(s, o)) {
                     continue;
                 }
                 let words = script.source.slice(op.span);
@@ -168,7 +171,14 @@ impl<'a> Waiting<'a> {
                 rest.push(Item { at: (s, o), before_move, after_swap, after_expand, after_migrate, why: "no boundary takes it".into() });
             }
         }
-        Waiting { script, options, rest, later: Vec::new() }
+        for (drop, create) in &indexes.later {
+            if let Some(i) = rest.iter().position(|x| x.at == *drop) {
+                let item = rest.remove(i);
+                let behind = rest.iter().position(|x| x.at == *create).map_or(i, |c| c + 1);
+                rest.insert(behind, item);
+            }
+        }
+        Waiting { script, options, rest, later: Vec::new(), indexes }
     }
 
     /// Places what can be placed here.
@@ -186,10 +196,11 @@ impl<'a> Waiting<'a> {
             let Some(r) = self.script.statements.get(item.at.0) else { continue };
             let Some(op) = r.statement.ops.get(item.at.1) else { continue };
             // What is said of one object keeps its order.
-            let subject = subjects(op);
+            let subject = subjects(r, op);
             let waits = kept.iter().any(|k| {
-                let other = self.script.statements[k.at.0].statement.ops.get(k.at.1);
-                other.is_some_and(|o| subjects(o).intersection(&subject).next().is_some())
+                let other = &self.script.statements[k.at.0];
+                let after = self.indexes.later.get(&item.at) == Some(&k.at);
+                after || other.statement.ops.get(k.at.1).is_some_and(|o| subjects(other, o).intersection(&subject).next().is_some())
             });
             let early = item.after_swap && (phase < PhaseKind::ContractSoft || !swapped);
             let early = early
@@ -217,6 +228,10 @@ impl<'a> Waiting<'a> {
     /// The operation with its target under the name that the relation has now.
     fn aimed(&self, (s, _): OpAt, op: &Op, catalog: &Catalog) -> Op {
         let mut op = op.clone();
+        let whole = self.script.statements.get(s).and_then(|r| replaced::whole_name(r, &op));
+        if let Some(lowered) = whole.and_then(|sql| crate::lower::lower_text(&sql).first().and_then(|s| s.ops.first().cloned())) {
+            op.kind = lowered.kind;
+        }
         let now = |name: &QName| {
             let meant = self.script.statements.get(s).and_then(|r| r.before.relation_by(name)).map(|r| r.id);
             let now = meant.and_then(|id| catalog.relation(id)).filter(|r| r.name != name.as_str())?;
@@ -243,8 +258,17 @@ impl<'a> Waiting<'a> {
             (OpKind::Dml(d), Some(OpKind::Dml(w))) if d.table != w.table => {
                 under_its_name(self.script.source.slice(op.span), op.span.start, d, w)
             }
-            _ => words(self.script, statement, op, catalog),
+            _ => {
+                let whole = self.script.statements.get(at.0).zip(written).and_then(|(r, w)| replaced::whole_name(r, w));
+                whole.unwrap_or_else(|| words(self.script, statement, op, catalog))
+            }
         };
+        if let (OpKind::CreateIndex(i), Some(old)) = (&op.kind, self.indexes.replaces.get(&at)) {
+            let standing = self.standing(op, words.clone(), (catalog, catalog), Verdict::Widening);
+            if let Some(steps) = replaced::steps(&standing, i, *old) {
+                return steps;
+            }
+        }
         let mut after = catalog.clone();
         let alone = statement.only(op);
         if let Some((_, e)) = after.apply_statement(&alone).first() {
@@ -252,16 +276,7 @@ impl<'a> Waiting<'a> {
         }
         let compat = crate::compat::predict(&[op], catalog, &after, catalog.pg);
         let verdict = self.verdict(op, catalog, &compat);
-        let standing = Standing {
-            op,
-            script: self.script,
-            source: &self.script.source,
-            words,
-            before: catalog,
-            after: &after,
-            verdict,
-            batch_size: self.options.batch_size,
-        };
+        let standing = self.standing(op, words, (catalog, &after), verdict);
         if let Some(steps) = recipes::standing(&standing) {
             let steps = steps?;
             let first = steps.iter().filter_map(|s| s.phase).min().unwrap_or(PhaseKind::Expand);
@@ -275,19 +290,25 @@ impl<'a> Waiting<'a> {
             return Err(format!("Postgres refuses it with {state}"));
         }
         if self.slow_under_lock(&e, catalog) {
-            return Err("it reads or writes a whole table under a strong lock, and no recipe avoids that yet".into());
+            return Err(said::slow(op).into());
         }
         let name = <&str>::from(&op.kind);
         let back = reverse(op, catalog, &after).ok_or_else(|| format!("there is no recipe for this operation yet ({name})"))?;
         Ok(vec![StandingStep {
-            id: slug(&[name, &subjects(op).into_iter().next().unwrap_or_default()]),
+            id: slug(&[name, &names_of(op).into_iter().next().unwrap_or_default()]),
             title: back.title,
             statements: vec![standing.words],
             undo: back.undo,
             undo_verdict: back.verdict,
             one_way: back.one_way,
+            checklist: said::of_code(op, catalog, verdict),
             ..StandingStep::default()
         }])
+    }
+
+    fn standing<'s>(&'s self, op: &'s Op, words: String, (before, after): (&'s Catalog, &'s Catalog), verdict: Verdict) -> Standing<'s> {
+        let batch_size = self.options.batch_size;
+        Standing { op, script: self.script, source: &self.script.source, words, before, after, verdict, batch_size }
     }
 
     fn verdict(&self, op: &Op, catalog: &Catalog, compat: &Compat) -> Verdict {
@@ -390,8 +411,13 @@ fn words(script: &ReplayedScript, statement: &Statement, op: &Op, catalog: &Cata
     }
 }
 
-/// Names of what the operation is about.
-fn subjects(op: &Op) -> BTreeSet<String> {
+/// What the operation is about: functions with their arguments, all else by its name.
+fn subjects(r: &Replayed, op: &Op) -> BTreeSet<String> {
+    let functions = replaced::functions(r, op);
+    if functions.is_empty() { names_of(op) } else { functions.into_iter().collect() }
+}
+
+fn names_of(op: &Op) -> BTreeSet<String> {
     let one = |n: &QName| BTreeSet::from([n.as_str().to_string()]);
     match &op.kind {
         OpKind::Alter { target, action } => {

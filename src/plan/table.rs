@@ -9,7 +9,7 @@ use crate::quote::ident;
 use super::blocks::{Assignment, Back, Filled, NOTHING, Pair, Sync, Value, backfill, lock_timeout, not_null, table};
 use super::draft::{Draft, NewStep, slug};
 use super::recipes::create_index::Copy;
-use super::{Actor, Boundary, Invariant, PhaseKind, PlanOptions, Precondition, SeesTo};
+use super::{Actor, Boundary, DualWrite, Invariant, PhaseKind, PlanOptions, Precondition, SeesTo, Step, Writes, Written};
 
 /// A step of its own between the fused ones.
 pub struct Own {
@@ -30,6 +30,31 @@ pub struct Job {
     pub rows: String,
 }
 
+/// A column that release N writes beside another one.
+pub struct Application {
+    written: Written,
+    /// What its code has to do, for the checklist.
+    said: String,
+    /// The column that N-1 knows.
+    old: Option<String>,
+}
+
+impl Application {
+    /// A second column, until the first one goes.
+    pub fn of(rel: &Relation, (from, to): (&str, &str), up: &Value, new: &crate::catalog::Column) -> Option<Application> {
+        let what = match up {
+            Value::Copy(_) => "the same value".to_string(),
+            Value::Told { sql, .. } => format!("`{sql}`, made {}", new.ty),
+            _ => format!("the same value as {}", new.ty),
+        };
+        Some(Application {
+            written: Written { column: to.into(), value: up.of("airlock_t") },
+            said: format!("From B1 on, every statement of release N that writes `{0}.{from}` writes `{to}` too: {what}.", rel.name),
+            old: Some(from.into()),
+        })
+    }
+}
+
 /// What recipes put together; each list keeps the order in which it was added.
 pub struct TableDraft<'a> {
     pub rel: Arc<Relation>,
@@ -48,10 +73,14 @@ pub struct TableDraft<'a> {
     pub backfill: Vec<Assignment>,
     /// Between the backfill and release N: indexes and constraints of second columns.
     pub migrate: Vec<Own>,
+    /// Behind NOT NULL.
+    pub settled: Vec<Own>,
     /// Behind the backfills of all tables: foreign keys between second columns.
     pub linked: Vec<Own>,
     /// Behind the backfill, until the contract.
     pub jobs: Vec<Job>,
+    /// What release N writes where no trigger does.
+    pub application: Vec<Application>,
     /// Second columns that become NOT NULL before release N.
     pub required_at_n: Vec<String>,
     /// Columns that become NOT NULL when N-1 is gone.
@@ -63,6 +92,8 @@ pub struct TableDraft<'a> {
     pub swap_last: Vec<(String, Vec<String>)>,
     pub swap_if: Vec<Precondition>,
     pub swap_verdict: Undo,
+    /// Both columns say the same, before release N relies on the second one.
+    pub agree: Vec<Precondition>,
     /// Kept in step until the hard contract, under the names after the swap.
     pub parked: Vec<Pair>,
     /// After the swap.
@@ -93,8 +124,10 @@ impl<'a> TableDraft<'a> {
             functions: Vec::new(),
             backfill: Vec::new(),
             migrate: Vec::new(),
+            settled: Vec::new(),
             linked: Vec::new(),
             jobs: Vec::new(),
+            application: Vec::new(),
             required_at_n: Vec::new(),
             required_at_last: Vec::new(),
             required_if: Vec::new(),
@@ -102,6 +135,7 @@ impl<'a> TableDraft<'a> {
             swap_last: Vec::new(),
             swap_if: Vec::new(),
             swap_verdict: Undo::Lossless,
+            agree: Vec::new(),
             parked: Vec::new(),
             after_swap: Vec::new(),
             hard: Vec::new(),
@@ -112,15 +146,81 @@ impl<'a> TableDraft<'a> {
         }
     }
 
+    fn app(&self) -> bool {
+        self.options.dual_write == DualWrite::App
+    }
+
+    /// Nothing, where release N does it.
     fn sync(&self) -> Sync<'_> {
-        Sync {
-            catalog: self.catalog,
-            table: &self.rel,
-            pairs: self.pairs.clone(),
-            fills: self.fills.clone(),
-            backs: self.backs.clone(),
-            parked: false,
+        let mut sync =
+            Sync { catalog: self.catalog, table: &self.rel, pairs: Vec::new(), fills: Vec::new(), backs: Vec::new(), parked: false };
+        if !self.app() {
+            (sync.pairs, sync.fills, sync.backs) = (self.pairs.clone(), self.fills.clone(), self.backs.clone());
         }
+        sync
+    }
+
+    /// A column that N-1 leaves empty.
+    pub fn fill(&mut self, filled: Filled) {
+        if self.app() {
+            let (table, column) = (&self.rel.name, filled.column.as_str());
+            self.application.push(Application {
+                written: Written {
+                    column: column.into(),
+                    value: format!("COALESCE(airlock_t.{}, {})", ident(column), filled.value.of("airlock_t")),
+                },
+                said: format!(
+                    "From B1 on, release N gives `{table}.{column}` a value in every INSERT, and bears that rows of N-1 have none until B2."
+                ),
+                old: None,
+            });
+        }
+        self.fills.push(filled);
+    }
+
+    /// The checklist of what release N writes, and until when.
+    fn said_of_application(&self, draft: &mut Draft) {
+        for a in &self.application {
+            draft.checklist.push(a.said.clone());
+            if let (Some(old), new) = (&a.old, &a.written.column) {
+                let table = &self.rel.name;
+                draft.checklist.push(format!(
+                    "Release N reads `{table}.{old}` until B2; then it turns to `{new}`, in ON CONFLICT too, and goes on to write both. The soft contract waits for that."
+                ));
+                draft
+                    .checklist
+                    .push(format!("After the soft contract, release N stops writing `{table}.{old}`. The hard contract waits for that."));
+            }
+        }
+    }
+
+    /// Release N has come so far.
+    fn by_application<'d>(&self, draft: &'d mut Draft, phase: PhaseKind, what: &str, title: String) -> &'d mut Step {
+        let id = slug(&["application", what, &self.rel.name]);
+        let step = draft.step(phase, NewStep { id, title, statements: Vec::new(), undo: vec![NOTHING.into()] });
+        step.actor = Actor::Application;
+        step
+    }
+
+    /// The columns of N-1 that release N writes beside its own.
+    fn first_columns(&self) -> Vec<String> {
+        self.application.iter().filter_map(|a| a.old.as_ref()).map(|c| format!("`{c}`")).collect()
+    }
+
+    /// Release N is deployed: what it writes from B1 on.
+    fn emit_application(&self, draft: &mut Draft) {
+        if self.application.is_empty() {
+            return;
+        }
+        self.said_of_application(draft);
+        let columns: Vec<String> = self.application.iter().map(|a| format!("`{}`", a.written.column)).collect();
+        let title = format!("Release N runs everywhere and writes {} of `{}` itself; N-1 is gone", columns.join(", "), self.rel.name);
+        let step = self.by_application(draft, PhaseKind::Migrate, "writes", title);
+        step.writes = Some(Writes {
+            schema: self.rel.schema.clone(),
+            table: self.rel.name.clone(),
+            columns: self.application.iter().map(|a| a.written.clone()).collect(),
+        });
     }
 
     fn parked(&self) -> Sync<'_> {
@@ -162,6 +262,7 @@ impl TableDraft<'_> {
         let undo: Vec<String> =
             sync.drop().into_iter().chain(self.drop_functions()).chain(self.expand.iter().rev().flat_map(|(_, u)| u.clone())).collect();
         let words = match (sync.pairs.is_empty(), sync.is_empty()) {
+            _ if !self.application.is_empty() => "add what release N writes beside the columns of N-1",
             (false, _) => "add the second column, and keep the two in step",
             (true, false) => "fill what N-1 leaves out",
             (true, true) => "make room for release N",
@@ -176,7 +277,9 @@ impl TableDraft<'_> {
             },
         );
         step.undo_verdict = self.expand_verdict;
-        self.own(draft, PhaseKind::Expand, &self.expanded);
+        if self.application.is_empty() {
+            self.own(draft, PhaseKind::Expand, &self.expanded);
+        }
     }
 
     /// Copies of indexes for second columns, each a step of its own: unique ones before release N may write, the others behind the
@@ -196,6 +299,7 @@ impl TableDraft<'_> {
     }
 
     fn emit_migrate(&self, draft: &mut Draft) {
+        self.emit_application(draft);
         if !self.backfill.is_empty() {
             let step = draft.step(
                 PhaseKind::Migrate,
@@ -212,6 +316,10 @@ impl TableDraft<'_> {
                 step.undo_verdict = Undo::LosesData;
             }
         }
+        // N-1 leaves the second column as it was: nothing may bind it before that is mended.
+        if !self.application.is_empty() {
+            self.own(draft, PhaseKind::Migrate, &self.expanded);
+        }
         self.own(draft, PhaseKind::Migrate, &self.migrate);
         for job in &self.jobs {
             let (statements, undo) = (Vec::new(), vec![NOTHING.into()]);
@@ -226,6 +334,7 @@ impl TableDraft<'_> {
             step.undo_verdict = Undo::LosesData;
         }
         self.required(draft, PhaseKind::Migrate, &self.required_at_n, &[]);
+        self.own(draft, PhaseKind::Migrate, &self.settled);
     }
 
     pub fn emit_linked(&self, draft: &mut Draft) {
@@ -233,6 +342,11 @@ impl TableDraft<'_> {
     }
 
     fn emit_soft(&self, draft: &mut Draft) {
+        if !self.agree.is_empty() {
+            let old = self.first_columns().join(", ");
+            let title = format!("Release N reads {old} of `{}` no more, and still writes it", self.rel.name);
+            self.by_application(draft, PhaseKind::ContractSoft, "reads", title).preconditions = self.agree.clone();
+        }
         self.required(draft, PhaseKind::ContractSoft, &self.required_at_last, &self.required_if);
         let (sync, parked) = (self.sync(), self.parked());
         let swap = sync.drop().into_iter().chain(self.drop_functions()).chain(self.swap.iter().map(|(s, _)| s.clone()));
@@ -247,6 +361,7 @@ impl TableDraft<'_> {
                 NewStep {
                     id: slug(&["contract", &self.rel.name]),
                     title: self.title(match (self.pairs.is_empty(), self.hard.is_empty()) {
+                        (false, _) if !self.application.is_empty() => "release N may leave the old column out",
                         (false, _) => "release N-1 is gone: the names change hands",
                         (true, false) => "release N-1 is gone: its part is parked",
                         (true, true) => "release N-1 is gone: what it needed goes",
@@ -268,11 +383,16 @@ impl TableDraft<'_> {
         if statements.is_empty() {
             return;
         }
+        let first = self.first_columns().join(", ");
+        if !first.is_empty() {
+            let title = format!("Release N leaves {first} of `{}` out", self.rel.name);
+            self.by_application(draft, PhaseKind::ContractHard, "leaves-out", title);
+        }
         let step = draft.step(
             PhaseKind::ContractHard,
             NewStep {
                 id: slug(&["drop", &self.rel.name]),
-                title: self.title("drop what is parked, for good"),
+                title: self.title(if first.is_empty() { "drop what is parked, for good" } else { "drop what N-1 wrote, for good" }),
                 statements: self.bounded(statements),
                 undo: Vec::new(),
             },

@@ -12,13 +12,24 @@ const BASE: &str = "CREATE TABLE orders (id int PRIMARY KEY, total int NOT NULL 
                     CREATE TABLE payments (id bigint PRIMARY KEY); CREATE TABLE customers (id bigint PRIMARY KEY, name text); CREATE VIEW customer_names AS SELECT name FROM customers; \
                     CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE owners (id int PRIMARY KEY, name text); \
                     CREATE TABLE pets (id int PRIMARY KEY, name text NOT NULL, owner int NOT NULL REFERENCES owners (id), chip text, feeling mood); \
-                    CREATE INDEX pets_loud ON pets (upper(name)) WHERE name <> '';";
+                    CREATE INDEX pets_loud ON pets (upper(name)) WHERE name <> ''; \
+                    CREATE DOMAIN short AS text CHECK (length(VALUE) < 9); CREATE SCHEMA app; CREATE TABLE app.things (id int PRIMARY KEY); CREATE SEQUENCE tickets; GRANT SELECT ON customers TO PUBLIC; \
+                    CREATE TABLE lists (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int, twice int GENERATED ALWAYS AS (n * 2) STORED, \
+                    word varchar(10), CONSTRAINT lists_word UNIQUE (word)); \
+                    CREATE FUNCTION doubled(n int) RETURNS int LANGUAGE sql AS 'SELECT n * 2'; \
+                    CREATE TABLE events (id bigint NOT NULL, at_day date NOT NULL, kind text, owner int, PRIMARY KEY (id, at_day)) PARTITION BY RANGE (at_day); \
+                    CREATE TABLE events_old PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2024-01-01'); \
+                    CREATE TABLE events_new PARTITION OF events DEFAULT;";
 
 fn outcome(sql: &str, answers: &[&str]) -> Outcome {
     outcome_with(sql, answers.iter().flat_map(|a| parse_map(a).expect("an answer")).collect())
 }
 
 fn outcome_with(sql: &str, answers: Vec<Answer>) -> Outcome {
+    outcome_as(sql, answers, &PlanOptions::default())
+}
+
+fn outcome_as(sql: &str, answers: Vec<Answer>, options: &PlanOptions) -> Outcome {
     let execution = Execution::new(true, Send::Statement);
     let mut catalog = Catalog::new(PgVersion(15));
     replay::apply(&crate::lower::lower_text(BASE), &execution, &mut catalog);
@@ -26,12 +37,17 @@ fn outcome_with(sql: &str, answers: Vec<Answer>) -> Outcome {
     let statements = crate::lower::lower(&source, &[source.full_span()]);
     let script = replay::judge(&source, statements, &execution, &mut catalog);
     let context = Context { migration: "2_x".into(), source: "m/2_x.sql".into(), source_sha256: "0".into(), framework: "plain".into() };
-    plan(&script, &answers, &PlanOptions::default(), &context)
+    plan(&script, &answers, options, &context)
 }
 
 #[track_caller]
 fn planned(sql: &str, answers: &[&str]) -> Plan {
-    match outcome(sql, answers) {
+    checked(outcome(sql, answers))
+}
+
+#[track_caller]
+fn checked(outcome: Outcome) -> Plan {
+    match outcome {
         Outcome::Planned(p) => {
             for s in p.phases.iter().flat_map(|p| &p.steps) {
                 assert!(!s.undo.is_empty() || s.one_way.is_some(), "{} can neither be undone nor says why not", s.id);
@@ -102,14 +118,122 @@ fn the_catalogue() {
         ("set_not_null", "ALTER TABLE pets ALTER COLUMN chip SET NOT NULL;", &[][..]),
         ("add_foreign_key", "ALTER TABLE pets ADD CONSTRAINT pets_vet FOREIGN KEY (id) REFERENCES owners (id);", &[][..]),
         ("data", "DELETE FROM pets WHERE chip = 'lost'; UPDATE pets SET chip = upper(chip);", &[][..]),
+        ("add_serial", "ALTER TABLE pets ADD COLUMN line serial UNIQUE;", &[][..]),
+        ("add_identity", "ALTER TABLE pets ADD COLUMN line bigint GENERATED ALWAYS AS IDENTITY;", &[][..]),
+        ("add_generated", "ALTER TABLE pets ADD COLUMN shout text GENERATED ALWAYS AS (upper(name)) STORED;", &[][..]),
+        ("drop_identity", "ALTER TABLE lists ALTER COLUMN id DROP IDENTITY;", &[][..]),
+        ("widen_primary_key", "ALTER TABLE owners ALTER COLUMN id TYPE bigint;", &[][..]),
+        (
+            "merge_columns",
+            "ALTER TABLE pets ADD COLUMN label text; UPDATE pets SET label = name || '/' || coalesce(chip, ''); ALTER TABLE pets DROP COLUMN name, DROP COLUMN chip;",
+            &["pets.name: down=\"split_part(label, '/', 1)\"", "pets.chip: down=\"split_part(label, '/', 2)\""][..],
+        ),
+        (
+            "fold_a_table",
+            "ALTER TABLE owners ADD COLUMN pets text[]; UPDATE owners SET pets = ARRAY(SELECT name FROM pets WHERE pets.owner = owners.id ORDER BY name); DROP TABLE pets;",
+            &[][..],
+        ),
+        ("add_unique", "ALTER TABLE pets ADD CONSTRAINT chips UNIQUE (chip);", &[][..]),
+        ("add_check", "ALTER TABLE pets ADD CONSTRAINT named CHECK (name <> '');", &[][..]),
+        ("drop_unique", "ALTER TABLE lists DROP CONSTRAINT lists_word;", &[][..]),
+        ("drop_default", "ALTER TABLE orders ALTER COLUMN total DROP DEFAULT;", &[][..]),
+        ("add_enum_label", "ALTER TYPE mood ADD VALUE 'ok';", &[][..]),
+        ("rename_enum_label", "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue';", &[][..]),
+        ("create_unique_index", "CREATE UNIQUE INDEX pets_chips ON pets (chip) WHERE chip <> '';", &[][..]),
+        ("replace_index", "DROP INDEX orders_total; CREATE INDEX orders_total ON orders (total, note);", &[][..]),
+        ("reindex", "REINDEX INDEX orders_total;", &[][..]),
+        ("partitioned_index", "CREATE INDEX events_kind ON events (kind);", &[][..]),
+        ("partitioned_column", "ALTER TABLE events RENAME COLUMN kind TO sort;", &[][..]),
+        ("partitioned_check", "ALTER TABLE events ADD CONSTRAINT kinds CHECK (kind <> '');", &[][..]),
+        ("rename_type", "ALTER TYPE mood RENAME TO feeling;", &[][..]),
+        ("rename_schema", "ALTER SCHEMA app RENAME TO web;", &[][..]),
+        ("rename_sequence", "ALTER SEQUENCE tickets RENAME TO numbers;", &[][..]),
+        ("rename_view", "ALTER VIEW customer_names RENAME TO names_of_customers;", &[][..]),
+        ("rename_function", "ALTER FUNCTION doubled RENAME TO twice;", &[][..]),
+        ("move_table", "ALTER TABLE pets SET SCHEMA app;", &[][..]),
+        ("drop_view", "DROP VIEW customer_names;", &[][..]),
+        (
+            "replace_function",
+            "DROP FUNCTION doubled; CREATE FUNCTION doubled(n int, by int) RETURNS int LANGUAGE sql AS 'SELECT n * by';",
+            &[][..],
+        ),
+        ("revoke", "REVOKE SELECT ON customers FROM PUBLIC;", &[][..]),
+        ("row_security", "ALTER TABLE customers ENABLE ROW LEVEL SECURITY;", &[][..]),
+        ("truncate", "TRUNCATE pets;", &[][..]),
+        ("in_a_block", "DO $$ BEGIN ALTER TABLE pets DROP COLUMN chip; END $$;", &[][..]),
     ] {
         insta::assert_snapshot!(format!("catalogue_{name}"), page(&planned(sql, answers)));
     }
-    for safe in
-        ["ALTER TABLE pets ALTER COLUMN id TYPE int;", "CREATE TYPE t AS ENUM ('a');", "ALTER TABLE pets ADD COLUMN a int DEFAULT 5;"]
-    {
+    for safe in SAFE {
         assert!(matches!(outcome(safe, &[]), Outcome::Safe), "{safe}");
     }
+    for (sql, why) in REFUSED {
+        assert!(matches!(outcome(sql, &[]), Outcome::Refused(r) if r.iter().any(|r| r.reason.contains(why))), "{sql}");
+    }
+}
+
+/// Rows of the catalogue that are safe as they are written.
+const SAFE: [&str; 22] = [
+    "ALTER TABLE pets ALTER COLUMN id TYPE int;",
+    "CREATE TYPE t AS ENUM ('a');",
+    "ALTER TABLE pets ADD COLUMN a int DEFAULT 5;",
+    "ALTER TABLE pets ADD COLUMN a timestamptz NOT NULL DEFAULT now();",
+    "ALTER TABLE pets ADD COLUMN a int REFERENCES owners;",
+    "ALTER TABLE pets ALTER COLUMN name DROP NOT NULL;",
+    "ALTER TABLE lists ALTER COLUMN word TYPE varchar(20);",
+    "ALTER TABLE lists ALTER COLUMN word TYPE text;",
+    "ALTER TABLE pets ALTER COLUMN chip SET DEFAULT 'x';",
+    "DROP INDEX orders_total;",
+    "ALTER TABLE events ADD COLUMN a int;",
+    "ALTER TABLE lists ALTER COLUMN id SET GENERATED BY DEFAULT;",
+    "ALTER TABLE pets RENAME CONSTRAINT pets_owner_fkey TO owned;",
+    "ALTER INDEX orders_total RENAME TO totals;",
+    "CREATE OR REPLACE VIEW customer_names AS SELECT name, id FROM customers;",
+    "CREATE OR REPLACE FUNCTION doubled(n int) RETURNS int LANGUAGE sql AS 'SELECT n + n';",
+    "GRANT SELECT ON pets TO PUBLIC;",
+    "CREATE PUBLICATION news FOR TABLE pets;",
+    "ALTER TABLE pets REPLICA IDENTITY FULL;",
+    "INSERT INTO owners VALUES (5, 'x');",
+    "ALTER TABLE pets DROP CONSTRAINT pets_owner_fkey;",
+    "COMMENT ON TABLE pets IS 'animals';",
+];
+
+/// Those that have no plan, and why.
+const REFUSED: [(&str, &str); 8] = [
+    ("ALTER TABLE pets ADD COLUMN a short;", "the domain `short`"),
+    ("ALTER TABLE pets ADD COLUMN a short NOT NULL;", "the domain `short`"),
+    ("ALTER TABLE pets ADD CONSTRAINT apart EXCLUDE (name WITH =);", "exclusion constraint"),
+    ("ALTER TABLE events ADD UNIQUE (id, at_day, kind);", "a CREATE UNIQUE INDEX is planned"),
+    ("ALTER TABLE events ADD FOREIGN KEY (owner) REFERENCES owners (id);", "before Postgres 18"),
+    ("ALTER TABLE events RENAME COLUMN at_day TO day;", "has children"),
+    ("CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');", "the default partition"),
+    ("ALTER TABLE lists RENAME COLUMN twice TO doubled;", "generated column"),
+];
+
+#[test]
+fn the_application_writes_both() {
+    let options = PlanOptions { dual_write: DualWrite::App, flag: Some("new_names".into()), ..PlanOptions::default() };
+    let as_app = |sql: &str| outcome_as(sql, Vec::new(), &options);
+    let sql =
+        "ALTER TABLE pets RENAME COLUMN chip TO tag; ALTER TABLE pets ADD COLUMN loud text NOT NULL; UPDATE pets SET loud = upper(name);";
+    let p = checked(as_app(sql));
+    assert!(p.phases.iter().flat_map(|p| &p.steps).flat_map(|s| &s.statements).all(|s| !s.contains("TRIGGER")));
+    insta::assert_snapshot!("dual_write_app", page(&p));
+    let refused = |sql: &str, why: &str| match as_app(sql) {
+        Outcome::Refused(r) => assert!(r.iter().any(|r| r.reason.contains(why)), "{sql}: {r:?}"),
+        other => panic!("{sql}: {other:?}"),
+    };
+    refused("ALTER TABLE orders ALTER COLUMN total TYPE bigint;", "keeps its name");
+    refused("ALTER TABLE pets RENAME COLUMN chip TO tag; ALTER TABLE pets RENAME TO animals;", "another name as well");
+    refused("ALTER TABLE lists RENAME COLUMN id TO list_id;", "Postgres gives `id` its value");
+    refused("ALTER TABLE pets ADD COLUMN first text; UPDATE pets SET first = name; ALTER TABLE pets DROP COLUMN name;", "`name` goes");
+    refused(
+        "ALTER TABLE pets ADD COLUMN owner_name text; UPDATE pets SET owner_name = o.name FROM owners o WHERE o.id = pets.owner; ALTER TABLE owners DROP COLUMN name;",
+        "two tables",
+    );
+    // Where nothing is kept in step the plan is the same.
+    let drop = "ALTER TABLE orders DROP COLUMN note;";
+    assert_eq!(checked(as_app(drop)).phases, planned(drop, &[]).phases);
 }
 
 #[test]

@@ -14,6 +14,10 @@ const UNSAFE: &str = "ALTER TABLE orders ALTER COLUMN total TYPE bigint;";
 
 impl Project {
     fn new(files: &[(&str, &str)], migration: &str) -> Project {
+        Project::planned(files, &[migration])
+    }
+
+    fn planned(files: &[(&str, &str)], how: &[&str]) -> Project {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(dir.path().join(".git")).expect("a folder");
         for (name, body) in files {
@@ -22,7 +26,7 @@ impl Project {
             std::fs::write(path, body).expect("a file");
         }
         let p = Project { dir };
-        let o = p.run(&["plan", migration, "--into", "p"]);
+        let o = p.run(&[&["plan", "--into", "p"], how].concat());
         assert_eq!(o.status.code(), Some(0), "{}", String::from_utf8_lossy(&o.stderr));
         p
     }
@@ -67,15 +71,19 @@ fn walk(root: &Path) -> Vec<PathBuf> {
 }
 
 fn shop() -> Project {
-    Project::new(
+    shop_with(UNSAFE, &[])
+}
+
+fn shop_with(migration: &str, how: &[&str]) -> Project {
+    Project::planned(
         &[
             ("Cargo.toml", ""),
             ("m/1_base.up.sql", BASE),
             ("m/1_base.down.sql", "DROP TABLE orders;"),
-            ("m/2_big.up.sql", UNSAFE),
+            ("m/2_big.up.sql", migration),
             ("m/2_big.down.sql", "SELECT 1;"),
         ],
-        "m/2_big.up.sql",
+        &[&["m/2_big.up.sql"], how].concat(),
     )
 }
 
@@ -252,4 +260,135 @@ fn errors_say_what_to_do() {
     let o = p.run(&["plan", "p/original/2_big.up.sql", "--into", "p", "--schema", "m/1_base.up.sql"]);
     assert_eq!(o.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&o.stderr).contains("being carried out"), "{}", String::from_utf8_lossy(&o.stderr));
+}
+
+/// A database beside a project, which runs its migrations.
+struct Live {
+    db: airlock::shadow::Database,
+    session: airlock::shadow::Session,
+    ran: std::collections::BTreeSet<String>,
+}
+
+impl Live {
+    fn new() -> Live {
+        use airlock::shadow::{Shadow, ShadowOptions};
+        let pg: Option<airlock::op::PgVersion> = std::env::var("AIRLOCK_TEST_PG").ok().map(|v| v.parse().expect("a version"));
+        let options = ShadowOptions { pg: pg.unwrap_or_default(), exact: pg.is_some(), ..ShadowOptions::default() };
+        let db = Shadow::start(&options).expect("a server").database().expect("a database");
+        let session = db.connect().expect("a session");
+        Live { db, session, ran: std::collections::BTreeSet::new() }
+    }
+
+    fn url(&self) -> String {
+        self.db.url()
+    }
+
+    fn sql(&mut self, sql: &str) {
+        self.session.simple(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    /// Runs the files that have not run, in order; how many.
+    fn migrate(&mut self, p: &Project) -> usize {
+        let number = |n: &str| n.split('_').next().and_then(|v| v.parse::<u64>().ok()).expect("a version");
+        let mut files: Vec<(String, String)> =
+            p.files("m").into_iter().filter(|(n, _)| n.ends_with(".up.sql") && !self.ran.contains(n)).collect();
+        files.sort_by_key(|(n, _)| number(n));
+        for (name, text) in &files {
+            self.sql(text);
+            self.ran.insert(name.clone());
+        }
+        files.len()
+    }
+
+    fn schema(&self) -> airlock::shadow::snapshot::Snapshot {
+        airlock::shadow::snapshot::Snapshot::take(&self.db).expect("a snapshot")
+    }
+}
+
+#[test]
+fn live_preconditions_are_asked_of_the_database() {
+    let (p, mut live) = (shop(), Live::new());
+    let url = live.url();
+    live.migrate(&only_the_base(&p));
+    live.sql("INSERT INTO orders VALUES (1, 'a', 10), (2, 'b', 20)");
+    live.ran.insert("2_big.up.sql".into());
+    p.say(&["advance", "p"]);
+    assert_eq!(live.migrate(&p), 1, "expand");
+    p.say(&["advance", "p"]);
+    let contract = ["advance", "p", "--to", "contract-soft", "--database-url", &url];
+    // The backfill is written, and has not run: the rows of before have no value yet.
+    let before = (p.files("m"), p.files("p"));
+    let o = p.run(&contract);
+    let said = text(&o);
+    assert_eq!(o.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("Does not hold in")
+            && said.contains("every row of `orders` has its value in the new type")
+            && said.contains("2 rows"),
+        "{said}"
+    );
+    assert!(said.contains("Nothing was changed"), "{said}");
+    assert_eq!(before, (p.files("m"), p.files("p")));
+    assert!(live.migrate(&p) > 3, "the backfill and NOT NULL");
+    let said = p.say(&contract);
+    assert!(said.contains("Holds in") && said.contains("written"), "{said}");
+    live.migrate(&p);
+    live.sql("INSERT INTO orders (id, note, total) VALUES (3, 'c', 3000000000)");
+}
+
+/// The schema before the plan, in a folder of its own.
+fn only_the_base(p: &Project) -> Project {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(dir.path().join("m")).expect("a folder");
+    std::fs::copy(p.path("m/1_base.up.sql"), dir.path().join("m/1_base.up.sql")).expect("copied");
+    Project { dir }
+}
+
+#[test]
+fn live_columns_of_the_application_are_compared_before_the_contract() {
+    let p = shop_with("ALTER TABLE orders RENAME COLUMN note TO remark;", &["--dual-write", "app", "--flag", "remarks"]);
+    let mut live = Live::new();
+    let url = live.url();
+    live.migrate(&only_the_base(&p));
+    live.sql("INSERT INTO orders VALUES (1, 'a', 10)");
+    live.ran.insert("2_big.up.sql".into());
+    p.say(&["advance", "p"]);
+    live.migrate(&p);
+    // Release N is deployed by people, not by files.
+    let said = p.say(&["advance", "p"]);
+    assert!(said.contains("by hand Release N runs everywhere and writes `remark`"), "{said}");
+    live.sql("INSERT INTO orders VALUES (2, 'b', 20, 'b')");
+    p.say(&["advance", "p", "--done"]);
+    let contract = ["advance", "p", "--to", "contract-soft", "--database-url", &url];
+    let o = p.run(&contract);
+    assert!(o.status.code() == Some(1) && text(&o).contains("`note` and `remark` of `orders` say the same"), "{}", text(&o));
+    assert_eq!(live.migrate(&p), 1, "the backfill");
+    // N-1 came back for a moment.
+    live.sql("UPDATE orders SET note = 'of N-1' WHERE id = 2");
+    let said = text(&p.run(&contract));
+    assert!(said.contains("of N-1"), "the row is shown: {said}");
+    live.sql("UPDATE orders SET remark = note");
+    assert!(p.say(&contract).contains("by hand Release N reads `note` of `orders` no more"));
+    assert!(std::fs::read_to_string(p.path("p/PLAN.md")).expect("a page").contains("The flag `remarks`"));
+}
+
+#[test]
+fn live_a_plan_given_up_behind_any_phase_gives_the_schema_back() {
+    let migration = "ALTER TABLE orders ALTER COLUMN total TYPE bigint; ALTER TABLE orders RENAME COLUMN note TO remark; ALTER TABLE orders ADD COLUMN line int NOT NULL DEFAULT 1;";
+    for phase in ["expand", "migrate", "contract-soft"] {
+        let (p, mut live) = (shop_with(migration, &[]), Live::new());
+        live.migrate(&only_the_base(&p));
+        live.sql("INSERT INTO orders VALUES (1, 'a', 10), (2, NULL, 20)");
+        live.ran.insert("2_big.up.sql".into());
+        let first = live.schema();
+        p.say(&["advance", "p", "--to", phase]);
+        assert!(live.migrate(&p) > 0);
+        assert!(!first.changes(&live.schema()).is_empty());
+        p.say(&["abandon", "p"]);
+        assert!(live.migrate(&p) > 0, "{phase}");
+        let left: Vec<String> = first.changes(&live.schema()).iter().map(|c| c.line.to_string()).collect();
+        assert!(left.is_empty(), "given up behind {phase}: {left:?}");
+        let rows = live.session.value("SELECT string_agg(o::text, ' ' ORDER BY id) FROM orders o").expect("rows");
+        assert_eq!(rows.as_deref(), Some("(1,a,10) (2,,20)"), "{phase}");
+    }
 }

@@ -1,17 +1,19 @@
 //! CHECK, FOREIGN KEY and UNIQUE on a table that holds rows.
 
-use crate::op::{ConstraintKind, QName, TableConstraint};
-use crate::quote::{ident, idents, qualified};
+use crate::catalog::Relation;
+use crate::op::{ConstraintKind, PgVersion, QName, TableConstraint};
+use crate::quote::{ident, qualified};
 
 use super::super::PhaseKind;
 use super::super::blocks::table;
-use super::super::draft::{precondition, slug};
+use super::super::draft::{duplicates, slug};
 use super::super::standing::{Standing, StandingStep, Verdict};
+use super::create_index;
 
 pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Vec<StandingStep>, String> {
     let rel = s.before.relation_by(target).ok_or_else(|| format!("no earlier migration makes `{target}`"))?;
     if rel.partition_by.is_some() || !s.before.children_of(rel.id).is_empty() {
-        return Err(format!("`{}` is partitioned or inherited from", rel.name));
+        handed_down(s, rel, c)?;
     }
     // The name is the one that Postgres gives where none was written.
     let made = s.after.relation(rel.id).and_then(|r| r.constraints.iter().find(|k| rel.constraint(&k.name).is_none()));
@@ -26,29 +28,35 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
     // What binds a table of N-1 waits until N-1 is gone; a new table holds its rules from the start, unless N-1 is hurt elsewhere.
     let old = s.is_old(target);
     let soft = (old || s.verdict == Verdict::Tightening).then_some(PhaseKind::ContractSoft);
-    if let ConstraintKind::Unique { columns, .. } = &c.kind {
-        let columns = idents(columns.iter().map(|c| c.as_str()));
+    if let ConstraintKind::Unique { columns, nulls_not_distinct, without_overlaps, .. } = &c.kind {
+        let names: Vec<String> = columns.iter().map(|c| c.as_str().to_string()).collect();
+        let create = |how: &str| create_index::of_constraint(s.after, made.kind.index()?, &made.name, how);
+        let (Some(built), Some(again), false) = (create("CONCURRENTLY "), create(""), *without_overlaps) else {
+            return Err(format!("no index that could be built before makes the constraint `{}`", made.name));
+        };
+        let deferred = match (made.deferrable, made.initially_deferred) {
+            (false, _) => "",
+            (true, false) => " DEFERRABLE",
+            (true, true) => " DEFERRABLE INITIALLY DEFERRED",
+        };
         let index = qualified(&rel.schema, &made.name);
         return Ok(vec![
             StandingStep {
                 phase: soft,
                 id: slug(&["index", &rel.name, &made.name]),
                 title: format!("Build the unique index of `{}` without blocking writes", made.name),
-                statements: vec![format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {t} ({columns})")],
+                statements: vec![built],
                 undo: vec![format!("DROP INDEX CONCURRENTLY {index}")],
                 transaction: false,
-                preconditions: vec![precondition(
-                    "no two rows are alike",
-                    format!("SELECT {columns} FROM {t} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"),
-                )],
+                preconditions: vec![duplicates(&t, &names, None, *nulls_not_distinct)],
                 ..StandingStep::default()
             },
             StandingStep {
                 phase: soft,
                 id: slug(&["unique", &rel.name, &made.name]),
                 title: format!("Make the index the constraint `{}`", made.name),
-                statements: vec![format!("ALTER TABLE {t} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}")],
-                undo: vec![drop, format!("CREATE UNIQUE INDEX {name} ON {t} ({columns})")],
+                statements: vec![format!("ALTER TABLE {t} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}{deferred}")],
+                undo: vec![drop, again],
                 ..StandingStep::default()
             },
         ]);
@@ -74,4 +82,23 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
         });
     }
     Ok(out)
+}
+
+/// A constraint that partitions and children get too.
+fn handed_down(s: &Standing<'_>, rel: &Relation, c: &TableConstraint) -> Result<(), String> {
+    match &c.kind {
+        ConstraintKind::Check { .. } => Ok(()),
+        // A foreign key of a parent is none of its children's.
+        ConstraintKind::ForeignKey(_) if rel.partition_by.is_none() || s.before.pg >= PgVersion(18) => Ok(()),
+        ConstraintKind::ForeignKey(_) => Err(format!(
+            "before Postgres 18, a foreign key of the partitioned table `{}` is proved under the lock that adds it: add it to each partition by \
+             a migration of its own, NOT VALID and then VALIDATE, and to `{0}` in the end",
+            rel.name
+        )),
+        _ => Err(format!(
+            "`{}` is partitioned or inherited from, and its unique constraint would be built under a lock: a CREATE UNIQUE INDEX is planned, \
+             partition by partition",
+            rel.name
+        )),
+    }
 }

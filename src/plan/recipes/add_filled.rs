@@ -36,12 +36,14 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         // A default row by row: new rows have it from the start, the others in batches.
         let Some(default) = default else { return Ok(()) };
         t.expand.push(set_default(t, name, &default));
-        let value = x.told(&rel, default);
-        t.backfill.push(Assignment::fill(name, value, true));
+        t.backfill.push(Assignment::fill(name, Value::Default(default), true));
         required(t, new, &on);
         return inline(x, change, t);
     };
     let gone: Vec<String> = fill.reads.iter().filter(|r| is_dropped(x, &rel, r)).cloned().collect();
+    if x.app() && !gone.is_empty() {
+        return x.by_trigger(change.span, format!("`{}` goes, and `{name}` comes out of it", gone.join("`, `")));
+    }
     let sql = match &default {
         Some(d) => format!("COALESCE({}, {d})", fill.value),
         None => fill.value.clone(),
@@ -49,7 +51,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let never_null = x.never_null(&rel, &sql);
     let value = x.told_as(&rel, fill.alias.as_deref(), sql);
     t.backfill.push(Assignment::fill(name, value.clone(), never_null));
-    t.fills.push(Filled { column: name.into(), value: value.clone(), required: new.not_null, watch: gone.clone() });
+    t.fill(Filled { column: name.into(), value: value.clone(), required: new.not_null, watch: gone.clone() });
     back(x, change, fill, new, &gone, t, draft)?;
     if let Some(cross) = &fill.cross {
         crossing::fill(x, change, cross, &value, t, draft)?;
@@ -194,14 +196,15 @@ pub fn inline(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>) -> Res
             ConKind::Unique { .. } => {
                 let index = generated_name("", &[&c.name]);
                 let create = |how: &str| format!("CREATE UNIQUE INDEX {how}{} ON {on} ({})", ident(&index), ident(&new.name));
-                t.migrate.push(own(
+                // Release N may name it in ON CONFLICT from its first write on.
+                t.expanded.push(own(
                     "index",
                     format!("Build the unique index of `{}` without blocking writes", c.name),
                     vec![create("CONCURRENTLY ")],
                     vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&rel.schema, &index))],
                     false,
                 ));
-                t.migrate.push(own(
+                t.expanded.push(own(
                     "unique",
                     format!("Make the index the constraint `{}`", c.name),
                     vec![format!("ALTER TABLE {on} ADD CONSTRAINT {name} UNIQUE USING INDEX {}", ident(&index))],

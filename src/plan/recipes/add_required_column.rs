@@ -35,7 +35,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         Some((value, _)) => {
             let never_null = x.never_null(&rel, &value);
             let value = x.told(&rel, value);
-            t.fills.push(Filled { column: name.into(), value: value.clone(), required: true, watch: Vec::new() });
+            t.fill(Filled { column: name.into(), value: value.clone(), required: true, watch: Vec::new() });
             t.backfill.push(Assignment::fill(name, value, never_null));
             if never_null {
                 filled(&rel.name, name, &on, draft);

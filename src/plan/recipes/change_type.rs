@@ -12,7 +12,7 @@ use super::super::blocks::{Assignment, NOTHING, Pair, Value, guard, table, type_
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, precondition, slug};
 use super::super::exprs;
-use super::super::table::{Job, Own, TableDraft};
+use super::super::table::{Application, Job, Own, TableDraft};
 use super::super::{Ctx, Deviation, Stop};
 use super::create_index::{Copy, copies};
 use super::{collation, column_grants, linked, set_not_null};
@@ -27,8 +27,20 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let second = if renamed { to.to_string() } else { generated_name("airlock_new_", &[from]) };
     let on = table(&rel);
     let (old_type, new_type) = (type_sql(&x.script.before, &before.ty), x.new_type(change.span, &after.ty)?);
-    let Ways { up, down, partial, touch } = directions(x, change, t, before, after, &second, (&old_type, &new_type))?;
-    let words = if renamed { format!("`{from}` becomes `{to}` of type {}", after.ty) } else { format!("`{from}` becomes {}", after.ty) };
+    let same = before.ty == after.ty;
+    let Ways { up, down, partial, touch } = match same {
+        true => Ways { up: Value::Copy(from.into()), down: Value::Copy(second.clone()), partial: false, touch: false },
+        false => directions(x, change, t, before, after, &second, (&old_type, &new_type))?,
+    };
+    if x.app() {
+        by_application(x, change, (before, after), partial || touch)?;
+        t.application.extend(Application::of(&rel, (from, to), &up, after));
+    }
+    let words = match (renamed, same) {
+        (true, true) => format!("`{from}` becomes `{to}`"),
+        (true, false) => format!("`{from}` becomes `{to}` of type {}", after.ty),
+        _ => format!("`{from}` becomes {}", after.ty),
+    };
     t.words.push(words);
 
     let pair = Pair { old: from.into(), new: second.clone(), up: up.clone(), down: down.clone() };
@@ -42,6 +54,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     let value = up.of("airlock_t");
     // What release N wrote is never overwritten: only rows that nobody filled are.
     let todo = match touch {
+        _ if x.app() => format!("airlock_t.{new}::text IS DISTINCT FROM ({value})::text"),
         true => format!("airlock_t.{new} IS NULL AND airlock_t.{cur} IS NOT NULL"),
         false => format!("airlock_t.{new} IS NULL AND ({value}) IS NOT NULL"),
     };
@@ -60,7 +73,7 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     indexes.retain(|i| x.script.after.relation(i.of).is_some());
     t.index(&indexes);
     // It takes the old constraints along, whose names the new ones get.
-    t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {old}"));
+    t.hard.push(format!("ALTER TABLE {on} DROP COLUMN {}", if x.app() { &cur } else { &old }));
     for c in rel.constraints.iter().filter(|c| on_column(c, from)) {
         // One over several such columns is taken along by the first of them.
         if names.iter().find(|(n, _)| c.kind.columns().iter().any(|k| k == n)).is_none_or(|(n, _)| *n != from) {
@@ -92,7 +105,9 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         ));
     }
     let rename = |a: &str, b: &str| format!("ALTER TABLE {on} RENAME COLUMN {a} TO {b}");
-    t.swap.push((rename(&cur, &old), vec![rename(&old, &cur)]));
+    if !x.app() {
+        t.swap.push((rename(&cur, &old), vec![rename(&old, &cur)]));
+    }
     if !renamed {
         t.swap.push((rename(&new, &last), vec![rename(&last, &new)]));
     }
@@ -104,11 +119,19 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
     }
     linked::sequence(x, change, t, (before, after), &parked, &second)?;
     linked::references(x, change, t, from, &second)?;
-    t.swap_verdict = Undo::BlockedByData;
+    t.swap_verdict = match x.app() && !before.not_null {
+        true => t.swap_verdict.max(Undo::LosesData),
+        false => Undo::BlockedByData,
+    };
     let (back_up, back_down) = (up.renamed(from, &parked).renamed(&second, to), down.renamed(from, &parked).renamed(&second, to));
-    t.parked.push(Pair { old: parked.clone(), new: to.into(), up: back_up, down: back_down });
+    if !x.app() {
+        t.parked.push(Pair { old: parked.clone(), new: to.into(), up: back_up, down: back_down });
+    }
     let filled = precondition(
-        format!("every row of `{}` has its value in the new type", rel.name),
+        match x.app() {
+            true => format!("`{from}` and `{to}` of `{}` say the same in every row", rel.name),
+            false => format!("every row of `{}` has its value in the new type", rel.name),
+        },
         format!("SELECT * FROM {on} AS airlock_t WHERE {todo} LIMIT 5"),
     );
     // Whichever of the two steps comes first.
@@ -125,23 +148,53 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
             rows: todo.clone(),
         });
     }
-    t.swap_if.push(filled);
+    if x.app() {
+        t.agree.push(filled);
+    } else {
+        t.swap_if.push(filled);
+    }
     for i in indexes.iter().filter(|i| !i.constraint) {
         t.hard.push(i.rename.clone());
         t.hard.extend(i.comment.clone());
     }
     triggers(x, change, t, from, to)?;
-    t.lost.push(format!("the column of type {} is gone", before.ty));
+    t.lost.push(match same {
+        true => format!("the column `{from}` is gone"),
+        false => format!("the column of type {} is gone", before.ty),
+    });
     draft.invariants.push(t.invariant(&pair, format!("both columns of `{}.{from}` say the same", rel.name)));
     t.pairs.push(pair);
-    draft.deviations.push(Deviation {
-        object: x.last_name(&rel, to),
+    let children = x.script.before.descendants_of(rel.id);
+    let children = children.into_iter().filter_map(|id| x.script.before.relation(id)).map(|c| x.last_name(c, to));
+    draft.deviations.extend(std::iter::once(x.last_name(&rel, to)).chain(children).map(|object| Deviation {
+        object,
         kind: "column-order".into(),
         reason: "the new column stands last in the table: `select *` and inserts without a column list see another order".into(),
-    });
-    draft
-        .checklist
-        .push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {} takes.", rel.name, before.ty));
+    }));
+    if !same {
+        draft
+            .checklist
+            .push(format!("Until the soft contract, release N writes only values into `{}.{to}` that {} takes.", rel.name, before.ty));
+    }
+    Ok(())
+}
+
+/// What release N can write into both columns.
+fn by_application(x: &Ctx<'_>, change: &ColumnChange, (before, after): (&Column, &Column), some_lost: bool) -> Result<(), Stop> {
+    let name = &before.name;
+    if *name == after.name {
+        return x.refuse(
+            change.span,
+            format!("`{name}` keeps its name, so no statement of release N could write both columns before the swap and behind it"),
+            "rename the column in the same migration, or plan it without `--dual-write app`: a trigger does it",
+        );
+    }
+    if before.identity.is_some() || before.serial.is_some() || before.default_volatility == Some(crate::op::Volatility::Volatile) {
+        return x.by_trigger(change.span, format!("Postgres gives `{name}` its value, which the statement does not know"));
+    }
+    if some_lost {
+        return x.by_trigger(change.span, format!("not every value of `{name}` has one of the new type"));
+    }
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use crate::catalog::{Catalog, Id, Relation};
 use crate::op::CreateIndex;
 use crate::quote::{generated_name, ident, literal, qualified};
 
+use super::super::blocks::table;
+use super::super::draft::duplicates;
 use super::super::exprs::all_renamed;
 use super::super::standing::{Standing, StandingStep};
 
@@ -18,14 +20,34 @@ pub fn step(s: &Standing<'_>, index: &CreateIndex, before: &Catalog, after: &Cat
         let insert = if index.name.is_none() { format!(" CONCURRENTLY {}", ident(&name)) } else { " CONCURRENTLY".to_string() };
         sql.insert_str(at, &insert);
     }
+    let known: Option<Vec<String>> = new.index.iter().flat_map(|i| i.columns.iter().cloned()).collect();
+    let unique = index.unique.then_some(known).flatten().filter(|c| !c.is_empty());
+    let filter = index.filter.as_ref().map(|f| f.text.as_str());
     Ok(StandingStep {
         id: crate::plan::draft::slug(&["index", &rel.name, &name]),
         title: format!("Build `{name}` without blocking writes"),
         statements: vec![sql],
         undo: vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&new.schema, &name))],
         transaction: false,
+        preconditions: unique.iter().map(|c| duplicates(&table(rel), c, filter, index.nulls_not_distinct)).collect(),
+        checklist: match index.unique {
+            // Release N may need it for ON CONFLICT from its first write on.
+            true => vec![format!(
+                "From expand on, `{name}` refuses rows that are alike: N-1 must bear that, or the index waits for a migration after N-1 is gone."
+            )],
+            false => Vec::new(),
+        },
         ..StandingStep::default()
     })
+}
+
+/// The index that a constraint makes, as one that stands by itself, with `how` before its name.
+pub fn of_constraint(catalog: &Catalog, id: Id, name: &str, how: &str) -> Option<String> {
+    let mut alone = (**catalog.relations.get(&id)?).clone();
+    alone.name = name.to_string();
+    let index = alone.index.as_mut()?;
+    (index.constraint, index.primary, index.deferrable) = (false, false, false);
+    Some(catalog.relation_sql(&alone).replacen("INDEX ", &format!("INDEX {how}"), 1))
 }
 
 /// The copy of an index on a second column.

@@ -1,7 +1,7 @@
 //! INSERT, UPDATE, DELETE and TRUNCATE that no column's change absorbs.
 
 use crate::compat::Undo;
-use crate::op::{Dml, DmlKind, InsertSource, QueryBody};
+use crate::op::{Dml, DmlKind, InsertSource, QName, QueryBody};
 use crate::quote::{dollar, ident};
 
 use super::super::PhaseKind;
@@ -78,11 +78,12 @@ fn batched(s: &Standing<'_>, d: &Dml) -> Option<String> {
     Some(format!("DO {}", dollar(&body)))
 }
 
-pub fn truncate(s: &Standing<'_>) -> Result<Vec<StandingStep>, String> {
+pub fn truncate(s: &Standing<'_>, tables: &[(QName, bool)]) -> Result<Vec<StandingStep>, String> {
+    let names = tables.iter().map(|(t, _)| format!("`{t}`")).collect::<Vec<_>>().join(", ");
     Ok(vec![StandingStep {
         phase: Some(PhaseKind::ContractSoft),
         id: slug(&["truncate"]),
-        title: "Empty the table, once N-1 no longer reads it".into(),
+        title: format!("Empty {names}, once N-1 no longer reads it"),
         statements: vec![s.words.clone()],
         one_way: Some("the rows are gone; only a backup has them".into()),
         undo_verdict: Undo::Impossible,

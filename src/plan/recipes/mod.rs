@@ -2,6 +2,7 @@
 
 mod add_constraint;
 mod add_filled;
+pub mod add_made;
 mod add_required_column;
 mod change_type;
 pub mod create_index;
@@ -9,30 +10,33 @@ mod data;
 mod drop_column;
 mod drop_table;
 mod linked;
+mod other_name;
 mod partitioned_index;
 pub mod primary_key;
 mod rename_column;
 pub mod rename_table;
 mod set_not_null;
 
-use crate::catalog::{Acl, Column};
-use crate::op::{AlterAction, ConstraintKind, ObjectKind, OpKind};
-use crate::quote::ident;
+use crate::catalog::{Acl, Catalog, Column, ConKind, Relation};
+use crate::op::{AlterAction, ConstraintKind, ObjectKind, OpKind, QName, ReindexTarget};
+use crate::quote::{ident, qualified};
 
-use super::blocks::table;
+use super::PhaseKind;
+use super::blocks::{NOTHING, table};
 use super::change::{ColumnChange, ColumnKind};
-use super::draft::Draft;
+use super::draft::{Draft, slug};
 use super::standing::{Standing, StandingStep, Verdict};
 use super::table::TableDraft;
-use super::{Ctx, Stop};
+use super::{Ctx, Stop, exprs};
 
 /// The change of one column of a table that was there.
 pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let by_hand = "plan this change by hand";
     let rel = t.rel.clone();
-    let partitioned = rel.partition_by.is_some() || !rel.parents.is_empty() || !x.script.before.children_of(rel.id).is_empty();
-    if partitioned && matches!(change.kind, ColumnKind::Pair { .. }) {
-        return x.refuse(change.span, format!("`{}` is partitioned or inherits", rel.name), by_hand);
+    if let (ColumnKind::Pair { .. }, Some(old)) = (change.kind, &change.before)
+        && let Some(why) = handed_down(&x.script.before, &rel, &old.name)
+    {
+        return x.refuse(change.span, why, by_hand);
     }
     if let Some(new) = change.after.as_ref().filter(|c| change.before.is_none() && rel.column(&c.name).is_some()) {
         return x.refuse(
@@ -44,6 +48,7 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
     match change.kind {
         ColumnKind::Add => add_filled::plain(x, change, t),
         ColumnKind::AddFilled => add_filled::plan(x, change, t, draft),
+        ColumnKind::AddMade => add_made::plan(x, change, t, draft),
         ColumnKind::AddRequired => {
             let told = change.after.as_ref().is_some_and(|c| x.answer(&rel, &c.name, "value").is_some());
             let out_of_rows = change.filled_by.as_ref().is_some_and(|f| !f.reads.is_empty() || f.cross.is_some());
@@ -58,11 +63,43 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
             if change.before.as_ref().is_some_and(|c| c.generated.is_some()) {
                 return x.refuse(change.span, "a generated column cannot be kept in step by a trigger", by_hand);
             }
-            rename_column::plan(x, change, t, draft)
+            match x.app() {
+                // What release N writes into the second column stays there: the first one goes at last.
+                true => change_type::plan(x, change, t, draft),
+                false => rename_column::plan(x, change, t, draft),
+            }
         }
         ColumnKind::Pair { .. } => change_type::plan(x, change, t, draft),
         ColumnKind::Tighten => set_not_null::plan(x, change, t, draft),
     }
+}
+
+/// Why a second column of a table with children cannot be made: what hangs on the first one would have to be made on each of them.
+fn handed_down(catalog: &Catalog, rel: &Relation, column: &str) -> Option<String> {
+    if !rel.parents.is_empty() {
+        return Some(format!("`{}` is a partition or inherits from another table", rel.name));
+    }
+    let children = catalog.descendants_of(rel.id);
+    if rel.partition_by.is_none() && children.is_empty() {
+        return None;
+    }
+    let all = std::iter::once(rel.id).chain(children);
+    let bound = all.filter_map(|id| catalog.relation(id)).find(|r| {
+        let keyed = r.partition_by.as_ref().is_some_and(|p| p.keys.iter().any(|e| exprs::names(e, column)));
+        let constrained = r.constraints.iter().any(|c| match &c.kind {
+            ConKind::NotNull { .. } => false,
+            ConKind::Check { columns, .. } => columns.iter().any(|n| n == column),
+            other => other.columns().iter().any(|n| n == column),
+        });
+        let indexes = catalog.indexes_of(r.id);
+        keyed || constrained || { indexes }.iter().filter_map(|i| i.index.as_ref()).any(|i| i.depends.iter().any(|d| d == column))
+    });
+    bound.map(|r| {
+        format!(
+            "`{}` has children, and a key, an index or a constraint of `{}` is about `{column}`: it would have to be made on each of them",
+            rel.name, r.name
+        )
+    })
 }
 
 /// An operation that stands by itself, where it needs more than to be run: `None`, and it is run as it is.
@@ -87,10 +124,65 @@ pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
         {
             Some(add_constraint::steps(s, &target.name, c))
         }
+        OpKind::Rename { .. } | OpKind::Alter { action: AlterAction::RenameTo { .. }, .. } => other_name::steps(s),
+        OpKind::Reindex { target, name: Some(name), concurrently: false } => reindexed(*target, name),
+        OpKind::Alter { target, action: AlterAction::DropIdentity { column, .. } } => dropped_identity(s, &target.name, column.as_str()),
         OpKind::Dml(d) => Some(data::steps(s, d)),
-        OpKind::Truncate { tables, .. } if tables.iter().any(|(t, _)| s.is_old(t)) => Some(data::truncate(s)),
+        OpKind::Truncate { tables, .. } if tables.iter().any(|(t, _)| s.is_old(t)) => Some(data::truncate(s, tables)),
         _ => None,
     }
+}
+
+/// REINDEX without blocking writes; there is nothing to take back.
+fn reindexed(target: ReindexTarget, name: &QName) -> Option<Result<Vec<StandingStep>, String>> {
+    let what = match target {
+        ReindexTarget::Index => "INDEX",
+        ReindexTarget::Table => "TABLE",
+        _ => return None,
+    };
+    let sql = name.schema_str().map_or_else(|| ident(name.as_str()), |s| qualified(s, name.as_str()));
+    Some(Ok(vec![StandingStep {
+        id: slug(&["reindex", name.as_str()]),
+        title: format!("Build {} `{name}` anew without blocking writes", what.to_lowercase()),
+        statements: vec![format!("REINDEX {what} CONCURRENTLY {sql}")],
+        undo: vec![NOTHING.into()],
+        transaction: false,
+        ..StandingStep::default()
+    }]))
+}
+
+/// DROP IDENTITY: N-1 leaves the value to the sequence, and release N gives one itself, which ALWAYS refuses.
+fn dropped_identity(s: &Standing<'_>, on: &QName, column: &str) -> Option<Result<Vec<StandingStep>, String>> {
+    let rel = s.before.relation_by(on)?;
+    let identity = rel.column(column)?.identity.as_ref()?;
+    let sequence = s.before.sequence_of_column(rel.id, column)?;
+    let alter = format!("ALTER TABLE {} ALTER COLUMN {}", table(rel), ident(column));
+    let how = |always: bool| if always { "ALWAYS" } else { "BY DEFAULT" };
+    let mut steps = Vec::new();
+    if identity.always {
+        steps.push(StandingStep {
+            phase: Some(PhaseKind::Expand),
+            id: slug(&["identity", &rel.name, column]),
+            title: format!("`{}.{column}` takes a value that release N gives", rel.name),
+            statements: vec![format!("{alter} SET GENERATED BY DEFAULT")],
+            undo: vec![format!("{alter} SET GENERATED ALWAYS")],
+            ..StandingStep::default()
+        });
+    }
+    let (name, options) = (table(sequence), add_made::options(&s.before.relation_sql(sequence)));
+    steps.push(StandingStep {
+        phase: Some(PhaseKind::ContractSoft),
+        id: slug(&["no-identity", &rel.name, column]),
+        title: format!("`{}.{column}` is no identity column any more, and its sequence goes", rel.name),
+        statements: vec![format!("{alter} DROP IDENTITY")],
+        undo: vec![
+            format!("{alter} ADD GENERATED {} AS IDENTITY (SEQUENCE NAME {name}{options})", how(false)),
+            format!("SELECT setval({}, max({})) FROM {}", crate::quote::literal(&name), ident(column), table(rel)),
+        ],
+        checklist: vec![format!("Release N gives `{}.{column}` a value in every INSERT.", rel.name)],
+        ..StandingStep::default()
+    });
+    Some(Ok(steps))
 }
 
 /// ADD COLUMN in expand; `rest` stands behind the type.

@@ -5,9 +5,10 @@ use crate::quote::{generated_name, ident, idents, qualified};
 
 use super::super::blocks::table;
 use super::super::change::KeyChange;
-use super::super::draft::{precondition, slug};
+use super::super::draft::{duplicates, slug};
 use super::super::table::{Own, TableDraft};
 use super::super::{Ctx, Stop};
+use super::create_index;
 
 pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), Stop> {
     let rel = t.rel.clone();
@@ -40,7 +41,6 @@ pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), St
         t.swap.splice(0..0, swap);
         return Ok(());
     };
-    let columns = idents(new.kind.columns());
     // Columns of the key that N has under another name until the swap would need another index than this one.
     let moved = new.kind.columns().iter().find(|c| {
         let attnum = x.script.after.relation(rel.id).and_then(|r| r.column(c)).map(|c| c.attnum);
@@ -59,21 +59,20 @@ pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), St
     let (index, again) = match k.using.as_deref().and_then(|i| x.script.before.relation_named(&rel.schema, i)) {
         Some(i) => (i.name.clone(), x.script.before.relation_sql(i)),
         None => {
-            let create =
-                |how: &str| format!("CREATE UNIQUE INDEX {how}{} ON {on} ({columns})", ident(k.using.as_deref().unwrap_or(&built)));
             let index = k.using.clone().unwrap_or(built.clone());
+            let create = |how: &str| new.kind.index().and_then(|id| create_index::of_constraint(&x.script.after, id, &index, how));
+            let (Some(build), Some(again)) = (create("CONCURRENTLY "), create("")) else {
+                return x.refuse(k.span, "the index of the new key is not known", "plan this change by hand");
+            };
             t.migrate.push(Own {
                 id: slug(&["key", &rel.name]),
                 title: format!("`{}`: build the index of the new key without blocking writes", rel.name),
-                statements: vec![create("CONCURRENTLY ")],
+                statements: vec![build],
                 undo: vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&rel.schema, &index))],
                 transaction: false,
-                preconditions: vec![precondition(
-                    format!("no two rows of `{}` are alike in the new key", rel.name),
-                    format!("SELECT {columns} FROM {on} GROUP BY {columns} HAVING count(*) > 1 LIMIT 5"),
-                )],
+                preconditions: vec![duplicates(&on, new.kind.columns(), None, true)],
             });
-            (index, create(""))
+            (index, again)
         }
     };
     swap.push((

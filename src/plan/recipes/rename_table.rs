@@ -1,6 +1,7 @@
-//! ALTER TABLE … RENAME TO: the new name is a view over the table until N-1 is gone; then the table takes the name. N-1 notices nothing
+//! ALTER TABLE … RENAME TO and SET SCHEMA: the new name is a view over the table until N-1 is gone; then the table takes the name. N-1 notices nothing
 //! before, and release N is the one that can be written for what a view does not take.
 
+use crate::catalog::Relation;
 use crate::op::PgVersion;
 use crate::quote::{ident, qualified};
 
@@ -36,6 +37,12 @@ pub fn plan(x: &Ctx<'_>, change: &TableChange, t: &mut TableDraft<'_>, draft: &m
         return x.refuse(span, format!("`{}` is partitioned or a partition", rel.name), "plan this change by hand");
     }
     let seconds = x.seconds(rel);
+    if x.app() && !(t.pairs.is_empty() && t.fills.is_empty()) {
+        return x.by_trigger(
+            span,
+            format!("`{}` gets another name as well, and the view under that name shows one of the two columns", rel.name),
+        );
+    }
     let columns: Vec<String> = after
         .columns
         .iter()
@@ -59,21 +66,25 @@ pub fn plan(x: &Ctx<'_>, change: &TableChange, t: &mut TableDraft<'_>, draft: &m
         }
         create.push(super::grant(a, &privileges.join(", "), &new));
     }
-    draft.checklist.push(format!("Release N says `{}` wherever N-1 said `{}`.", after.name, rel.name));
+    let (said, before) = match after.schema == rel.schema {
+        true => (after.name.clone(), rel.name.clone()),
+        false => (after.rel_name().to_string(), rel.rel_name().to_string()),
+    };
+    draft.checklist.push(format!("Release N says `{said}` wherever N-1 said `{before}`."));
     draft.checklist.push(format!(
-        "Until the soft contract `{}` is a view: release N runs no ON CONFLICT ON CONSTRAINT, COPY, TRUNCATE or (before Postgres 17) MERGE on it.",
-        after.name
+        "Until the soft contract `{said}` is a view: release N runs no ON CONFLICT ON CONSTRAINT, COPY, TRUNCATE or (before Postgres 17) MERGE on it."
     ));
     let beyond_a_view = ["upsert-constraint", "copy-columns", "copy-positional", "truncate"];
     draft.except.extend(beyond_a_view.map(|shape| format!("{shape} on {}", after.rel_name())));
     let drop = format!("DROP VIEW {new}");
     t.swap.insert(0, (drop.clone(), create.clone()));
-    t.swap_last.push((
-        format!("ALTER TABLE {old} RENAME TO {}", ident(&after.name)),
-        vec![format!("ALTER TABLE {new} RENAME TO {}", ident(&rel.name))],
-    ));
-    t.words.push(format!("becomes `{}`", after.name));
-    Ok(Some(Shim { drop, old: rel.name.clone(), new: after.name.clone(), create }))
+    let to = |from: &str, to: &Relation| match after.schema == rel.schema {
+        true => format!("ALTER TABLE {from} RENAME TO {}", ident(&to.name)),
+        false => format!("ALTER TABLE {from} SET SCHEMA {}", ident(&to.schema)),
+    };
+    t.swap_last.push((to(&old, after), vec![to(&new, rel)]));
+    t.words.push(format!("becomes `{said}`"));
+    Ok(Some(Shim { drop, old: before, new: said, create }))
 }
 
 impl Shim {

@@ -38,7 +38,7 @@ pub fn tighten(x: &Ctx<'_>, change: &ColumnChange, column: &str, t: &mut TableDr
     if let Some(value) = value {
         let never_null = x.never_null(&rel, &value);
         let value = x.told(&rel, value);
-        t.fills.push(Filled { column: column.into(), value: value.clone(), required: true, watch: Vec::new() });
+        t.fill(Filled { column: column.into(), value: value.clone(), required: true, watch: Vec::new() });
         t.backfill.push(Assignment { overwrites: true, ..Assignment::fill(column, value, never_null) });
         if !never_null {
             add_required_column::job(change, t, column);

@@ -1,14 +1,18 @@
 //! The application's part of a plan, played: each row that it has to see to gets a value that the server takes, or goes.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 
 use crate::catalog::{Catalog, ConKind, RelName, Relation};
-use crate::plan::{Actor, SeesTo, Step};
+use crate::plan::{Actor, Boundary, PhaseKind, SeesTo, Step, Writes};
 use crate::quote::{ident, literal};
 
 use super::super::seed::{self, Table};
 use super::super::session::{Session, SqlError};
 use super::super::values::Want;
+use super::busy::phase_end;
+use super::release::Player;
 use super::{Prover, Refused, forward};
 
 /// Beyond what rows and the releases draw, within a smallint.
@@ -25,6 +29,58 @@ struct Values {
 }
 
 impl Prover<'_> {
+    /// Release N at the boundaries where it writes both columns by itself, made for the schema that the plan has there. Nobody, where a
+    /// trigger does it.
+    pub(super) fn in_between(&self) -> BTreeMap<Boundary, Player> {
+        let writes: Vec<&Writes> = self.plan.phases.iter().flat_map(|p| &p.steps).filter_map(|s| s.writes.as_ref()).collect();
+        let mut out = BTreeMap::new();
+        let mut catalog = self.input.catalog_before.clone();
+        for phase in self.plan.phases.iter().filter(|p| !writes.is_empty() && p.kind < PhaseKind::ContractHard) {
+            for text in phase.steps.iter().flat_map(|s| &s.statements) {
+                crate::lower::lower_text(text).iter().for_each(|s| drop(catalog.apply_statement(s)));
+            }
+            let own = self.used_by_application(&catalog, phase_end(phase.kind), &writes);
+            out.insert(phase_end(phase.kind), Player::in_between(&own, &self.input.catalog_before, &self.touched, &writes));
+        }
+        out
+    }
+
+    /// The schema at that boundary as release N uses it: it gives what it keeps in step in every statement, has nothing to do with columns
+    /// that go, and from B2 on finds rows by its own keys.
+    fn used_by_application(&self, catalog: &Catalog, boundary: Boundary, writes: &[&Writes]) -> Catalog {
+        let mut own = catalog.clone();
+        for w in writes {
+            let Some(old) = self.input.catalog_before.relation_named(&w.schema, &w.table) else { continue };
+            let Some(new) = self.input.catalog_after.relation(old.id) else { continue };
+            let mut given: Vec<&str> = w.columns.iter().map(|c| c.column.as_str()).collect();
+            let mut statements = Vec::new();
+            let alter = |what: String| format!("ALTER TABLE {} {what}", old.rel_name().sql());
+            for c in &old.columns {
+                match new.columns.iter().find(|n| n.attnum == c.attnum) {
+                    None => statements.push(alter(format!("DROP COLUMN {} CASCADE", ident(&c.name)))),
+                    Some(n) if n.name != c.name && given.contains(&n.name.as_str()) => given.push(&c.name),
+                    Some(_) => {}
+                }
+            }
+            for c in &given {
+                statements.push(alter(format!("ALTER COLUMN {} DROP DEFAULT, ALTER COLUMN {0} SET NOT NULL", ident(c))));
+            }
+            if boundary >= Boundary::B2 {
+                let first =
+                    |columns: &[String]| columns.iter().any(|c| given.contains(&c.as_str()) && w.columns.iter().all(|x| x.column != *c));
+                let keys = old.constraints.iter().filter(|c| c.kind.index().is_some() && first(c.kind.columns()));
+                statements.extend(keys.map(|c| alter(format!("DROP CONSTRAINT {} CASCADE", ident(&c.name)))));
+                let alone =
+                    catalog.indexes_of(old.id).into_iter().filter(|i| i.index.as_ref().is_some_and(|x| !x.constraint && first(&x.depends)));
+                statements.extend(alone.map(|i| format!("DROP INDEX {}", i.rel_name().sql())));
+            }
+            for sql in &statements {
+                crate::lower::lower_text(sql).iter().for_each(|s| drop(own.apply_statement(s)));
+            }
+        }
+        own
+    }
+
     /// Runs a step: the runner's by its statements, the application's by what it sees to.
     pub(super) fn forward(&self, session: &mut Session, step: &Step) -> Result<(), Refused> {
         let Some(work) = step.sees_to.as_ref().filter(|_| step.actor == Actor::Application) else { return forward(session, step) };

@@ -1,5 +1,6 @@
 //! The steps with both releases at work: statements at every boundary, writes of both, the way back after N has written.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::compat::Undo;
@@ -20,7 +21,7 @@ const TURNS: usize = 40;
 /// A backfill that N-1's inserts have kept busy for so long has no end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn phase_end(kind: PhaseKind) -> Boundary {
+pub(super) fn phase_end(kind: PhaseKind) -> Boundary {
     match kind {
         PhaseKind::Expand => Boundary::B1,
         PhaseKind::Migrate => Boundary::B2,
@@ -36,13 +37,13 @@ impl Prover<'_> {
         mut old: Player,
         mut new: Player,
         roles: &mut [(Player, Player)],
-        queries: &Queries,
+        (queries, mut between): (&Queries, BTreeMap<Boundary, Player>),
     ) -> Result<(), ShadowError> {
         for (name, why) in &queries.refused {
             let why = format!("it does not run on the schema before the migration, so it says nothing: {why}");
             self.not_run(CheckId::ReleaseStatements, At::about(&format!("query {name}")), false, why);
         }
-        self.releases(db, Boundary::B0, &mut old, &mut new, roles, queries)?;
+        self.releases(db, Boundary::B0, &mut [&mut old, &mut new], roles, queries)?;
         let mut now = Boundary::B0;
         for phase in &self.plan.phases {
             if self.enough() {
@@ -60,7 +61,7 @@ impl Prover<'_> {
                 }
             }
             let mut held = Vec::new();
-            for player in [&old, &new] {
+            for player in [&old, between.get(&now).filter(|_| between.contains_key(&end)).unwrap_or(&new)] {
                 let there = |b| self.works(b, player.release).filter(|w| *w != Works::Gone);
                 let goes_on = there(now).filter(|_| there(end).is_some() && !phase.steps.is_empty() && player.known().1 > 0);
                 let except = self.except(now, player.release);
@@ -69,23 +70,44 @@ impl Prover<'_> {
             for step in &phase.steps {
                 let mut problems = self.preconditions(&mut db.connect()?, step);
                 let concurrent = phase.kind == PhaseKind::Migrate && !step.transaction;
-                let error = if concurrent { self.while_writing(db, step, &mut old)? } else { self.forward(&mut db.connect()?, step).err() };
+                let error = match concurrent {
+                    // Whoever is still there writes meanwhile.
+                    true => self.while_writing(db, step, between.get_mut(&now).unwrap_or(&mut old))?,
+                    false => self.forward(&mut db.connect()?, step).err(),
+                };
                 problems.extend(error.map(|e| e.counterexample("refused while both releases write")));
                 if !problems.is_empty() {
                     self.check(CheckId::DualWrites, At::about(&step.id).boundary(end), problems, "");
                     return Ok(());
                 }
             }
-            for (player, held) in [&mut old, &mut new].into_iter().zip(held) {
+            let goes_on = if between.contains_key(&end) { between.get_mut(&now) } else { None };
+            for (player, held) in [&mut old, goes_on.unwrap_or(&mut new)].into_iter().zip(held) {
                 if let Some(held) = held {
                     let except = self.except(end, player.release);
                     self.go_on(end, player, held, &except);
                 }
             }
-            self.releases(db, end, &mut old, &mut new, roles, queries)?;
+            let mut at_work = vec![&mut old];
+            match between.get_mut(&end) {
+                Some(player) => {
+                    player.learn_values(&self.shadow.copy(db)?)?;
+                    player.behind(&new);
+                    at_work.push(player);
+                    // Behind the soft contract it may leave the old columns out.
+                    at_work.extend((end == Boundary::B3).then_some(&mut new));
+                }
+                None => at_work.push(&mut new),
+            }
+            self.releases(db, end, &mut at_work, roles, queries)?;
             now = end;
-            if end == Boundary::B2 {
-                self.in_turn(db, end, &mut old, &mut new)?;
+            // Where both releases are at work.
+            let with_n_1 = if between.is_empty() { Boundary::B2 } else { Boundary::B1 };
+            if end == with_n_1 {
+                self.in_turn(db, end, &mut old, between.get_mut(&end).unwrap_or(&mut new))?;
+            }
+            if let Some(b) = between.get(&end) {
+                new.behind(b);
             }
             if matches!(phase.kind, PhaseKind::Migrate | PhaseKind::ContractSoft) {
                 self.roll_back(db, phase.kind, &mut old)?;
@@ -174,12 +196,11 @@ impl Prover<'_> {
         &mut self,
         db: &Database,
         boundary: Boundary,
-        old: &mut Player,
-        new: &mut Player,
+        players: &mut [&mut Player],
         roles: &mut [(Player, Player)],
         queries: &Queries,
     ) -> Result<(), ShadowError> {
-        for player in [old, new] {
+        for player in players {
             let release = player.release;
             let Some(works) = self.works(boundary, release).filter(|w| *w != Works::Gone) else { continue };
             let except = self.except(boundary, release);

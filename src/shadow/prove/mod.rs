@@ -6,6 +6,8 @@ mod application;
 mod backfill;
 mod blocking;
 mod busy;
+#[cfg(test)]
+mod catalogue_test;
 pub mod checks;
 #[cfg(test)]
 mod controls_test;
@@ -21,6 +23,8 @@ mod rights;
 mod steps;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ways_back_test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,6 +223,7 @@ impl Prover<'_> {
         seed(&mut own.connect()?, &self.touched, &options)?;
         new.learn(&own)?;
         let mut roles = self.roles(&reference, &own, &old, &new)?;
+        let between = self.in_between();
         let queries = Queries::learn(&self.input.workload, before, &mut reference.connect()?)?;
         for (player, which) in [(&old, "N-1"), (&new, "N")] {
             let (all, works) = player.known();
@@ -237,7 +242,7 @@ impl Prover<'_> {
                 self.not_run(c, At::default(), false, why);
             }
         }
-        self.side_by_side(&rows, &intended, old, new, &mut roles, &queries)
+        self.side_by_side(&rows, &intended, (old, new), &mut roles, (&queries, between))
     }
 
     /// The steps alone and the steps with both releases at work, each on copies of its own.
@@ -245,10 +250,9 @@ impl Prover<'_> {
         &mut self,
         rows: &Rows,
         intended: &Snapshot,
-        old: Player,
-        new: Player,
+        (old, new): (Player, Player),
         roles: &mut [(Player, Player)],
-        queries: &Queries,
+        queries: (&Queries, BTreeMap<Boundary, Player>),
     ) -> Result<(), ShadowError> {
         // Copied before anybody looks into the original: a database in use is not copied.
         let db = self.shadow.copy(&rows.seeded)?;

@@ -295,6 +295,7 @@ fn add_step(plan: &mut Plan, table: &RelName, sql: &str, undo: &str) {
         undo_verdict: Undo::Lossless,
         one_way: None,
         sees_to: None,
+        writes: None,
         preconditions: Vec::new(),
         predicted: vec![PredictedEffects::default(), predicted],
     };

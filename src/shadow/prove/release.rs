@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use crate::catalog::{Catalog, Id, RelName};
 use crate::compat::{Shape, ShapeSql, shapes};
-use crate::plan::Release;
+use crate::plan::{Release, Writes, type_sql};
 use crate::quote::{ident, literal};
 
 use super::super::error::ShadowError;
@@ -39,6 +39,9 @@ pub struct Player {
     reference: Option<Session>,
     count: u64,
     last: String,
+    /// The columns that it keeps in step by itself, and how it does so in the transaction of every write.
+    writes: Vec<Writes>,
+    also: Vec<String>,
 }
 
 /// Statements that count columns by their position: no plan that adds a column can keep them.
@@ -103,7 +106,22 @@ impl Player {
             reference: None,
             count,
             last: String::new(),
+            writes: Vec::new(),
+            also: Vec::new(),
         }
+    }
+
+    /// Release N on a schema in the middle of the plan, whose columns it uses all and keeps in step itself.
+    pub fn in_between(own: &Catalog, before: &Catalog, touched: &BTreeSet<RelName>, writes: &[&Writes]) -> Self {
+        let mut player = Player::new(Release::New, own, before, touched);
+        player.also = writes.iter().map(|w| keeps_in_step(w)).collect();
+        player.writes = writes.iter().map(|w| (*w).clone()).collect();
+        player
+    }
+
+    /// The keys that it draws come behind those of another player of the same release.
+    pub fn behind(&mut self, other: &Player) {
+        self.count = self.count.max(other.count + 1000);
     }
 
     /// The same release as another role.
@@ -122,6 +140,8 @@ impl Player {
             // Roles never draw the same key either.
             count: self.count + 200_000,
             last: String::new(),
+            writes: self.writes.clone(),
+            also: self.also.clone(),
         }
     }
 
@@ -172,6 +192,18 @@ impl Player {
     /// A delete of rows to which a foreign key of one schema refers, and none of the other: it stands in the way of the migration itself.
     fn leaves_orphans(&self, i: usize) -> bool {
         self.shapes[i].shape == Shape::Delete && self.referenced_once.contains(&self.shapes[i].relation)
+    }
+
+    /// The same where nothing but the plan has made the schema: only what is refused for the values of a row is no fault of it.
+    pub fn learn_values(&mut self, db: &Database) -> Result<(), ShadowError> {
+        let mut session = db.connect()?;
+        for i in 0..self.shapes.len() {
+            if self.attempt(&mut session, i, 0).is_err_and(|e| e.is_about_rows()) {
+                self.hopeless.insert(i);
+            }
+        }
+        self.reference = Some(session);
+        Ok(())
     }
 
     /// How many statements the release has, and how many of them work on its own schema.
@@ -253,8 +285,28 @@ impl Player {
         let values = self.values(session, i, pick, false);
         self.last = self.shapes[i].fill(&values);
         session.run("BEGIN")?;
-        let done = self.as_its_role(session).and_then(|()| self.send(session, i, &values));
+        let done = self.as_its_role(session).and_then(|()| self.send_all(session, i, &values));
         let _ = session.run("ROLLBACK");
+        done
+    }
+
+    /// In a transaction that is open: the statement, and what goes with it.
+    fn send_all(&self, session: &mut Session, i: usize, values: &[Option<String>]) -> Result<u64, SqlError> {
+        let done = self.send(session, i, values)?;
+        for sql in &self.also {
+            session.run(sql)?;
+        }
+        Ok(done)
+    }
+
+    /// The statement by itself, or with what goes with it in one transaction.
+    fn send_for_good(&self, session: &mut Session, i: usize, values: &[Option<String>]) -> Result<u64, SqlError> {
+        if self.also.is_empty() {
+            return self.send(session, i, values);
+        }
+        session.run("BEGIN")?;
+        let done = self.send_all(session, i, values);
+        session.run(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         done
     }
 
@@ -275,16 +327,18 @@ impl Player {
     /// The values are at fault: on the release's own schema the statement is refused in the same way.
     fn refused_anyway(&mut self, i: usize, e: &SqlError) -> bool {
         let Some(session) = &mut self.reference else { return false };
+        // A row of another partition is 23514, and 0A000 where the table has a trigger that comes before.
+        let elsewhere = e.is("0A000") && e.message.contains("partition");
         // Only what depends on rows can be the values' fault.
-        if !e.is_about_rows() || self.last.starts_with("COPY") {
-            return false;
+        if !(e.is_about_rows() || elsewhere) || self.last.starts_with("COPY") {
+            return elsewhere;
         }
         let (sql, shape) = (self.last.clone(), self.shapes[i].shape);
         let _ = session.run("BEGIN");
         let again = session.run(&sql).err();
         let _ = session.run("ROLLBACK");
         debug_assert!(!by_position(shape));
-        if again.is_some_and(|a| a.sqlstate == e.sqlstate) {
+        if again.is_some_and(|a| a.sqlstate == e.sqlstate || elsewhere && a.is("23514")) {
             return true;
         }
         // The reference lacks rows that were written since; a foreign key that the release knows keeps their like there too.
@@ -342,7 +396,7 @@ impl Player {
     fn stay(&mut self, session: &mut Session, i: usize, pick: u64) -> Result<u64, Counterexample> {
         let values = self.values(session, i, pick, true);
         self.last = self.shapes[i].fill(&values);
-        match self.send(session, i, &values) {
+        match self.send_for_good(session, i, &values) {
             Ok(n) => Ok(n),
             Err(e) if self.refused_anyway(i, &e) => Ok(0),
             Err(e) => Err(Counterexample::refused(self.name(i), &e, &self.last)),
@@ -419,6 +473,31 @@ impl Player {
         let _ = session.run(if inside { "ROLLBACK TO SAVEPOINT airlock_held" } else { "ROLLBACK" });
         done
     }
+
+    /// What it keeps in step it gives in the same statement.
+    fn say_the_same(&self, session: &mut Session, i: usize, values: &mut [Option<String>]) {
+        let shape = &self.shapes[i];
+        let Some(rel) = self.own.relation_named(&shape.relation.schema, &shape.relation.name) else { return };
+        let of = |column: &str| shape.params.iter().position(|p| !p.finds && p.column.as_deref() == Some(column));
+        for w in self.writes.iter().filter(|w| RelName::new(&w.schema, &w.table) == shape.relation).flat_map(|w| &w.columns) {
+            let Some(at) = of(&w.column) else { continue };
+            let row = rel.columns.iter().map(|c| {
+                let value = of(&c.name).and_then(|p| values[p].as_deref()).map_or("NULL".into(), literal);
+                format!("{value}::{} AS {}", type_sql(&self.own, &c.ty), ident(&c.name))
+            });
+            let sql = format!("SELECT ({})::text FROM (SELECT {}) AS airlock_t", w.value, row.collect::<Vec<_>>().join(", "));
+            if let Ok(value) = session.value(&sql) {
+                values[at] = value;
+            }
+        }
+    }
+}
+
+/// The rows of this transaction get what release N writes into them.
+fn keeps_in_step(w: &Writes) -> String {
+    let set: Vec<String> = w.columns.iter().map(|c| format!("{} = {}", ident(&c.column), c.value)).collect();
+    let on = RelName::new(&w.schema, &w.table);
+    format!("UPDATE {} AS airlock_t SET {} WHERE xmin = pg_catalog.pg_current_xact_id()::xid", on.sql(), set.join(", "))
 }
 
 /// A line of COPY's text format.

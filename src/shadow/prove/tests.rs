@@ -30,10 +30,13 @@ const BASE: &str = "CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTI
                     CREATE TABLE events_new PARTITION OF events DEFAULT PARTITION BY HASH (id); \
                     CREATE TABLE events_new_0 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
                     CREATE TABLE events_new_1 PARTITION OF events_new FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
+                    CREATE VIEW labels AS SELECT id, email FROM customers; GRANT SELECT ON labels TO PUBLIC; \
+                    CREATE FUNCTION halved(n int) RETURNS int LANGUAGE sql AS 'SELECT n / 2'; \
+                    CREATE FUNCTION doubled(n int, by int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT n * by'; \
                     CREATE TABLE papers (id serial PRIMARY KEY, title text NOT NULL); \
                     CREATE TABLE bodies (id text PRIMARY KEY, body text NOT NULL, paper int NOT NULL UNIQUE REFERENCES papers (id) ON DELETE CASCADE);";
 
-fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
+pub(super) fn made(sql: &str, answers: &[&str]) -> (Plan, ProofInput) {
     made_with(sql, answers, &PlanOptions::default())
 }
 
@@ -187,7 +190,7 @@ fn keys_and_data_are_proved() {
             "DELETE FROM visits WHERE page < 0; UPDATE visits SET payload = lower(payload) WHERE payload IS NOT NULL; \
              CREATE TABLE pins (id bigint PRIMARY KEY, owner bigint); \
              ALTER TABLE pins ADD FOREIGN KEY (owner) REFERENCES profiles (user_id) ON DELETE CASCADE; \
-             COMMENT ON TABLE profiles IS 'people'; ALTER TABLE profiles ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid();",
+             COMMENT ON TABLE profiles IS 'people'; ALTER TABLE profiles ADD COLUMN token uuid NOT NULL UNIQUE DEFAULT gen_random_uuid();",
             &[][..],
         ),
     ]);
@@ -254,11 +257,16 @@ fn a_lock_is_tried_for_again() {
 
 /// Every plan is proved.
 #[track_caller]
-fn proved(all: &[(&str, &[&str])]) {
+pub(super) fn proved(all: &[(&str, &[&str])]) {
+    proved_with(&PlanOptions::default(), all);
+}
+
+#[track_caller]
+pub(super) fn proved_with(options: &PlanOptions, all: &[(&str, &[&str])]) {
     let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
     let mut wrong = Vec::new();
     for (sql, answers) in all {
-        let (plan, input) = made(sql, answers);
+        let (plan, input) = made_with(sql, answers, options);
         let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
         if proof.verdict != Verdict::Proved {
             wrong.push(format!("{sql}\n{}", failures(&proof).join("\n")));
@@ -270,8 +278,13 @@ fn proved(all: &[(&str, &[&str])]) {
 /// Breaks a plan and expects the proof to say why it fails.
 #[track_caller]
 fn broken(sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
+    broken_with(&PlanOptions::default(), sql, answers, breaks, says);
+}
+
+#[track_caller]
+pub(super) fn broken_with(options: &PlanOptions, sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
     let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
-    let (mut plan, input) = made(sql, answers);
+    let (mut plan, input) = made_with(sql, answers, options);
     breaks(&mut plan);
     let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
     let found = failures(&proof).join("\n");
@@ -279,7 +292,7 @@ fn broken(sql: &str, answers: &[&str], breaks: impl Fn(&mut Plan), says: &str) {
     assert!(found.contains(says), "{found}");
 }
 
-fn each(plan: &mut Plan, f: impl Fn(&mut Vec<String>)) {
+pub(super) fn each(plan: &mut Plan, f: impl Fn(&mut Vec<String>)) {
     plan.phases.iter_mut().flat_map(|p| &mut p.steps).for_each(|s| {
         f(&mut s.statements);
         f(&mut s.undo);

@@ -81,6 +81,7 @@ impl Player {
                 }
             }
         }
+        self.say_the_same(session, i, &mut values);
         values
     }
 }
