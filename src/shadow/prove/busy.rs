@@ -181,7 +181,7 @@ impl Prover<'_> {
         Ok(error)
     }
 
-    fn works(&self, boundary: Boundary, release: Release) -> Option<Works> {
+    pub(super) fn works(&self, boundary: Boundary, release: Release) -> Option<Works> {
         self.plan.boundaries.iter().find(|c| c.boundary == boundary && c.release == release).map(|c| c.works)
     }
 
