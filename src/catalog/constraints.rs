@@ -470,6 +470,11 @@ impl Catalog {
             return Err(fails("42P16", "constraints on permanent tables may reference only permanent tables"));
         }
         let ref_columns = self.referenced_key(&to, fk)?;
+        // The key goes down into partitions, and the one that it refers to is open already.
+        if rel.kind == RelKind::PartitionedTable && self.descendants_of(rel.id).contains(&to.id) {
+            let message = format!("cannot ALTER TABLE \"{}\" because it is being used by active queries in this session", to.name);
+            return Err(fails("55006", message));
+        }
         if ref_columns.len() != columns.len() && !(to.assumed && ref_columns.is_empty()) {
             return Err(fails("42830", "number of referencing and referenced columns for foreign key disagree"));
         }

@@ -3,7 +3,7 @@
 use crate::catalog::{ConKind, Id, RelKind, Relation, proves_not_null};
 use crate::op::{AlterAction, AlterTarget, ConstraintKind, LockMode, ObjectKind, OpKind, PartitionBound, Statement, TableConstraint};
 
-use super::columns::{TypeChange, add_rewrites, type_change};
+use super::columns::{TypeChange, add_rewrites, default_value, type_change};
 use super::partitions::{attach, default_partition_lock, referencing};
 use super::seen::{Seen, added};
 use super::statements::{lock_named, new_indexes, with_children};
@@ -33,7 +33,7 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             if add_rewrites(s.before, column, s.pg) {
                 tree.iter().for_each(|t| s.rewrite(*t));
             }
-            let value = column.default.as_ref().is_some_and(|d| !matches!(d.kind, crate::op::ExprKind::Null))
+            let value = default_value(s.before, column).is_some_and(|d| !matches!(d.kind, crate::op::ExprKind::Null))
                 || column.identity.is_some()
                 || column.generated.is_some();
             if column.nullable == Some(false) && !value && !column.ty.name.as_str().ends_with("serial") {

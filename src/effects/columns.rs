@@ -15,7 +15,25 @@ pub fn add_rewrites(catalog: &Catalog, column: &ColumnDef, pg: PgVersion) -> boo
     if !ty.is_array() && is_constrained_domain(catalog, &ty) {
         return true;
     }
-    column.default.as_ref().is_some_and(|d| catalog.volatility(d) == Volatility::Volatile)
+    default_value(catalog, column).is_some_and(|d| catalog.volatility(&d) == Volatility::Volatile)
+}
+
+/// The default of a new column: its own, or that of its domain.
+pub fn default_value(catalog: &Catalog, column: &ColumnDef) -> Option<Expr> {
+    let own = column.default.clone();
+    let of_domain = || {
+        let ty = catalog.resolve_type(&column.ty);
+        let mut id = ty.id.filter(|_| !ty.is_array());
+        for _ in 0..16 {
+            let TypeKind::Domain { base, default, .. } = &catalog.types.get(&id?)?.kind else { return None };
+            if let Some(d) = default {
+                return Some(d.clone());
+            }
+            id = base.id.filter(|_| !base.is_array());
+        }
+        None
+    };
+    own.or_else(of_domain)
 }
 
 /// A domain with a constraint of its own, or over such a domain.

@@ -507,6 +507,19 @@ const LIST: &[Scenario] = &[
         ],
     ),
     works(
+        "a domain's default fills a new column",
+        &["CREATE DOMAIN d AS int DEFAULT 7", "CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD b d NOT NULL"],
+    ),
+    works(
+        "a domain's default is another one for each row",
+        &["CREATE DOMAIN d AS float8 DEFAULT random()", "CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)", "ALTER TABLE t ADD b d"],
+    ),
+    refused(
+        "no table refers to a partition of its own",
+        "55006",
+        &[TREE[0], TREE[1], TREE[2], "ALTER TABLE p ADD FOREIGN KEY (id) REFERENCES q (id)"],
+    ),
+    works(
         "what a rule took finds no partition",
         &[
             "CREATE TABLE p (id int NOT NULL, a int) PARTITION BY HASH (id)",
