@@ -64,6 +64,8 @@ pub struct StandingStep {
     pub one_way: Option<String>,
     pub preconditions: Vec<Precondition>,
     pub checklist: Vec<String>,
+    /// Statements of release N that do not work before the contract, as the proof names them.
+    pub except: Vec<String>,
 }
 
 impl Default for StandingStep {
@@ -79,6 +81,7 @@ impl Default for StandingStep {
             one_way: None,
             preconditions: Vec::new(),
             checklist: Vec::new(),
+            except: Vec::new(),
         }
     }
 }
@@ -342,6 +345,7 @@ impl<'a> Waiting<'a> {
             }
         }
         draft.checklist.extend(s.checklist);
+        draft.except.extend(s.except);
         let step = draft.step(phase, NewStep { id: s.id, title: s.title, statements: bound(s.statements), undo: bound(s.undo) });
         step.transaction = s.transaction;
         step.undo_transaction = s.transaction;

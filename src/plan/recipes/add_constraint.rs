@@ -49,6 +49,16 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
                 undo: vec![format!("DROP INDEX CONCURRENTLY {index}")],
                 transaction: false,
                 preconditions: vec![duplicates(&t, &names, None, *nulls_not_distinct)],
+                checklist: match soft {
+                    Some(_) => {
+                        vec![format!("Until the soft contract `{}` is not there: release N runs no ON CONFLICT that needs it.", made.name)]
+                    }
+                    None => Vec::new(),
+                },
+                except: match soft {
+                    Some(_) => ["upsert-columns", "upsert-constraint"].map(|shape| format!("{shape} on {}", rel.rel_name())).into(),
+                    None => Vec::new(),
+                },
                 ..StandingStep::default()
             },
             StandingStep {

@@ -46,6 +46,11 @@ fn other_names_of_views_and_functions_are_proved() {
     )]);
 }
 
+#[test]
+fn a_key_that_release_n_may_not_use_yet_is_proved() {
+    proved(&[("ALTER TABLE badges ADD UNIQUE (label);", &[][..])]);
+}
+
 /// Release N writes both columns; N-1, of which a rollback may always come, only the one that it knows.
 const BY_APPLICATION: PlanOptions =
     PlanOptions { batch_size: 1000, pause_ms: 50, lock_timeout_ms: 2000, lock_retries: 0, dual_write: DualWrite::App, flag: None };
