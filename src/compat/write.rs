@@ -527,10 +527,14 @@ fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Optio
         }
     }
     if touched.is_none()
-        && let Some(bound) = rel.partition_bound.as_ref().filter(|b| **b != crate::op::PartitionBound::Default)
+        && let Some(bound) = rel.partition_bound.as_ref()
     {
-        // Whoever writes to a partition by its own name may send a row that belongs elsewhere.
-        may(b, "23514", &rel.name, format!("bound {} {bound:?}", rel.id.0));
+        // What a default partition takes is what no other one does.
+        let others = || rel.parents.iter().any(|p| b.s.cat.children_of(*p).len() > 1);
+        if *bound != crate::op::PartitionBound::Default || others() {
+            // Whoever writes to a partition by its own name may send a row that belongs elsewhere.
+            may(b, "23514", &rel.name, format!("bound {} {bound:?}", rel.id.0));
+        }
     }
     let mut checks: Vec<&Constraint> = rel.constraints.iter().filter(|c| c.enforced && matches!(c.kind, ConKind::Check { .. })).collect();
     checks.sort_by(|a, b| a.name.cmp(&b.name));

@@ -520,6 +520,16 @@ const LIST: &[Scenario] = &[
         &[TREE[0], TREE[1], TREE[2], "ALTER TABLE p ADD FOREIGN KEY (id) REFERENCES q (id)"],
     ),
     works(
+        "a default partition takes what no other one does",
+        &[
+            ONLY[0],
+            ONLY[1],
+            "CREATE TABLE t (id int, a int NOT NULL)",
+            "INSERT INTO t VALUES (5, 5)",
+            "ALTER TABLE p ATTACH PARTITION t DEFAULT",
+        ],
+    ),
+    works(
         "what a rule took finds no partition",
         &[
             "CREATE TABLE p (id int NOT NULL, a int) PARTITION BY HASH (id)",
