@@ -238,7 +238,10 @@ impl Catalog {
                 Err(fails("0A000", "cannot move objects into or out of temporary schemas"))
             }
             AddColumn { column: c, .. }
-                if c.identity.is_some() && column(c.name.as_str()).is_none() && !self.children_of(rel.id).is_empty() =>
+                if c.identity.is_some()
+                    && column(c.name.as_str()).is_none()
+                    && !rel.is_partition()
+                    && !self.children_of(rel.id).is_empty() =>
             {
                 let handed_down = self.at_least(17) && rel.kind == RelKind::PartitionedTable;
                 if handed_down {

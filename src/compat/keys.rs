@@ -198,6 +198,19 @@ pub(super) fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], 
             continue;
         }
         let risk = format!("23503 use {} {columns:?} {} {ref_columns:?}", child.id.0, rel.id.0);
+        // Rows that the key takes along are published as well.
+        let event = match (action, set) {
+            (FkAction::Cascade, None) => Some("delete"),
+            (FkAction::Cascade, Some(_)) | (FkAction::SetNull | FkAction::SetDefault, _) => Some("update"),
+            _ => None,
+        };
+        if let Some(event) = event {
+            let tree = [child.id].into_iter().chain(b.s.cat.descendants_of(child.id));
+            let unknown = tree.filter_map(|id| b.s.get(id)).find(|r| b.s.cat.cannot_be_told_apart(r, event)).map(|r| r.name.clone());
+            if let Some(name) = unknown {
+                may(b, "55000", name, format!("publication of {} behind {}", child.id.0, rel.id.0));
+            }
+        }
         match action {
             FkAction::Cascade => {}
             FkAction::SetNull | FkAction::SetDefault => {

@@ -47,7 +47,9 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                         if let Some(other) = s.find(&fk.table).map(|r| r.id) {
                             s.with_partitions(other).into_iter().for_each(|t| s.lock(t, L::ShareRowExclusive));
                         }
-                        if value && let Some(r) = s.find(&fk.table) {
+                        // A default that is spelled out is looked for in the other table, and be it NULL.
+                        let given = column.default.is_some() || value && column.identity.is_none();
+                        if given && let Some(r) = s.find(&fk.table) {
                             let r = r.id;
                             tree.iter().for_each(|t| s.join(*t, r));
                         }
