@@ -25,8 +25,16 @@ pub(super) struct NewIndex {
     pub tablespace: Option<String>,
     /// The index of the partitioned table that it is part of.
     pub parent: Option<Id>,
+    /// Of the index that it is a copy of.
+    pub attributes: Option<Vec<String>>,
     /// Backs this constraint, whose name and kind follow from the index.
     pub constraint_of: Option<Constraint>,
+}
+
+impl NewIndex {
+    fn attributes(&self) -> Vec<String> {
+        self.attributes.clone().unwrap_or_else(|| index_column_names(&self.elements, &self.include))
+    }
 }
 
 impl Catalog {
@@ -168,6 +176,7 @@ impl Catalog {
             Some(n) => n.clone(),
             None => self.index_name(&rel, &new),
         };
+        let attributes = new.attributes();
         let id = self.fresh();
         let partitioned = rel.kind == RelKind::PartitionedTable;
         let kind = if partitioned { RelKind::PartitionedIndex } else { RelKind::Index };
@@ -189,6 +198,7 @@ impl Catalog {
             elements: new.elements.clone(),
             columns,
             include,
+            attributes,
             depends,
             filter: new.filter.clone(),
             nulls_not_distinct: new.nulls_not_distinct,
@@ -227,8 +237,7 @@ impl Catalog {
             (_, true) => "key",
             _ => "idx",
         };
-        let part = columns_part(&index_column_names(&new.elements, &new.include));
-        self.choose_relation_name(&rel.schema, &rel.name, Some(&part), label, new.constraint)
+        self.choose_relation_name(&rel.schema, &rel.name, Some(&columns_part(&new.attributes())), label, new.constraint)
     }
 
     /// Attaches a matching index of the partition to the parent's, or makes one.
@@ -286,6 +295,12 @@ impl Catalog {
             self.remove_relation(part);
         }
         for (_, index) in whole {
+            self.edit(index, |r| {
+                if let Some(i) = &mut r.index {
+                    let include: Vec<Name> = i.include.iter().map(|n| Name::new(n.clone(), crate::source::Span::default())).collect();
+                    i.attributes = index_column_names(&i.elements, &include);
+                }
+            });
             for child in self.children_of(table) {
                 self.index_partition(index, child)?;
             }
@@ -454,6 +469,7 @@ fn from_index(rel: &Relation, i: &Index) -> NewIndex {
         filter: i.filter.clone(),
         nulls_not_distinct: i.nulls_not_distinct,
         options: rel.options.clone(),
+        attributes: Some(i.attributes.clone()),
         ..NewIndex::default()
     }
 }

@@ -327,6 +327,8 @@ pub struct Index {
     /// Column names in key order; `None` for an expression.
     pub columns: Vec<Option<String>>,
     pub include: Vec<String>,
+    /// Its own columns, keys and then the rest, called as the table's were when it was made: copies that get no name are called by them.
+    pub attributes: Vec<String>,
     /// Every column it depends on: keys, expressions, predicate, include.
     pub depends: Vec<String>,
     pub filter: Option<Expr>,

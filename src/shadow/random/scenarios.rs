@@ -553,6 +553,31 @@ const LIST: &[Scenario] = &[
         ],
     ),
     works(
+        "copies of an index are called by its own columns",
+        &[
+            ONLY[0],
+            "CREATE INDEX i ON p (a, id)",
+            "ALTER TABLE p RENAME a TO b",
+            ONLY[1],
+            "CREATE TABLE t (LIKE p INCLUDING INDEXES)",
+            "REINDEX TABLE q",
+            "REINDEX TABLE t",
+        ],
+    ),
+    works(
+        "an index that is made anew is called by the columns of today",
+        &[
+            ONLY[0],
+            "CREATE INDEX i ON p (a, id)",
+            ONLY[1],
+            "ALTER TABLE p RENAME a TO b",
+            "ALTER TABLE p ALTER b TYPE bigint",
+            "CREATE TABLE r PARTITION OF p FOR VALUES IN (2)",
+            "REINDEX TABLE q",
+            "REINDEX TABLE r",
+        ],
+    ),
+    works(
         "what a rule took finds no partition",
         &[
             "CREATE TABLE p (id int NOT NULL, a int) PARTITION BY HASH (id)",
