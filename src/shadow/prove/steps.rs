@@ -322,8 +322,8 @@ impl Prover<'_> {
             };
             predicted.merge(&report.predicted);
             seen.merge(&report.observed);
-            // The index is locked when nobody uses it any more, for so short that one sees it only at times.
-            if sql.starts_with("DROP INDEX CONCURRENTLY") {
+            // The old index is locked when nobody uses it any more, for so short that one sees it only at times.
+            if sql.contains(" CONCURRENTLY ") && ["DROP INDEX", "REINDEX"].iter().any(|c| sql.starts_with(c)) {
                 [&mut predicted, &mut seen].into_iter().for_each(|e| e.locks.retain(|_, m| *m < LockMode::AccessExclusive));
             }
             let slow: Vec<&String> = report.observed.rewrites.iter().chain(&report.observed.scans).collect();
