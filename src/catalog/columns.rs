@@ -330,7 +330,7 @@ impl Catalog {
             });
         }
         self.retype_identity_sequence(id, &name, &new);
-        self.remake_partition_indexes(id, &name)
+        self.remake_indexes(id, &name)
     }
 
     /// Virtual columns are of Postgres's own types only.

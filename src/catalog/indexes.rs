@@ -271,9 +271,22 @@ impl Catalog {
         Ok(())
     }
 
-    /// ALTER COLUMN TYPE drops the indexes on the column of a partitioned table and makes them again, with new parts under the names that
-    /// new parts get, whatever the old ones were called and how they sorted.
-    pub(super) fn remake_partition_indexes(&mut self, table: Id, column: &str) -> Res<()> {
+    /// ALTER COLUMN TYPE makes the indexes on the column anew, with the names that the table's columns have today.
+    pub(super) fn remake_indexes(&mut self, table: Id, column: &str) -> Res<()> {
+        for tree in self.with_descendants(table, false) {
+            let on = self.indexes_of(tree).into_iter().filter_map(|r| Some((r.id, r, r.index.as_ref()?)));
+            let uses = on.filter(|(.., i)| i.depends.iter().any(|d| d == column));
+            let today: Vec<(Id, Vec<String>)> =
+                uses.map(|(id, r, i)| (id, NewIndex { attributes: None, ..from_index(r, i) }.attributes())).collect();
+            for (index, attributes) in today {
+                self.edit(index, |r| r.index.iter_mut().for_each(|i| i.attributes.clone_from(&attributes)));
+            }
+        }
+        self.remake_partition_indexes(table, column)
+    }
+
+    /// Those of a partitioned table get new parts under the names that new parts get, whatever the old ones were called and how they sorted.
+    fn remake_partition_indexes(&mut self, table: Id, column: &str) -> Res<()> {
         let uses =
             |r: &&Relation| r.kind == RelKind::PartitionedIndex && r.index.as_ref().is_some_and(|i| i.depends.iter().any(|d| d == column));
         let mut whole: Vec<(bool, Id)> =
@@ -295,12 +308,6 @@ impl Catalog {
             self.remove_relation(part);
         }
         for (_, index) in whole {
-            self.edit(index, |r| {
-                if let Some(i) = &mut r.index {
-                    let include: Vec<Name> = i.include.iter().map(|n| Name::new(n.clone(), crate::source::Span::default())).collect();
-                    i.attributes = index_column_names(&i.elements, &include);
-                }
-            });
             for child in self.children_of(table) {
                 self.index_partition(index, child)?;
             }

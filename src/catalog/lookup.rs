@@ -141,8 +141,8 @@ impl Catalog {
         let mut next = 0;
         while let Some(inner) = around.get(next).copied() {
             for (r, c) in self.columns_of_type(inner) {
-                if r.kind == RelKind::Composite {
-                    around.extend(Some(r.id).filter(|t| !around.contains(t)));
+                if r.kind == RelKind::Composite && !around.contains(&r.id) {
+                    around.push(r.id);
                 } else if (r.kind.is_table() || r.kind == RelKind::MaterializedView)
                     && (next > 0 || r.column(c).is_some_and(|c| c.ty.is_array()))
                 {

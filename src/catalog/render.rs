@@ -135,7 +135,7 @@ impl Catalog {
             }
             RelKind::Sequence => {
                 let Some(s) = &r.sequence else { return };
-                let _ = writeln!(out, "CREATE SEQUENCE {name} AS {}{};", s.data_type, sequence_options(s));
+                let _ = writeln!(out, "CREATE SEQUENCE {name} AS {}{};", s.data_type, sequence_options(r));
             }
             RelKind::Composite => {
                 let columns: Vec<String> = r.columns.iter().map(|c| format!("{} {}", ident(&c.name), type_sql(&c.ty))).collect();
@@ -212,9 +212,7 @@ impl Catalog {
         } else if let Some(i) = &c.identity {
             let _ = write!(out, " GENERATED {} AS IDENTITY", if i.always { "ALWAYS" } else { "BY DEFAULT" });
             let made = self.sequences_of(r.id).into_iter().find(|(s, of)| *of == c.name && s.sequence.as_ref().is_some_and(|s| s.identity));
-            if let Some((name, options)) =
-                made.and_then(|(s, _)| Some((qualified(&s.schema, &s.name), sequence_options(s.sequence.as_ref()?))))
-            {
+            if let Some((name, options)) = made.map(|(s, _)| (qualified(&s.schema, &s.name), sequence_options(s))) {
                 let _ = write!(out, " (SEQUENCE NAME {name}{options})");
             }
         } else if let Some(d) = &c.default {
@@ -351,10 +349,10 @@ fn repeats(r: &Relation, c: &super::Constraint) -> bool {
         .any(|o| o.kind.index().is_some() && o.name != c.name && o.kind.columns() == c.kind.columns())
 }
 
-/// Options of a sequence as they stand behind its type.
-fn sequence_options(s: &super::Sequence) -> String {
+/// Options of a sequence as they stand behind its type, and in brackets behind an identity.
+pub fn sequence_options(sequence: &Relation) -> String {
     let mut out = String::new();
-    for (k, v) in s.options.iter().filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
+    for (k, v) in sequence.sequence.iter().flat_map(|s| &s.options).filter(|(k, _)| k != "SEQUENCE NAME" && k != "RESTART") {
         let _ = match (k.as_str(), v) {
             ("CYCLE", Some(_)) => write!(out, " NO CYCLE"),
             ("MINVALUE" | "MAXVALUE", None) => write!(out, " NO {k}"),

@@ -12,7 +12,7 @@ pub fn add_rewrites(catalog: &Catalog, column: &ColumnDef, pg: PgVersion) -> boo
         return g.stored || g.implicit && pg.0 < 18;
     }
     let ty = catalog.resolve_type(&column.ty);
-    if !ty.is_array() && is_constrained_domain(catalog, &ty) {
+    if is_constrained_domain(catalog, &ty) {
         return true;
     }
     default_value(catalog, column).is_some_and(|d| catalog.volatility(&d) == Volatility::Volatile)
@@ -36,16 +36,16 @@ pub fn default_value(catalog: &Catalog, column: &ColumnDef) -> Option<Expr> {
     own.or_else(of_domain)
 }
 
-/// A domain with a constraint of its own, or over such a domain.
+/// A domain with a constraint of its own, or over such a domain. What an array holds is not asked.
 pub fn is_constrained_domain(catalog: &Catalog, ty: &ColumnType) -> bool {
-    let mut id = ty.id;
+    let mut id = ty.id.filter(|_| !ty.is_array());
     for _ in 0..16 {
         let Some(t) = id.and_then(|i| catalog.types.get(&i)) else { return false };
         let TypeKind::Domain { base, not_null, checks, .. } = &t.kind else { return false };
         if *not_null || !checks.is_empty() {
             return true;
         }
-        id = base.id;
+        id = base.id.filter(|_| !base.is_array());
     }
     false
 }
@@ -72,7 +72,7 @@ pub fn type_change(catalog: &Catalog, old: &ColumnType, new: &ColumnType, using:
     if old == new {
         return TypeChange::Free;
     }
-    if !new.is_array() && is_constrained_domain(catalog, new) {
+    if is_constrained_domain(catalog, new) {
         return TypeChange::Rewrite;
     }
     // Elements of a domain are taken out of it one by one, and put into it.

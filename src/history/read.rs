@@ -132,8 +132,9 @@ impl Folder {
         {
             folder.sql.insert(inside.to_string_lossy().replace('\\', "/"), path.clone());
         }
-        // What cannot be read is met again, and said, by whoever needs it.
-        let texts = folder.sql.par_iter().filter_map(|(_, p)| Some((p.clone(), read_sql(p).ok()?))).collect();
+        // What cannot be read is met again, and said, by whoever needs it. A dump beside the migrations may be of no interest to anybody.
+        let small = |p: &Path| std::fs::metadata(p).is_ok_and(|m| m.len() < 1 << 20);
+        let texts = folder.sql.par_iter().filter(|(_, p)| small(p)).filter_map(|(_, p)| Some((p.clone(), read_sql(p).ok()?))).collect();
         Ok(Folder { read: Mutex::new(texts), ..folder })
     }
 

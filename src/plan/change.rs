@@ -16,7 +16,6 @@ use crate::source::Span;
 
 use super::blocks::type_sql;
 use super::order::column_of;
-use super::recipes::add_made;
 use super::rows::{Fill, Move, fills, moves};
 
 /// One operation of the file, by statement and place in it.
@@ -275,7 +274,7 @@ fn kind(script: &ReplayedScript, table: &Relation, old: Option<&Column>, new: Op
         (None, Some(n)) => {
             let made = n.identity.is_some() || n.generated.is_some() || n.serial.is_some();
             let volatile = n.default_volatility == Some(Volatility::Volatile);
-            let held = add_made::constrained(&script.after, &n.ty).is_some();
+            let held = crate::effects::is_constrained_domain(&script.after, &n.ty);
             if held || made && n.generated.as_ref().is_none_or(|g| g.stored) {
                 return Some(ColumnKind::AddMade);
             }

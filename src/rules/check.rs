@@ -31,9 +31,8 @@ pub fn check(rules: &RuleSet, script: &ReplayedScript, selection: &Selection) ->
 }
 
 /// Which fixes are looked for. Each costs a second look at its statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fixes {
-    #[default]
     All,
     /// Those that `--fix` applies; a finding without one may be left without any.
     Safe,

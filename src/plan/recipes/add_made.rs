@@ -1,7 +1,8 @@
 //! ADD COLUMN whose values Postgres makes: from a sequence, or out of the row's other columns. To add it as it is written writes the
 //! table anew under the strongest lock; here the column comes empty, new rows get their value from the start, the others in batches.
 
-use crate::catalog::{Catalog, Column, ColumnType, Relation, TypeKind};
+use crate::catalog::{Column, Relation, sequence_options};
+use crate::effects::is_constrained_domain;
 use crate::op::Generated;
 use crate::quote::{generated_name, ident, literal, qualified};
 
@@ -15,10 +16,10 @@ use super::{add_column, add_filled, set_default};
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let Some(new) = &change.after else { return Ok(()) };
     let ty = x.new_type(change.span, &new.ty)?;
-    if let Some(domain) = constrained(&x.script.after, &new.ty) {
+    if is_constrained_domain(&x.script.after, &new.ty) {
         return x.refuse(
             change.span,
-            format!("Postgres writes the whole table anew to add a column of the domain `{domain}`, which has rules of its own"),
+            format!("Postgres writes the whole table anew to add a column of the domain `{}`, which has rules of its own", new.ty),
             "give the column the domain's base type, and add the rule as a CHECK of the table in a statement of its own",
         );
     }
@@ -33,13 +34,6 @@ pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &
         t.required_at_n.push(new.name.clone());
     }
     add_filled::inline(x, change, t)
-}
-
-/// A domain that a value has to be held against.
-pub fn constrained(catalog: &Catalog, ty: &ColumnType) -> Option<String> {
-    let found = catalog.types.get(&ty.id?)?;
-    let TypeKind::Domain { base, not_null, checks, .. } = &found.kind else { return None };
-    if *not_null || !checks.is_empty() { Some(found.name.clone()) } else { constrained(catalog, base) }
 }
 
 /// A plain column that a trigger of its own computes at every write, for good.
@@ -105,7 +99,10 @@ fn drawn(x: &Ctx<'_>, change: &ColumnChange, new: &Column, t: &mut TableDraft<'_
         let goes_on = |to: &str, from: &str| format!("SELECT setval({}, last_value, is_called) FROM {from}", literal(to));
         let statements = vec![
             unset.concat(),
-            format!("ALTER TABLE {on} ALTER COLUMN {c} ADD GENERATED {how} AS IDENTITY (SEQUENCE NAME {last}{})", options(&definition)),
+            format!(
+                "ALTER TABLE {on} ALTER COLUMN {c} ADD GENERATED {how} AS IDENTITY (SEQUENCE NAME {last}{})",
+                sequence_options(sequence)
+            ),
             goes_on(&last, &first),
             format!("DROP SEQUENCE {first}"),
         ];
@@ -124,10 +121,4 @@ fn identity_step(rel: &Relation, new: &Column, statements: Vec<String>, undo: Ve
         transaction: true,
         preconditions: Vec::new(),
     }
-}
-
-/// What stands behind the type of a sequence, as an identity takes it.
-pub fn options(create_sequence: &str) -> String {
-    let behind = create_sequence.split_once(" AS ").and_then(|(_, rest)| rest.split_once(' '));
-    behind.map_or_else(String::new, |(_, options)| format!(" {options}"))
 }

@@ -17,7 +17,7 @@ mod rename_column;
 pub mod rename_table;
 mod set_not_null;
 
-use crate::catalog::{Acl, Catalog, Column, ConKind, Relation};
+use crate::catalog::{Acl, Catalog, Column, ConKind, Relation, sequence_options};
 use crate::op::{AlterAction, ConstraintKind, ObjectKind, OpKind, QName, ReindexTarget};
 use crate::quote::{ident, qualified};
 
@@ -169,7 +169,7 @@ fn dropped_identity(s: &Standing<'_>, on: &QName, column: &str) -> Option<Result
             ..StandingStep::default()
         });
     }
-    let (name, options) = (table(sequence), add_made::options(&s.before.relation_sql(sequence)));
+    let (name, options) = (table(sequence), sequence_options(sequence));
     steps.push(StandingStep {
         phase: Some(PhaseKind::ContractSoft),
         id: slug(&["no-identity", &rel.name, column]),

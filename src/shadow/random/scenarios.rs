@@ -578,6 +578,17 @@ const LIST: &[Scenario] = &[
         ],
     ),
     works(
+        "and so is one of a plain table",
+        &[
+            "CREATE TABLE t (id int, a int)",
+            "CREATE INDEX i ON t (a, id)",
+            "ALTER TABLE t RENAME a TO b",
+            "ALTER TABLE t ALTER b TYPE bigint",
+            "CREATE TABLE c (LIKE t INCLUDING INDEXES)",
+            "REINDEX TABLE c",
+        ],
+    ),
+    works(
         "what a rule took finds no partition",
         &[
             "CREATE TABLE p (id int NOT NULL, a int) PARTITION BY HASH (id)",
