@@ -2,7 +2,7 @@
 //!
 //! The only place that joins the runner's way of executing a file with the operations in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{ApplyError, Catalog, Id};
 use crate::compat::{Compat, Known, Part, predict_knowing};
@@ -44,8 +44,23 @@ pub struct ReplayedScript {
     /// A transaction that a BEGIN of the file opened and nothing ends: it is rolled back when the runner disconnects.
     pub left_open: Option<u32>,
     /// The schema after the last migration that is known, where later ones are.
-    pub later: Option<Catalog>,
+    pub later: Option<Later>,
     pub history: InHistory,
+}
+
+/// The schema at the end of a history that may be replayed right now: whoever asks for it waits.
+#[derive(Debug, Clone, Default)]
+pub struct Later(Arc<OnceLock<Catalog>>);
+
+impl Later {
+    pub fn catalog(&self) -> &Catalog {
+        self.0.wait()
+    }
+
+    /// The first word counts.
+    pub fn is(&self, catalog: Catalog) {
+        let _ = self.0.set(catalog);
+    }
 }
 
 /// What the history around a file tells about it.

@@ -328,7 +328,7 @@ impl Catalog {
                 if *concurrently {
                     self.keep_partition_condition(part)?;
                 }
-                self.detach_partition(id, part);
+                self.detach_partition(id, part)?;
             }
             AttachIndex { index } => self.attach_index(id, index)?,
         }

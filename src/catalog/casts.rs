@@ -132,7 +132,7 @@ pub(super) fn refuse_cast(catalog: &Catalog, from: &ColumnType, to: &ColumnType)
 }
 
 /// A domain stands for its base type.
-fn base(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
+pub(super) fn base(catalog: &Catalog, ty: &ColumnType) -> ColumnType {
     match ty.id.and_then(|id| catalog.types.get(&id)).map(|t| &t.kind) {
         Some(TypeKind::Domain { base: b, .. }) if !ty.is_array() => base(catalog, b),
         _ => ty.clone(),
@@ -191,58 +191,6 @@ pub(super) fn comparable(catalog: &Catalog, from: &ColumnType, to: &ColumnType) 
         return None;
     }
     Some(x == y || implicit)
-}
-
-/// The type has a default operator class for the access method.
-pub(super) fn indexable(catalog: &Catalog, ty: &ColumnType, method: &str) -> Option<bool> {
-    let ty = &base(catalog, ty);
-    if let Some(t) = ty.id.and_then(|id| catalog.types.get(&id))
-        && !ty.is_array()
-    {
-        return match (&t.kind, method) {
-            (TypeKind::Enum { .. } | TypeKind::Composite { .. }, "btree" | "hash") => Some(true),
-            (TypeKind::Enum { .. } | TypeKind::Composite { .. }, "gin" | "gist" | "brin") => Some(false),
-            (TypeKind::Range, "btree" | "hash" | "gist" | "brin") => Some(true),
-            (TypeKind::Range, "gin") => Some(false),
-            _ => None,
-        };
-    }
-    if ty.is_unknown() {
-        return None;
-    }
-    if ty.is_array() {
-        return match method {
-            "btree" | "hash" | "gin" => Some(true),
-            "gist" | "brin" => Some(false),
-            _ => None,
-        };
-    }
-    let f = family(&ty.name);
-    match method {
-        "btree" => match (f?, ty.name.as_str()) {
-            (_, "json") | (Family::Xml | Family::Geometric, _) => Some(false),
-            _ => Some(true),
-        },
-        "hash" => match (f?, ty.name.as_str()) {
-            (_, "json") | (Family::Xml | Family::Geometric | Family::Bits | Family::Search, _) => Some(false),
-            _ => Some(true),
-        },
-        "gin" => match ty.name.as_str() {
-            "jsonb" | "tsvector" => Some(true),
-            _ => f.map(|_| false),
-        },
-        "gist" => match f? {
-            Family::Range | Family::Search => Some(true),
-            Family::Geometric => None,
-            _ => Some(false),
-        },
-        "brin" => match f? {
-            Family::Boolean | Family::Json | Family::Xml | Family::Search => Some(false),
-            Family::Geometric => None,
-            _ => Some(true),
-        },
-        _ => None,
-    }
 }
 
 /// Refuses the defaults of which it is plain that they do not fit.

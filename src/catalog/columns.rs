@@ -342,18 +342,11 @@ impl Catalog {
         Ok(())
     }
 
-    /// Indexes on the column are made again, with the operator class that is the new type's own.
+    /// Indexes on the column are made again, with their operator classes, or the new type's own where none was written.
     fn indexes_stay(&self, id: Id, column: &str, new: &ColumnType) -> Res<()> {
         for i in self.with_descendants(id, false).into_iter().flat_map(|t| self.indexes_of(t)).filter_map(|r| r.index.as_ref()) {
-            let mut keys = i.columns.iter().zip(&i.elements).filter(|(c, e)| c.as_deref() == Some(column) && e.opclass.is_none());
-            if keys.next().is_some()
-                && super::casts::indexable(self, new, &i.method) == Some(false)
-                && !self.unknown_extension()
-                && !self.has_extension(&format!("btree_{}", i.method))
-            {
-                let message = format!("data type {new} has no default operator class for access method \"{}\"", i.method);
-                return Err(fails("42704", message));
-            }
+            let keys = i.columns.iter().zip(&i.elements).filter(|(c, _)| c.as_deref() == Some(column));
+            keys.map(|(_, e)| e).try_for_each(|e| self.refuse_class(e, new, &i.method))?;
         }
         Ok(())
     }

@@ -319,7 +319,7 @@ impl Catalog {
             // The operator class of a column is looked for before the partition key and other keys are.
             if let Some(c) = rel.column(n)
                 && (rel.partition_by.is_some() || primary)
-                && super::casts::indexable(self, &c.ty, "btree") == Some(false)
+                && super::opclasses::has_default(self, &c.ty, "btree") == Some(false)
             {
                 let message = format!("data type {} has no default operator class for access method \"btree\"", c.ty);
                 return Err(fails("42704", message).unless(self.unknown_extension()));

@@ -27,6 +27,10 @@ impl Catalog {
     }
 
     pub(super) fn dml(&mut self, d: &Dml, depth: u32) -> Res<Applied> {
+        // A query does not tell a missing schema from a missing relation.
+        if self.complete && self.resolve(&d.table).is_none() {
+            return Err(self.no_relation(&d.table));
+        }
         let target = self.need_relation(&d.table)?;
         if let Some(rel) = self.relation(target)
             && !rel.assumed

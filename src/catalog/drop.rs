@@ -109,7 +109,7 @@ impl Catalog {
             },
             Trigger | Policy | Rule | Constraint => {
                 let Some(on) = &o.on else { return Ok(None) };
-                let Some(id) = self.resolve(on) else { return if self.complete { Err(self.no_relation(on)) } else { Ok(None) } };
+                let Some(id) = self.resolve(on) else { return if self.complete { Err(self.no_relation_or_schema(on)) } else { Ok(None) } };
                 let name = clip(o.name.as_str());
                 let Some(rel) = self.relation(id) else { return Ok(None) };
                 let there = match o.kind {
@@ -162,13 +162,8 @@ impl Catalog {
     /// The words for an object that is not there.
     pub(super) fn no_object(&self, o: &ObjectRef) -> ApplyError {
         use ObjectKind::*;
-        if let Some(s) = o.name.schema_str()
-            && !self.schemas.contains_key(s)
-            && o.on.is_none()
-            && s != super::resolve::TEMP
-            && !is_system_name(&o.name)
-        {
-            return fails("3F000", format!("schema \"{s}\" does not exist"));
+        if let Some(e) = self.no_schema(&o.name).filter(|_| o.on.is_none()) {
+            return e;
         }
         let on = o.on.as_ref().map(QName::as_str).unwrap_or_default();
         let name = clip(o.name.as_str());

@@ -123,7 +123,9 @@ impl Catalog {
                 && let Some(name) = c.args.first().and_then(super::exprs::relation_literal)
                 && self.resolve(&name).is_none()
             {
-                no_sequence = Some(self.no_relation(&name));
+                // 16 and later ask without raising an error of their own for the schema.
+                let schema = self.no_schema(&name).filter(|_| !self.at_least(16));
+                no_sequence = Some(schema.unwrap_or_else(|| self.no_relation(&name)));
             }
             let owner = FUNCTIONS.iter().find(|(_, names)| names.contains(&c.name.as_str())).map(|(x, _)| *x);
             if owner.is_some_and(|x| !self.has_extension(x)) && self.functions_named(&c.name).is_empty() {
@@ -149,7 +151,7 @@ impl Catalog {
 
     fn extension_types(&self, name: &str) -> Vec<Id> {
         let Some(e) = self.objects.get(&(ObjectKind::Extension, String::new(), name.to_string())) else { return Vec::new() };
-        types_of(name).iter().filter_map(|t| self.type_names.get(&(e.schema.clone(), (*t).to_string())).copied()).collect()
+        types_of(name).iter().filter_map(|t| self.type_names.get(&(e.schema.as_str(), *t)).copied()).collect()
     }
 
     /// The extension that the type belongs to.

@@ -50,7 +50,7 @@ impl Catalog {
         self.check_sql_body(f)?;
         let same = self
             .function_names
-            .get(&(schema.clone(), name.clone()))
+            .get(&(schema.as_str(), name.as_str()))
             .into_iter()
             .flatten()
             .filter_map(|id| self.functions.get(id))

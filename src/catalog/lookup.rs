@@ -162,12 +162,12 @@ impl Catalog {
     /// A function of this name, in whatever schema.
     pub fn has_function_named(&self, name: &str) -> bool {
         let schemas = self.schemas.keys().map(String::as_str).chain([super::resolve::TEMP]);
-        schemas.into_iter().any(|s| self.function_names.contains_key(&(s.to_string(), name.to_string())))
+        schemas.into_iter().any(|s| self.function_names.contains_key(&(s, name)))
     }
 
     /// Every function of this name in the schema.
     pub fn overloads(&self, schema: &str, name: &str) -> impl Iterator<Item = &Function> {
-        let ids = self.function_names.get(&(schema.to_string(), name.to_string()));
+        let ids = self.function_names.get(&(schema, name));
         ids.into_iter().flatten().filter_map(|id| self.functions.get(id)).map(AsRef::as_ref)
     }
 

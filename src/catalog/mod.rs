@@ -28,6 +28,7 @@ mod lookup;
 mod model;
 mod names;
 mod objects;
+mod opclasses;
 mod partitions;
 mod proofs;
 mod pruning;

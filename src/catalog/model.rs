@@ -1,7 +1,9 @@
 //! What the catalog knows.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
+use equivalent::{Comparable, Equivalent};
 use imbl::{OrdMap, OrdSet};
 
 use crate::op::{
@@ -49,9 +51,45 @@ pub struct Origin {
     pub transaction: u32,
 }
 
-/// (schema, name). Shared, because changing a persistent map copies its neighbours too; in order, because the names that one statement makes
-/// (a table, its key, its sequence) are neighbours, and a copy then serves them all.
-pub type NameKey = Arc<(String, String)>;
+/// Schema and name. Shared, because changing a persistent map copies its neighbours too; in order of the name, because the names that one statement
+/// makes (a table, its key, its sequence) are neighbours, and a copy then serves them all. Looked up by `(schema, name)` as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameKey(Arc<(String, String)>);
+
+impl NameKey {
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> NameKey {
+        NameKey(Arc::new((schema.into(), name.into())))
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        (&self.0.0, &self.0.1)
+    }
+}
+
+impl PartialOrd for NameKey {
+    fn partial_cmp(&self, other: &NameKey) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for NameKey {
+    fn cmp(&self, other: &NameKey) -> Ordering {
+        self.parts().compare(other)
+    }
+}
+
+impl Equivalent<NameKey> for (&str, &str) {
+    fn equivalent(&self, key: &NameKey) -> bool {
+        *self == key.parts()
+    }
+}
+
+impl Comparable<NameKey> for (&str, &str) {
+    fn compare(&self, key: &NameKey) -> Ordering {
+        let (schema, name) = key.parts();
+        self.1.cmp(name).then_with(|| self.0.cmp(schema))
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
@@ -73,6 +111,8 @@ pub struct Catalog {
     pub(super) dependents: OrdMap<Id, OrdSet<Id>>,
     /// Relations of this session only.
     pub(super) temporary: OrdSet<Id>,
+    /// The session has made something temporary: before that there is no schema `pg_temp`.
+    pub(super) temporary_schema: bool,
     /// Everything that is only known by name: extensions, roles, publications, collations, statistics objects, …
     pub objects: OrdMap<(ObjectKind, String, String), Arc<Object>>,
     /// ALTER DEFAULT PRIVILEGES: what objects made from now on are granted.
@@ -524,7 +564,7 @@ impl Catalog {
     }
 
     pub fn relation_named(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
-        self.relations.get(self.relation_names.get(&(schema.to_string(), name.to_string()))?)
+        self.relations.get(self.relation_names.get(&(schema, name))?)
     }
 }
 

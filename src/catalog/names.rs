@@ -7,7 +7,11 @@ use super::Catalog;
 
 /// Cuts an identifier as the server does, at a character boundary.
 pub(super) fn clip(name: &str) -> String {
-    name[..clip_len(name, MAX_IDENT_BYTES)].to_string()
+    clipped(name).to_string()
+}
+
+pub(super) fn clipped(name: &str) -> &str {
+    &name[..clip_len(name, MAX_IDENT_BYTES)]
 }
 
 fn clip_len(name: &str, limit: usize) -> usize {
@@ -211,10 +215,10 @@ impl Catalog {
     }
 
     pub(super) fn name_taken(&self, schema: &str, name: &str) -> bool {
-        self.relation_names.contains_key(&(schema.to_string(), name.to_string()))
+        self.relation_names.contains_key(&(schema, name))
     }
 
     pub(super) fn constraint_name_taken(&self, schema: &str, name: &str) -> bool {
-        self.constraint_names.contains_key(&(schema.to_string(), name.to_string()))
+        self.constraint_names.contains_key(&(schema, name))
     }
 }

@@ -263,7 +263,7 @@ impl Catalog {
         match (o.kind, on) {
             (Table | View | MaterializedView | Sequence | ForeignTable | Index, _) => match self.resolve(&o.name) {
                 Some(id) => self.edit(id, |r| r.comment = text),
-                None if self.complete => return Err(self.no_relation(&o.name)),
+                None if self.complete => return Err(self.no_relation_or_schema(&o.name)),
                 None => {}
             },
             (Column, Some(id)) => {
@@ -336,7 +336,7 @@ impl Catalog {
         let arg_types: Vec<String> = o.args.iter().flatten().map(|t| self.resolve_type(t).to_string()).collect();
         let same = self
             .function_names
-            .get(&(schema.clone(), name.clone()))
+            .get(&(schema.as_str(), name.as_str()))
             .into_iter()
             .flatten()
             .find(|id| self.functions.get(*id).is_some_and(|f| f.arg_types == arg_types))

@@ -46,6 +46,11 @@ impl Catalog {
             let message = format!("cannot attach a {} relation as partition of {} relation \"{}\"", kind(&c), kind(&p), p.name);
             return Err(fails("42809", message));
         }
+        if let Some(key) = p.constraints.iter().find(|k| referenced_table(k) == Some(id)) {
+            let message =
+                format!("cannot attach table \"{}\" as a partition because it is referenced by foreign key \"{}\"", c.name, key.name);
+            return Err(fails("0A000", message));
+        }
         if !c.assumed && !p.assumed {
             for column in &c.columns {
                 if column.identity.is_some() && self.at_least(17) {
@@ -77,7 +82,37 @@ impl Catalog {
         Ok(())
     }
 
-    pub(super) fn detach_partition(&mut self, parent: Id, partition: Id) {
+    /// Tables above the partition that foreign keys of its own point at.
+    pub fn own_keys_into_own_tree(&self, partition: Id) -> Vec<Id> {
+        let above = self.ancestors_of(partition);
+        let keys = self.relation(partition).map(|r| r.constraints.as_slice()).unwrap_or_default();
+        keys.iter().filter(|c| !c.inherited).filter_map(referenced_table).filter(|t| above.contains(t)).collect()
+    }
+
+    /// Nearest first.
+    fn ancestors_of(&self, table: Id) -> Vec<Id> {
+        std::iter::successors(self.relation(table), |r| self.relation(*r.parents.first()?)).skip(1).map(|r| r.id).collect()
+    }
+
+    /// Postgres 14 takes the part of such a key that points at the partition for a key from outside, and trips over it unless the partition
+    /// is a plain one right below the table that the key points at.
+    fn refuse_detach_with_own_keys(&self, partition: Id) -> Res<()> {
+        let plain = self.relation(partition).is_some_and(|r| r.kind == RelKind::Table);
+        let nearest = self.ancestors_of(partition).first().copied();
+        match self.own_keys_into_own_tree(partition).into_iter().find(|t| !(plain && nearest == Some(*t))) {
+            Some(_) if !self.at_least(15) => {
+                let name = self.relation(partition).map_or("", |r| r.name.as_str());
+                Err(fails("2BP01", format!("cannot drop a part of a foreign key of \"{name}\" because the key requires it")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn detach_partition(&mut self, parent: Id, partition: Id) -> Res<()> {
+        self.refuse_detach_with_own_keys(partition)?;
+        let above = self.ancestors_of(partition);
+        // Postgres 14 forgets a key that the partition has from above and that points at the tree it leaves.
+        let forgets = !self.at_least(15);
         let indexes: Vec<Id> = self
             .indexes_of(partition)
             .into_iter()
@@ -92,15 +127,17 @@ impl Catalog {
         for ix in indexes {
             self.set_index_parent(ix, None);
         }
-        let above: Vec<String> = self.relation(parent).map(|p| p.triggers.iter().map(|t| t.name.clone()).collect()).unwrap_or_default();
+        let triggers: Vec<String> = self.relation(parent).map(|p| p.triggers.iter().map(|t| t.name.clone()).collect()).unwrap_or_default();
         self.edit(partition, |r| {
             r.parents.retain(|p| *p != parent);
             r.partition_bound = None;
+            r.constraints.retain(|c| !(forgets && c.inherited && referenced_table(c).is_some_and(|t| above.contains(&t))));
             r.constraints.iter_mut().for_each(|c| c.inherited = false);
             r.columns.iter_mut().for_each(|c| c.inherited = false);
             // Row triggers that came from the parent go with it.
-            r.triggers.retain(|t| !(t.inherited && above.contains(&t.name)));
+            r.triggers.retain(|t| !(t.inherited && triggers.contains(&t.name)));
         });
+        Ok(())
     }
 
     /// DETACH … CONCURRENTLY leaves a check behind that says what the bounds said.
@@ -244,6 +281,13 @@ impl Catalog {
 }
 
 /// A name for a place in the catalog that has no words in the file.
+fn referenced_table(c: &Constraint) -> Option<Id> {
+    match &c.kind {
+        ConKind::ForeignKey { table, .. } => Some(*table),
+        _ => None,
+    }
+}
+
 pub(super) fn made_up(name: &str) -> Name {
     Name::new(name, crate::source::Span::default())
 }

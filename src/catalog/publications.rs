@@ -120,7 +120,7 @@ impl Catalog {
         let Some(name) = parts.pop() else { return Ok(Vec::new()) };
         let name = QName { schema: parts.pop(), name };
         let Some(rel) = self.resolve(&name).and_then(|id| self.relation(id)) else {
-            return if self.complete { Err(self.no_relation(&name)) } else { Ok(Vec::new()) };
+            return if self.complete { Err(self.no_relation_or_schema(&name)) } else { Ok(Vec::new()) };
         };
         if !rel.assumed && (rel.kind.is_index() || rel.kind == RelKind::Composite) {
             return Err(fails("42809", format!("cannot open relation \"{}\"", rel.name)));

@@ -190,13 +190,14 @@ impl Catalog {
     pub(super) fn refuse_written_casts(&self, e: &Expr, rel: &Relation) -> Res<()> {
         let mut casts = Vec::new();
         e.walk(&mut |e| {
-            if let crate::op::ExprKind::Cast { expr, ty } = &e.kind
-                && let Some(c) = simple_column(expr).and_then(|c| rel.column(&clip(c)))
-            {
-                casts.push((&c.ty, ty));
+            if let crate::op::ExprKind::Cast { expr, ty } = &e.kind {
+                casts.push((simple_column(expr).and_then(|c| rel.column(&clip(c))), ty));
             }
         });
-        casts.into_iter().try_for_each(|(from, to)| super::casts::refuse_cast(self, from, &self.resolve_type(to)))
+        casts.into_iter().try_for_each(|(column, to)| {
+            let to = self.need_type(to)?;
+            column.map_or(Ok(()), |c| super::casts::refuse_cast(self, &c.ty, &to))
+        })
     }
 
     pub(super) fn refuse_alter(&self, rel: &Relation, target: &AlterTarget, action: &AlterAction) -> Res<()> {
@@ -310,9 +311,6 @@ impl Catalog {
                     _ => Ok(()),
                 },
             },
-            SetType { column: c, using: Some(_), .. } if column(c.as_str()).is_some_and(|c| c.generated.is_some()) => {
-                Err(fails("42611", "cannot specify USING when altering type of generated column"))
-            }
             SetWithoutCluster | ClusterOn { .. } if rel.kind == RelKind::PartitionedTable => {
                 Err(fails("0A000", "cannot mark index clustered in partitioned table"))
             }

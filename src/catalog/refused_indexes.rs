@@ -30,24 +30,27 @@ impl Catalog {
 
     /// The operator class and the order of one key, asked when its column is known.
     pub(super) fn refuse_key(&self, e: &IndexElement, ty: &ColumnType, method: &str) -> Res<()> {
-        let no_class = |what: String| Err(fails("42704", what));
-        match &e.opclass {
-            // Extensions bring operator classes along.
-            None if super::casts::indexable(self, ty, method) == Some(false)
-                && !self.unknown_extension()
-                && !self.has_extension(&format!("btree_{method}")) =>
-            {
-                return no_class(format!("data type {ty} has no default operator class for access method \"{method}\""));
-            }
-            Some(c) if c.as_str().ends_with("_pattern_ops") && !matches!(method, "btree" | "hash") => {
-                return no_class(format!("operator class \"{}\" does not exist for access method \"{method}\"", c.as_str()));
-            }
-            _ => {}
-        }
+        self.refuse_class(e, ty, method)?;
         if (e.descending || e.nulls_first.is_some()) && abilities(method).is_some_and(|a| !a.ordered) {
             return Err(fails("0A000", format!("access method \"{method}\" does not support ASC/DESC or NULLS options")));
         }
         Ok(())
+    }
+
+    /// The operator class that is written, or the type's own.
+    pub(super) fn refuse_class(&self, e: &IndexElement, ty: &ColumnType, method: &str) -> Res<()> {
+        // Extensions bring operator classes along.
+        let other = self.unknown_extension() || self.has_extension(&format!("btree_{method}"));
+        match &e.opclass {
+            None if super::opclasses::has_default(self, ty, method) == Some(false) && !other => {
+                Err(fails("42704", format!("data type {ty} has no default operator class for access method \"{method}\"")))
+            }
+            Some(c) => match super::opclasses::refusal(self, c.as_str(), ty, method) {
+                Some((state, message)) => Err(fails(state, message).unless(other)),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
     }
 
     pub(super) fn refuse_refresh(&self, name: &QName, concurrently: bool) -> Res<()> {
@@ -104,7 +107,7 @@ impl Catalog {
             if c.generated.as_ref().is_some_and(|g| !g.stored) && self.at_least(18) {
                 return Err(fails("0A000", "statistics creation on virtual generated columns is not supported"));
             }
-            if super::casts::indexable(self, &c.ty, "btree") == Some(false) {
+            if super::opclasses::has_default(self, &c.ty, "btree") == Some(false) {
                 let message =
                     format!("column \"{name}\" cannot be used in statistics because its type has no default btree operator class");
                 return Err(fails("0A000", message));

@@ -14,7 +14,7 @@ impl Catalog {
         if self.name_taken(&rel.schema, &to) {
             return Err(fails("42P07", format!("relation \"{to}\" already exists")));
         }
-        if self.type_names.contains_key(&(rel.schema.clone(), to.clone())) && !rel.kind.is_index() && rel.kind != RelKind::Sequence {
+        if self.type_names.contains_key(&(rel.schema.as_str(), to.as_str())) && !rel.kind.is_index() && rel.kind != RelKind::Sequence {
             return Err(fails("42710", format!("type \"{to}\" already exists")));
         }
         self.edit(id, |r| r.name.clone_from(&to));
@@ -233,7 +233,7 @@ impl Catalog {
             Type | Domain => match self.type_id(&o.name) {
                 Some(id) if self.types.contains_key(&id) => {
                     let schema = self.types.get(&id).map(|t| t.schema.clone()).unwrap_or_default();
-                    if self.type_names.contains_key(&(schema.clone(), new.clone())) || self.name_taken(&schema, &new) {
+                    if self.type_names.contains_key(&(schema.as_str(), new.as_str())) || self.name_taken(&schema, &new) {
                         return Err(fails("42710", format!("type \"{new}\" already exists")));
                     }
                     self.edit_type(id, |t| t.name.clone_from(&new));

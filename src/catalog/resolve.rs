@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::op::{ObjectKind, PgVersion, QName, TypeName};
 
 use super::apply::{ApplyError, fails};
-use super::names::clip;
+use super::names::{clip, clipped};
 use super::{Catalog, ColumnType, Id, Origin, RelKind, Relation, Schema};
 
 /// The schema of temporary objects, as it may be written.
@@ -16,8 +16,8 @@ type Res<T> = Result<T, ApplyError>;
 impl Catalog {
     /// The relation that the name means, along the search path. System catalogs are not in the catalog.
     pub fn resolve(&self, name: &QName) -> Option<Id> {
-        let relation = clip(name.as_str());
-        self.first_in_path(name.schema_str(), |schema| self.relation_names.get(&(schema.to_string(), relation.clone())).copied())
+        let relation = clipped(name.as_str());
+        self.first_in_path(name.schema_str(), |schema| self.relation_names.get(&(schema, relation)).copied())
     }
 
     pub fn relation(&self, id: Id) -> Option<&Relation> {
@@ -35,10 +35,10 @@ impl Catalog {
 
     /// A type made by the history, or the row type of a relation.
     pub fn type_id(&self, name: &QName) -> Option<Id> {
-        let ty = clip(name.as_str());
+        let ty = clipped(name.as_str());
         self.first_in_path(name.schema_str(), |schema| {
-            let key = (schema.to_string(), ty.clone());
-            self.type_names.get(&key).copied().or_else(|| self.row_type(&key))
+            let key = (schema, ty);
+            self.type_names.get(&key).copied().or_else(|| self.row_type(key))
         })
     }
 
@@ -48,13 +48,12 @@ impl Catalog {
 
     /// Functions of that name in the first schema of the path that has one.
     pub fn functions_named(&self, name: &QName) -> Vec<Id> {
-        let function = clip(name.as_str());
-        self.first_in_path(name.schema_str(), |schema| self.function_names.get(&(schema.to_string(), function.clone())).cloned())
-            .unwrap_or_default()
+        let function = clipped(name.as_str());
+        self.first_in_path(name.schema_str(), |schema| self.function_names.get(&(schema, function)).cloned()).unwrap_or_default()
     }
 
-    fn row_type(&self, key: &(String, String)) -> Option<Id> {
-        let id = self.relation_names.get(key)?;
+    fn row_type(&self, key: (&str, &str)) -> Option<Id> {
+        let id = self.relation_names.get(&key)?;
         let kind = self.relations.get(id)?.kind;
         (!kind.is_index() && kind != RelKind::Sequence).then_some(*id)
     }
@@ -62,7 +61,7 @@ impl Catalog {
     fn first_in_path<T>(&self, schema: Option<&str>, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         match schema {
             Some(s) => find(s),
-            None => find(TEMP).or_else(|| self.effective_path().find_map(&find)),
+            None => self.temporary_schema.then(|| find(TEMP)).flatten().or_else(|| self.effective_path().find_map(&find)),
         }
     }
 
@@ -78,14 +77,16 @@ impl Catalog {
     pub(super) fn creation_schema(&mut self, name: &QName, temporary: bool) -> Res<String> {
         match name.schema_str() {
             Some(s) if temporary && s != TEMP => Err(fails("42P16", "cannot create temporary relation in non-temporary schema")),
-            Some(TEMP) => Ok(TEMP.to_string()),
-            Some(s) => self.need_schema(s),
-            None if temporary => Ok(TEMP.to_string()),
+            Some(s) if s != TEMP => self.need_schema(s),
+            Some(_) => Ok(self.need_temporary_schema()),
+            None if temporary => Ok(self.need_temporary_schema()),
             None => {
                 // An unqualified name goes to the first schema of the path, which may be pg_temp.
                 let first = self.search_path.iter().find(|s| *s == TEMP || self.effective_path().any(|e| e == s.as_str())).cloned();
-                if let Some(s) = first {
-                    return Ok(s);
+                match first {
+                    Some(s) if s == TEMP => return Ok(self.need_temporary_schema()),
+                    Some(s) => return Ok(s),
+                    None => {}
                 }
                 if self.complete {
                     return Err(fails("3F000", "no schema has been selected to create in"));
@@ -94,6 +95,18 @@ impl Catalog {
                 self.need_schema(&assumed.unwrap_or_else(|| "public".to_string()))
             }
         }
+    }
+
+    fn need_temporary_schema(&mut self) -> String {
+        self.temporary_schema = true;
+        TEMP.to_string()
+    }
+
+    /// Postgres's words for a schema that is written and is not there.
+    pub(super) fn no_schema(&self, name: &QName) -> Option<ApplyError> {
+        let schema = name.schema_str().filter(|s| !self.schemas.contains_key(*s))?;
+        let missing = if schema == TEMP { !self.temporary_schema } else { !is_system_name(name) };
+        missing.then(|| fails("3F000", format!("schema \"{schema}\" does not exist")))
     }
 
     /// The schema, made up when the history is not complete.
@@ -118,7 +131,7 @@ impl Catalog {
         if let Some(id) = self.resolve(name) {
             return Ok(id);
         }
-        let e = self.no_relation(name);
+        let e = self.no_relation_or_schema(name);
         if self.complete || is_system_name(name) {
             return Err(e);
         }
@@ -134,16 +147,13 @@ impl Catalog {
         Ok(id)
     }
 
-    /// Postgres's words for a relation that is not there. An extension or the system may have it all the same.
+    pub(super) fn no_relation_or_schema(&self, name: &QName) -> ApplyError {
+        self.no_schema(name).unwrap_or_else(|| self.no_relation(name))
+    }
+
+    /// Postgres's words for a relation that is not there: those of queries, which do not tell a missing schema apart. An extension or the system
+    /// may have it all the same.
     pub(super) fn no_relation(&self, name: &QName) -> ApplyError {
-        if let Some(s) = name.schema_str()
-            && !self.schemas.contains_key(s)
-            && s != TEMP
-            && !is_system_schema(s)
-        {
-            // A missing schema is told as a missing relation in most statements.
-            return fails("42P01", format!("relation \"{name}\" does not exist"));
-        }
         let e = fails("42P01", format!("relation \"{name}\" does not exist"));
         if is_system_name(name) || self.unknown_extension() { e.maybe() } else { e }
     }

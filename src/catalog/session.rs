@@ -114,6 +114,7 @@ impl Catalog {
         if !gone.is_empty() {
             let _ = self.drop_all(gone, true);
         }
+        self.temporary_schema = false;
         self.settings.clear();
         self.follow_search_path();
     }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::model::NameKey;
 use super::{Catalog, ConKind, Function, Id, Relation, Type, TypeKind};
 
 impl Catalog {
@@ -37,6 +38,7 @@ impl Catalog {
             references,
             dependents,
             temporary,
+            temporary_schema,
             objects,
             default_acls,
             rows,
@@ -55,6 +57,7 @@ impl Catalog {
         };
         (pg, next_id, now, granted, enum_value_added, complete)
             == (&before.pg, &before.next_id, &before.now, &before.granted, &before.enum_value_added, &before.complete)
+            && *temporary_schema == before.temporary_schema
             && same_transaction
             && relations.ptr_eq(&before.relations)
             && relation_names.ptr_eq(&before.relation_names)
@@ -90,9 +93,9 @@ impl Catalog {
     fn follow_relation(&mut self, was: Option<Names>, rel: &Relation) {
         if was.as_ref().is_none_or(|w| w.name != rel.name || w.schema != rel.schema) {
             if let Some(w) = &was {
-                self.relation_names.remove(&(w.schema.clone(), w.name.clone()));
+                self.relation_names.remove(&(w.schema.as_str(), w.name.as_str()));
             }
-            self.relation_names.insert(Arc::new((rel.schema.clone(), rel.name.clone())), rel.id);
+            self.relation_names.insert(NameKey::new(&*rel.schema, &*rel.name), rel.id);
         }
         self.granted |= !rel.grants.is_empty() || rel.owner.is_some();
         for parent in &rel.parents {
@@ -111,7 +114,7 @@ impl Catalog {
 
     pub(super) fn remove_relation(&mut self, id: Id) {
         let Some(old) = self.relations.remove(&id) else { return };
-        self.relation_names.remove(&(old.schema.clone(), old.name.clone()));
+        self.relation_names.remove(&(old.schema.as_str(), old.name.as_str()));
         self.temporary.remove(&id);
         self.count_constraints(Some(Names::of(&old)), None);
         self.refer(id, Vec::new());
@@ -129,9 +132,9 @@ impl Catalog {
 
     pub(super) fn put_type(&mut self, ty: Type) {
         if let Some(o) = self.types.get(&ty.id) {
-            self.type_names.remove(&(o.schema.clone(), o.name.clone()));
+            self.type_names.remove(&(o.schema.as_str(), o.name.as_str()));
         }
-        self.type_names.insert(Arc::new((ty.schema.clone(), ty.name.clone())), ty.id);
+        self.type_names.insert(NameKey::new(&*ty.schema, &*ty.name), ty.id);
         let refs = match &ty.kind {
             TypeKind::Domain { base, .. } => base.id.into_iter().collect(),
             _ => Vec::new(),
@@ -142,7 +145,7 @@ impl Catalog {
 
     pub(super) fn remove_type(&mut self, id: Id) {
         let Some(old) = self.types.remove(&id) else { return };
-        self.type_names.remove(&(old.schema.clone(), old.name.clone()));
+        self.type_names.remove(&(old.schema.as_str(), old.name.as_str()));
         self.refer(id, Vec::new());
     }
 
@@ -156,7 +159,7 @@ impl Catalog {
 
     pub(super) fn put_function(&mut self, function: Function) {
         self.forget_function_name(function.id);
-        self.function_names.entry(Arc::new((function.schema.clone(), function.name.clone()))).or_default().push(function.id);
+        self.function_names.entry(NameKey::new(&*function.schema, &*function.name)).or_default().push(function.id);
         self.refer(function.id, function.types.clone());
         self.functions.insert(function.id, Arc::new(function));
     }
@@ -187,7 +190,8 @@ impl Catalog {
 
     fn forget_function_name(&mut self, id: Id) {
         let Some(old) = self.functions.get(&id) else { return };
-        let key = (old.schema.clone(), old.name.clone());
+        let old = old.clone();
+        let key = (old.schema.as_str(), old.name.as_str());
         if let Some(ids) = self.function_names.get_mut(&key) {
             ids.retain(|i| *i != id);
             if ids.is_empty() {
@@ -229,6 +233,7 @@ impl Catalog {
 
     fn count_constraints(&mut self, old: Option<Names>, new: Option<Names>) {
         for key in old.into_iter().flat_map(Names::constraint_keys) {
+            let key = (key.0.as_str(), key.1.as_str());
             match self.constraint_names.get_mut(&key) {
                 Some(n) if *n > 1 => *n -= 1,
                 _ => {
@@ -237,7 +242,7 @@ impl Catalog {
             }
         }
         for key in new.into_iter().flat_map(Names::constraint_keys) {
-            *self.constraint_names.entry(Arc::new(key)).or_insert(0) += 1;
+            *self.constraint_names.entry(NameKey::new(key.0, key.1)).or_insert(0) += 1;
         }
     }
 }

@@ -120,7 +120,7 @@ impl Catalog {
                 return Err(fails("42P07", format!("relation \"{relation}\" already exists")));
             }
         }
-        if self.type_names.contains_key(&(schema.clone(), relation.clone())) {
+        if self.type_names.contains_key(&(schema.as_str(), relation.as_str())) {
             return Err(fails("42710", format!("type \"{relation}\" already exists")));
         }
         Ok(Some((schema, relation)))

@@ -16,7 +16,9 @@ impl Catalog {
             SetType { .. } => "cannot alter column type of typed table",
             RenameColumn { .. } => "cannot rename column of typed table",
             Inherit { .. } => "cannot change inheritance of typed table",
-            AttachPartition { partition, .. } if self.known(partition).is_some_and(|p| !p.is_partition() && typed(p)) => {
+            AttachPartition { partition, .. }
+                if rel.kind == RelKind::PartitionedTable && self.known(partition).is_some_and(|p| !p.is_partition() && typed(p)) =>
+            {
                 return Err(fails("42809", "cannot attach a typed table as partition"));
             }
             _ => return Ok(()),

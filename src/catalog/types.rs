@@ -19,24 +19,24 @@ impl Catalog {
     fn new_type_name(&mut self, name: &QName) -> Res<(String, String)> {
         let schema = self.creation_schema(name, false)?;
         let name = clip(name.as_str());
-        let key = (schema, name);
+        let key = (schema.as_str(), name.as_str());
         if let Some(id) = self.type_names.get(&key).copied() {
             // `CREATE TYPE t;` makes a shell that the real definition fills later.
             let shell = self.types.get(&id).is_some_and(|t| matches!(t.kind, TypeKind::Other));
             if shell {
                 self.remove_type(id);
             } else {
-                return Err(fails("42710", format!("type \"{}\" already exists", key.1)));
+                return Err(fails("42710", format!("type \"{}\" already exists", name)));
             }
         }
         match self.relation_names.get(&key).and_then(|id| self.relation(*id)).map(|r| (r.id, r.kind, r.assumed)) {
             Some((id, _, true)) => self.remove_relation(id),
             Some((_, kind, _)) if !kind.is_index() && kind != RelKind::Sequence => {
-                return Err(fails("42710", format!("type \"{}\" already exists", key.1)));
+                return Err(fails("42710", format!("type \"{}\" already exists", name)));
             }
             _ => {}
         }
-        Ok(key)
+        Ok((schema, name))
     }
 
     pub(super) fn create_enum(&mut self, name: &QName, labels: &[String]) -> Res<Applied> {
@@ -260,15 +260,14 @@ impl Catalog {
 
     /// A type that an extension brings; it goes with the extension.
     pub(super) fn put_extension_type(&mut self, schema: &str, name: &str) {
-        let key = (schema.to_string(), name.to_string());
-        if self.type_names.contains_key(&key) {
+        if self.type_names.contains_key(&(schema, name)) {
             return;
         }
         let id = self.fresh();
         self.put_type(Type {
             id,
-            schema: key.0,
-            name: key.1,
+            schema: schema.to_string(),
+            name: name.to_string(),
             kind: TypeKind::Other,
             origin: self.now,
             owner: None,

@@ -10,7 +10,17 @@ use super::{Catalog, Column, Id, RelKind, Relation, View};
 impl Catalog {
     pub(super) fn create_view(&mut self, v: &CreateView) -> Res<Applied> {
         let kind = if v.materialized { RelKind::MaterializedView } else { RelKind::View };
-        let schema = self.creation_schema(&v.name, v.temporary)?;
+        // The query is read before anything is asked of the name.
+        let analyzed = self.analyze(&v.query)?;
+        let bases: Vec<_> = analyzed.columns.iter().map(|c| c.base.clone()).collect();
+        let columns = named_columns(analyzed.columns, &v.columns, "42601", "CREATE VIEW specifies more column names than columns")?;
+        // What reads a temporary relation is temporary itself.
+        let over_temporary = analyzed.depends.iter().any(|(id, _)| self.temporary.contains(id));
+        if over_temporary && v.materialized {
+            return Err(fails("0A000", "materialized views must not use temporary tables or views"));
+        }
+        let temporary = v.temporary || over_temporary;
+        let schema = self.creation_schema(&v.name, temporary)?;
         let name = clip(v.name.as_str());
         let old = self.relation_named(&schema, &name).filter(|r| !r.assumed).cloned();
         if let Some(old) = &old {
@@ -24,9 +34,6 @@ impl Catalog {
                 return Err(fails("42809", format!("\"{name}\" is not a view")));
             }
         }
-        let analyzed = self.analyze(&v.query)?;
-        let bases: Vec<_> = analyzed.columns.iter().map(|c| c.base.clone()).collect();
-        let columns = named_columns(analyzed.columns, &v.columns, "42601", "CREATE VIEW specifies more column names than columns")?;
         let view = View {
             updatable: !v.materialized && is_updatable(&v.query),
             query: v.query.clone(),
@@ -39,16 +46,6 @@ impl Catalog {
         if let Some(old) = old {
             return self.replace_view(&old, view, columns, v);
         }
-        // What reads a temporary relation is temporary itself.
-        let over_temporary = view.depends.iter().any(|(id, _)| self.temporary.contains(id));
-        if over_temporary && v.materialized {
-            return Err(fails("0A000", "materialized views must not use temporary tables or views"));
-        }
-        if over_temporary && !v.temporary && v.name.schema_str().is_some_and(|s| s != super::resolve::TEMP) {
-            return Err(fails("42P16", "cannot create temporary relation in non-temporary schema"));
-        }
-        let temporary = v.temporary || over_temporary;
-        let schema = if temporary { self.creation_schema(&v.name, true)? } else { schema };
         let persistence = if temporary { Persistence::Temporary } else { Persistence::Permanent };
         let written = QName { schema: Some(super::partitions::made_up(&schema)), name: v.name.name.clone() };
         let Some((schema, name)) = self.new_relation_name(&written, persistence, v.if_not_exists)? else {

@@ -16,7 +16,7 @@ use crate::rules::{Baseline, Checked, Fixes, RuleSet};
 
 use super::fix::{self, FixArgs};
 use super::narrow::NarrowArgs;
-use super::project::{Project, judge};
+use super::project::Project;
 use super::settings::{RuleArgs, Settings, read};
 use super::{CliError, SourceArgs, parse_format, parse_severity, watch};
 
@@ -85,27 +85,25 @@ fn once(args: &CheckArgs, style: Style, out: &mut dyn Write) -> Result<u8, CliEr
         }
         return Ok(0);
     }
-    let mut pending = project.pending();
-    let settings = Settings::new(&project, &args.rules, &pending)?;
+    let settings = Settings::new(&project, &args.rules)?;
     let known = baseline(&project, args.baseline.as_ref())?;
     let mut notes = Vec::new();
     if args.fix.asked() {
         let wanted = known.as_ref();
-        let drafts = fix::drafts(&settings, &judge(pending), &args.fix, wanted);
+        let drafts = fix::drafts(&settings, &project.judge(), &args.fix, wanted);
         if args.fix.diff {
             fix::diff(&drafts, style, out)?;
             return Ok(u8::from(!drafts.is_empty() && !args.exit_zero));
         }
         notes = fix::write(&drafts)?;
         project = open()?;
-        pending = project.pending();
     }
     // Only where human text would have been.
     let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true");
     let default = if in_actions && args.output_file.is_none() { Format::Github } else { Format::Text };
     let format = args.output_format.unwrap_or(default);
     let fixes = if args.statistics { Fixes::All } else { fixes_in(format) };
-    let checked = settings.check(pending, fixes, |script, checked| (Seen::of(script), checked));
+    let checked = settings.check(&project, fixes, |script, checked| (Seen::of(script), checked));
     let mut report = report(&project, &settings.rules, checked);
     report.notes.extend(settings.notes);
     report.notes.extend(notes);
@@ -294,9 +292,8 @@ pub struct BaselineArgs {
 /// Writes today's findings into a file, so that only new ones are reported.
 pub fn write_baseline(args: &BaselineArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open_with(&args.paths, &args.source, true)?;
-    let pending = project.pending();
-    let settings = Settings::new(&project, &args.rules, &pending)?;
-    let found: Vec<Diagnostic> = settings.check(pending, Fixes::None, |_, c| c.diagnostics).into_iter().flatten().collect();
+    let settings = Settings::new(&project, &args.rules)?;
+    let found: Vec<Diagnostic> = settings.check(&project, Fixes::None, |_, c| c.diagnostics).into_iter().flatten().collect();
     let path = args.output_file.clone().or(project.config.baseline.clone()).unwrap_or_else(|| PathBuf::from("airlock-baseline.json"));
     crate::history::write_atomically(&path, Baseline::of(&found).to_json().as_bytes())?;
     writeln!(out, "{}: {}", path.display(), plural(found.len(), "finding"))?;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::facts::{self, Value};
 
-use super::project::{Project, judge};
+use super::project::Project;
 use super::settings::{RuleArgs, Settings};
 use super::{CliError, SourceArgs};
 
@@ -80,10 +80,9 @@ enum FactsFormat {
 /// What a rule can match, operation by operation.
 pub fn facts(args: &FactsArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let project = Project::open(std::slice::from_ref(&args.file), &args.source)?;
-    let pending = project.pending();
-    let settings = Settings::new(&project, &args.rules, &pending)?;
+    let settings = Settings::new(&project, &args.rules)?;
     let mut list = Vec::new();
-    for script in judge(pending) {
+    for script in project.judge() {
         let source = &script.source;
         for f in facts::collect(&script, &settings.selection.knowledge) {
             let at = source.position(f.span.start);

@@ -1,6 +1,7 @@
 //! From paths and options to histories with a replayed catalog.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use rayon::prelude::*;
 
@@ -8,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, Config};
 use crate::history::{self, Execution, History, Migration, Script, Send};
 use crate::op::{DmlKind, OpKind, PgVersion, Statement};
-use crate::replay::{self, Expanded, InHistory, ReplayedScript};
+use crate::replay::{self, Expanded, InHistory, Later, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
 use crate::source::SourceFile;
 
@@ -27,8 +28,21 @@ pub struct Pending<'p> {
     migration: &'p Migration,
     statements: Vec<Statement>,
     pub before: Catalog,
-    later: Option<Catalog>,
+    later: Option<Later>,
     history: InHistory,
+}
+
+/// So many migrations are read, and replayed, before what was asked for is judged.
+const AHEAD: usize = 64;
+
+/// Whoever waits for the end of the history is let go whatever happens to who replays it.
+#[derive(Default)]
+struct Ending(Later);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.is(Catalog::default());
+    }
 }
 
 impl Pending<'_> {
@@ -42,10 +56,6 @@ impl Pending<'_> {
         script.history.down = down.map(|d| Box::new(replay::judge(&d.source, lower(d), &d.execution, &mut catalog)));
         script
     }
-}
-
-pub fn judge(pending: Vec<Pending<'_>>) -> Vec<ReplayedScript> {
-    pending.into_par_iter().map(Pending::judge).collect()
 }
 
 impl Project {
@@ -108,25 +118,55 @@ impl Project {
         catalog
     }
 
-    /// What was asked for, in order, each on the schema before it. Nothing is judged yet.
-    pub fn pending(&self) -> Vec<Pending<'_>> {
-        self.histories.par_iter().flat_map(|h| self.pending_of(h)).collect()
+    /// Replays every history once and judges what was asked for.
+    pub fn judge(&self) -> Vec<ReplayedScript> {
+        self.each(Pending::judge)
     }
 
-    fn pending_of<'p>(&'p self, h: &'p History) -> Vec<Pending<'p>> {
+    /// Hands over what was asked for, each on the schema before it, as soon as its history is replayed that far. What `f` makes of it comes back in order. One thread reads ahead, one
+    /// replays, and all others are `f`'s: a history of tens of thousands of files is never held in all its schemas.
+    pub fn each<'p, R: std::marker::Send>(&'p self, f: impl Fn(Pending<'p>) -> R + Sync) -> Vec<R> {
+        let (read, lowered) = sync_channel(AHEAD);
+        let (hand, pending) = sync_channel(AHEAD);
+        let mut out: Vec<(usize, R)> = std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let scripts = self.histories.iter().flat_map(|h| self.needed(h).map(move |i| &h.migrations[i].up));
+                // Nobody takes them any more when the others have stopped.
+                let _ = scripts.map(lower).try_for_each(|s| read.send(s));
+            });
+            threads.spawn(move || {
+                let mut lowered = lowered.into_iter();
+                let _ = self.histories.iter().try_for_each(|h| self.follow(h, &mut lowered, |p| hand.send(p).ok()));
+            });
+            pending.into_iter().enumerate().par_bridge().map(|(i, p)| (i, f(p))).collect()
+        });
+        out.sort_unstable_by_key(|(i, _)| *i);
+        out.into_iter().map(|(_, r)| r).collect()
+    }
+
+    /// What must be replayed for what was asked for.
+    fn needed<'p>(&'p self, h: &'p History) -> impl Iterator<Item = usize> + 'p {
+        let last = h.selected.last().map_or(0, |i| i + 1);
+        (0..last).filter(|i| self.schema.is_none() || h.selected.contains(i))
+    }
+
+    /// `None`: nobody takes what is handed over.
+    fn follow<'p>(
+        &'p self,
+        h: &'p History,
+        lowered: &mut dyn Iterator<Item = Vec<Statement>>,
+        hand: impl Fn(Pending<'p>) -> Option<()>,
+    ) -> Option<()> {
         let mut catalog = self.start();
         // What Supabase's own services make, and what code makes, is in no file.
         catalog.complete = h.framework != history::Framework::Supabase && !h.has_code;
-        let last = h.selected.last().map_or(0, |i| i + 1);
-        let needed: Vec<usize> = (0..last).filter(|i| self.schema.is_none() || h.selected.contains(i)).collect();
-        let lowered: Vec<Vec<Statement>> = needed.par_iter().map(|i| lower(&h.migrations[*i].up)).collect();
         let git = history::git::changes(&h.root).map(|c| h.since(&c));
         let duplicates = h.same_versions();
         let down_expected = h.undoes_most();
-        let mut out = Vec::new();
+        let end = Ending::default();
         // New columns that take the place of old ones, in migrations that the base does not have.
         let mut expanded: Vec<Expanded> = Vec::new();
-        for (i, statements) in needed.into_iter().zip(lowered) {
+        for (i, statements) in self.needed(h).zip(lowered) {
             let m = &h.migrations[i];
             catalog.now.migration = i as u32 + 1;
             let mut before = catalog.clone();
@@ -164,20 +204,13 @@ impl Project {
                     let fills = crate::facts::expansions(&script).into_iter();
                     expanded.extend(fills.map(|(table, old, new)| Expanded { table, old, new, migration: m.name.clone() }));
                 }
-                out.push(Pending { migration: m, statements, before, later: None, history });
+                // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
+                let later = (h.selected.last() != Some(&i)).then(|| end.0.clone());
+                hand(Pending { migration: m, statements, before, later, history })?;
             }
         }
-        // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
-        let end = out.len().saturating_sub(1);
-        for earlier in &mut out[..end] {
-            earlier.later = Some(catalog.clone());
-        }
-        out
-    }
-
-    /// Replays every history once and judges what was asked for.
-    pub fn judge(&self) -> Vec<ReplayedScript> {
-        judge(self.pending())
+        end.0.is(catalog);
+        Some(())
     }
 
     /// What runs before the migration: the dump, or the migrations before it.

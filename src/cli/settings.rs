@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use rayon::prelude::*;
 
 use crate::config::ConfigError;
 use crate::facts::Knowledge;
@@ -43,8 +42,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `pending` gives the schemas on which the workload's queries must resolve.
-    pub fn new(project: &Project, args: &RuleArgs, pending: &[Pending<'_>]) -> Result<Settings, CliError> {
+    pub fn new(project: &Project, args: &RuleArgs) -> Result<Settings, CliError> {
         let config = &project.config;
         let rules = project.rules()?;
         names_are_known(project, &rules, args)?;
@@ -79,7 +77,7 @@ impl Settings {
         let knowledge = Knowledge {
             stats: statistics(project, args)?.map(Arc::new),
             small: Small { rows: config.statistics.small_rows, bytes: config.statistics.small_bytes },
-            workload: queries(project, args, pending, &mut notes)?.map(Arc::new),
+            workload: queries(project, args, &mut notes)?.map(Arc::new),
         };
         let selection = Selection {
             select: if args.select.is_empty() { config.rules.select.clone() } else { args.select.clone() },
@@ -100,7 +98,7 @@ impl Settings {
     /// Judges and checks each, in order. A script is let go as soon as it is checked: a history may have tens of thousands.
     pub fn check<R: std::marker::Send>(
         &self,
-        pending: Vec<Pending<'_>>,
+        project: &Project,
         fixes: Fixes,
         keep: impl Fn(&ReplayedScript, Checked) -> R + Sync,
     ) -> Vec<R> {
@@ -113,7 +111,7 @@ impl Settings {
             };
             keep(&script, checked)
         };
-        pending.into_par_iter().map(one).collect()
+        project.each(one)
     }
 
     /// What holds for one file.
@@ -169,15 +167,16 @@ fn statistics(project: &Project, args: &RuleArgs) -> Result<Option<Stats>, CliEr
     Ok(Some(stats))
 }
 
-fn queries(project: &Project, args: &RuleArgs, pending: &[Pending<'_>], notes: &mut Vec<String>) -> Result<Option<Workload>, CliError> {
+fn queries(project: &Project, args: &RuleArgs, notes: &mut Vec<String>) -> Result<Option<Workload>, CliError> {
     let config = &project.config.workload;
     let paths = if args.workload.is_empty() { &config.paths } else { &args.workload };
     if paths.is_empty() {
         return Ok(None);
     }
     let mut w = Workload { complete: config.complete, role: config.role.clone(), queries: known_queries(paths)? };
-    let schemas: Vec<_> = pending.iter().map(|p| &p.before).collect();
-    let unresolved = w.unresolved(&schemas, project.pg);
+    // The schemas on which the queries must resolve.
+    let schemas = project.each(|p| p.before);
+    let unresolved = w.unresolved(&schemas.iter().collect::<Vec<_>>(), project.pg);
     if !unresolved.is_empty() {
         let mut words: Vec<String> = unresolved.iter().take(5).map(|u| format!("{} ({})", u.name, u.reason)).collect();
         if unresolved.len() > 5 {

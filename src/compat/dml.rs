@@ -128,20 +128,27 @@ impl Binder<'_, '_> {
         if conflict.is_some() && ruled("UPDATE") {
             return Err(Fail::new("0A000", named.name.clone()));
         }
-        let Some(w) = self.written(named, "INSERT", &set_columns)? else { return Ok(out) };
-        // The rewriter refuses values for columns that are always generated.
-        for &i in &given {
-            let Some(col) = targets.get(i).and_then(|t| w.base_column(&t.name)) else {
-                if let (true, Some(t)) = (w.base.id != named.id, targets.get(i)) {
-                    return Err(Fail::new("0A000", t.name.clone()));
+        let refuse = |w: &Written| -> Bound<()> {
+            for &i in &given {
+                let Some(col) = targets.get(i).and_then(|t| w.base_column(&t.name)) else {
+                    if let (true, Some(t)) = (w.base.id != named.id, targets.get(i)) {
+                        return Err(Fail::new("0A000", t.name.clone()));
+                    }
+                    continue;
+                };
+                let always = col.identity.as_ref().is_some_and(|i| i.always) && !overriding;
+                if always || col.generated.is_some() {
+                    return Err(Fail::new("428C9", col.name.clone()));
                 }
-                continue;
-            };
-            let always = col.identity.as_ref().is_some_and(|i| i.always) && !overriding;
-            if always || col.generated.is_some() {
-                return Err(Fail::new("428C9", col.name.clone()));
             }
+            Ok(())
+        };
+        // The rewriter refuses values for columns that are always generated, before rules take a table's place.
+        if named.kind.is_table() {
+            refuse(&Written::direct(named.clone()))?;
         }
+        let Some(w) = self.written(named, "INSERT", &set_columns)? else { return Ok(out) };
+        refuse(&w)?;
         let mut base_given: Vec<&str> = given.iter().filter_map(|&i| Some(w.base_column(&targets.get(i)?.name)?.name.as_str())).collect();
         base_given.sort_unstable();
         if base_given.windows(2).any(|p| p[0] == p[1]) {
@@ -290,6 +297,9 @@ impl Binder<'_, '_> {
         }
         let names = self.assignments(&scopes, named, set)?;
         let out = self.returning(outer, named, d, &scope)?;
+        if named.kind.is_table() {
+            self.refuse_generated(&Written::direct(named.clone()), set)?;
+        }
         let Some(w) = self.written(named, "UPDATE", &names)? else { return Ok(out) };
         self.refuse_generated(&w, set)?;
         write::update(self, &w, d, set);

@@ -76,8 +76,8 @@ impl<'a> Session<'a> {
             };
             return Ok(Some(ColumnType { name: name.into(), id: None, modifiers, array_dims: ty.array_dims }));
         }
-        let key = |s: &str| (s.to_string(), ty.name.as_str().to_string());
-        let find = |s: &str| self.cat.type_names.get(&key(s)).copied();
+        let name = ty.name.as_str();
+        let find = |s: &str| self.cat.type_names.get(&(s, name)).copied();
         let id = match ty.name.schema_str() {
             Some(s) => find(s),
             None => self.schemas().find_map(find),
@@ -95,8 +95,8 @@ impl<'a> Session<'a> {
         };
         // What the catalog knew before the change is none of an extension's.
         let was_known = self.before.is_some_and(|b| match ty.name.schema_str() {
-            Some(s) => b.type_names.contains_key(&key(s)),
-            None => self.schemas().any(|s| b.type_names.contains_key(&key(s))),
+            Some(s) => b.type_names.contains_key(&(s, name)),
+            None => self.schemas().any(|s| b.type_names.contains_key(&(s, name))),
         });
         if row.is_some() || self.has_extensions() && !was_known || !self.cat.complete || ty.name.as_str().starts_with("pg_") {
             return Ok(None);
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
     /// Functions of that name that can be seen, nearest schema first; a later one with the same arguments is hidden.
     pub fn functions(&self, name: &QName) -> Vec<&'a Arc<Function>> {
         let in_schema = |s: &str| {
-            let ids = self.cat.function_names.get(&(s.to_string(), name.as_str().to_string()));
+            let ids = self.cat.function_names.get(&(s, name.as_str()));
             ids.into_iter().flatten().filter_map(|id| self.cat.functions.get(id)).collect::<Vec<_>>()
         };
         match name.schema_str() {

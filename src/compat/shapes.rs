@@ -168,7 +168,7 @@ pub fn cast_shapes(t: &Type) -> Vec<ShapeSql> {
 
 fn written_type(cat: &Catalog, text: &str) -> ColumnType {
     let (name, dims) = text.strip_suffix("[]").map_or((text, 0), |n| (n, 1));
-    let id = name.split_once('.').and_then(|(s, n)| cat.type_names.get(&(s.to_string(), n.to_string()))).copied();
+    let id = name.split_once('.').and_then(|key| cat.type_names.get(&key)).copied();
     ColumnType { name: name.to_string(), id, modifiers: Vec::new(), array_dims: dims }
 }
 

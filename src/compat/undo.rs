@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::catalog::{Catalog, Column, ColumnType, RelKind, Relation};
-use crate::op::{AlterAction, Dml, DmlKind, DomainAction, Expr, ExprKind, ObjectKind, ObjectRef, Op, OpKind, QName};
+use crate::op::{AlterAction, ConstraintKind, Dml, DmlKind, DomainAction, Expr, ExprKind, ObjectKind, ObjectRef, Op, OpKind, QName};
 
 use super::types::{self, Category};
 use super::{Undo, input};
@@ -93,7 +93,7 @@ fn find<'c>(cat: &'c Catalog, name: &QName) -> Option<&'c Relation> {
 }
 
 fn find_type<'c>(cat: &'c Catalog, name: &QName) -> Option<&'c crate::catalog::Type> {
-    let get = |s: &str| cat.type_names.get(&(s.to_string(), name.as_str().to_string())).and_then(|id| cat.types.get(id));
+    let get = |s: &str| cat.type_names.get(&(s, name.as_str())).and_then(|id| cat.types.get(id));
     match name.schema_str() {
         Some(s) => get(s),
         None => cat.search_path.iter().find_map(|s| get(s)),
@@ -134,7 +134,12 @@ fn alter(action: &AlterAction, rel: &Relation, before: &Catalog, cur: &Catalog, 
             Some(c) if old_column(before, rel, c).is_none() && !rel.assumed => FREE,
             Some(c) if c.generated.is_some() => FREE,
             // An empty column may not be NOT NULL: what the rows held is needed to make it again.
-            Some(c) if (c.not_null || refuses_null(cur, &c.ty)) && c.default.is_none() && c.identity.is_none() && c.serial.is_none() => {
+            Some(c)
+                if (c.not_null || refuses_null(cur, &c.ty))
+                    && c.default.as_ref().is_none_or(Expr::is_null)
+                    && c.identity.is_none()
+                    && c.serial.is_none() =>
+            {
                 NEVER
             }
             Some(_) => LOSES,
@@ -157,6 +162,14 @@ fn alter(action: &AlterAction, rel: &Relation, before: &Catalog, cur: &Catalog, 
             None => FREE,
         },
         AlterAction::DropExpression { .. } => LOSES_LATER,
+        // The index of a constraint goes with it, and one that is a part of another may not go.
+        AlterAction::AddConstraint(c) => match &c.kind {
+            ConstraintKind::Unique { using_index: Some(i), .. } | ConstraintKind::PrimaryKey { using_index: Some(i), .. } => {
+                let part = |x: &&Relation| x.name == i.as_str() && x.index.as_ref().is_some_and(|x| x.parent.is_some());
+                if cur.indexes_of(rel.id).iter().any(part) { NEVER } else { FREE }
+            }
+            _ => FREE,
+        },
         AlterAction::DropConstraint { name, .. } => match rel.constraint(name.as_str()) {
             Some(c) if before.relations.get(&rel.id).is_some_and(|r| r.constraint(&c.name).is_none()) => FREE,
             _ => BLOCKED_LATER,
@@ -185,7 +198,7 @@ fn refuses_null(cat: &Catalog, ty: &ColumnType) -> bool {
     };
     let mut asks = false;
     checks.iter().for_each(|c| c.expr.walk(&mut |e| asks |= matches!(e.kind, ExprKind::IsNull { negated: true, .. })));
-    default.is_none() && (*not_null || asks) || refuses_null(cat, base)
+    default.as_ref().is_none_or(Expr::is_null) && (*not_null || asks) || refuses_null(cat, base)
 }
 
 /// Old values that the new type cannot hold are gone; new values that the old type cannot hold block the way back.

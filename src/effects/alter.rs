@@ -1,7 +1,9 @@
 //! The subcommands of ALTER TABLE and its relatives (`AlterTableGetLockLevel`).
 
 use crate::catalog::{ConKind, Id, RelKind, Relation, proves_not_null};
-use crate::op::{AlterAction, AlterTarget, ConstraintKind, LockMode, ObjectKind, OpKind, PartitionBound, Statement, TableConstraint};
+use crate::op::{
+    AlterAction, AlterTarget, ConstraintKind, LockMode, Name, ObjectKind, OpKind, PartitionBound, PgVersion, Statement, TableConstraint,
+};
 
 use super::columns::{TypeChange, add_rewrites, default_value, type_change};
 use super::partitions::{attach, default_partition_lock, referencing};
@@ -33,9 +35,8 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             if add_rewrites(s.before, column, s.pg) {
                 tree.iter().for_each(|t| s.rewrite(*t));
             }
-            let value = default_value(s.before, column).is_some_and(|d| !matches!(d.kind, crate::op::ExprKind::Null))
-                || column.identity.is_some()
-                || column.generated.is_some();
+            let value =
+                default_value(s.before, column).is_some_and(|d| !d.is_null()) || column.identity.is_some() || column.generated.is_some();
             if column.nullable == Some(false) && !value && !column.ty.name.as_str().ends_with("serial") {
                 tree.iter().for_each(|t| s.scan(*t));
             }
@@ -64,9 +65,14 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             }
         }
         A::SetNotNull { column } => {
+            // DROP NOT NULL comes first wherever it stands.
+            let taken_off = statement.ops.iter().any(|o| {
+                let same = |t: &AlterTarget, c: &Name| t.name.as_str() == target.name.as_str() && c.as_str() == column.as_str();
+                matches!(&o.kind, OpKind::Alter { target: t, action: A::DropNotNull { column: c } } if same(t, c))
+            });
             // Where the table knows it already, its children do too, and are not looked at: before 18, that holds of partitions only.
             let known = rel.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(rel, column.as_str());
-            if known && (rel.kind == RelKind::PartitionedTable || s.pg.0 >= 18) {
+            if known && !taken_off && (rel.kind == RelKind::PartitionedTable || s.pg.0 >= 18) {
                 s.lock(id, L::AccessExclusive);
                 return;
             }
@@ -74,7 +80,11 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
             let dropped = dropped_constraints(statement, target);
             for t in &tree {
                 let Some(r) = s.get(*t) else { continue };
-                let already = r.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(r, column.as_str());
+                let known = r.column(column.as_str()).is_some_and(|c| c.not_null) && !not_valid_not_null(r, column.as_str());
+                let already = known && !taken_off;
+                let own = |c: &&crate::catalog::Constraint| matches!(&c.kind, ConKind::NotNull { column: n } if n == column.as_str());
+                let gone = r.constraints.iter().filter(own).filter(|_| taken_off).map(|c| c.name.as_str());
+                let dropped: Vec<&str> = dropped.iter().copied().chain(gone).collect();
                 if !already && !proves_not_null(r, column.as_str(), &dropped) {
                     s.scan(*t);
                 }
@@ -322,6 +332,12 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
                     let kept = |o: &Id| s.pg.0 < 15 && s.get(*o).is_some_and(|r| r.kind == RelKind::PartitionedTable);
                     let made: Vec<Id> = others.into_iter().filter(|o| !kept(o)).collect();
                     made.into_iter().for_each(|o| s.lock_tree(o, L::ShareRowExclusive));
+                    // So does the part of a key of its own that points back at it.
+                    for above in s.before.own_keys_into_own_tree(p) {
+                        s.lock(above, L::AccessShare);
+                        let below: Vec<Id> = s.before.descendants_of(p);
+                        below.into_iter().for_each(|t| s.lock_indexes(t, L::AccessShare));
+                    }
                 }
                 referencing(s, id, p);
             }
@@ -344,6 +360,11 @@ pub fn alter(s: &mut Seen<'_>, target: &AlterTarget, action: &AlterAction, state
 
 fn not_valid_not_null(r: &Relation, column: &str) -> bool {
     r.constraints.iter().any(|c| !c.validated && matches!(&c.kind, ConKind::NotNull { column: n } if n == column))
+}
+
+/// What the indexes of a key lock the partitions by. One that may be deferred has a trigger on each, which needs more before 18.
+fn on_parts(c: &TableConstraint, pg: PgVersion) -> LockMode {
+    if c.deferrable && pg.0 < 18 { LockMode::ShareRowExclusive } else { LockMode::Share }
 }
 
 /// Constraints that the same ALTER TABLE drops: drops come first, so they prove nothing any more.
@@ -476,7 +497,8 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
             let parts = if rel.kind == RelKind::PartitionedTable { tree.to_vec() } else { vec![rel.id] };
             let primary = matches!(c.kind, ConstraintKind::PrimaryKey { .. });
             s.lock(rel.id, L::AccessExclusive);
-            parts.iter().for_each(|t| s.lock(*t, L::Share));
+            let mode = on_parts(c, s.pg);
+            parts.iter().for_each(|t| s.lock(*t, mode));
             let columns: Vec<String> = match (&c.kind, using_index) {
                 (_, Some(i)) => {
                     let index = s.before.indexes_of(rel.id).into_iter().find(|x| x.name == i.as_str());
@@ -518,7 +540,7 @@ fn add_constraint(s: &mut Seen<'_>, rel: &Relation, tree: &[Id], c: &TableConstr
         ConstraintKind::Exclude { .. } => {
             s.lock(rel.id, L::AccessExclusive);
             for t in s.with_partitions(rel.id) {
-                s.lock(t, L::Share);
+                s.lock(t, on_parts(c, s.pg));
                 s.scan(t);
             }
             new_indexes(s);

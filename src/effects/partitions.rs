@@ -76,8 +76,8 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
         .into_iter()
         .find(|c| s.before.relation(*c).is_some_and(|r| r.partition_bound == Some(PartitionBound::Default)));
     if let Some(d) = default {
-        s.lock(d, LockMode::AccessExclusive);
-        s.scan(d);
+        s.lock_tree(d, LockMode::AccessExclusive);
+        s.with_partitions(d).into_iter().for_each(|t| s.scan(t));
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Seen<'a> {
     rewrites: BTreeSet<Id>,
     scans: BTreeSet<Id>,
     builds: BTreeSet<Id>,
+    /// Relations of before that are gone or not the same afterwards.
+    changed: Vec<&'a Arc<Relation>>,
 }
 
 impl<'a> Seen<'a> {
@@ -34,6 +36,7 @@ impl<'a> Seen<'a> {
             rewrites: BTreeSet::new(),
             scans: BTreeSet::new(),
             builds: BTreeSet::new(),
+            changed: changed(before, after),
         }
     }
 
@@ -128,8 +131,7 @@ impl<'a> Seen<'a> {
 
     /// What is gone, and what goes with it: whatever the statement was, Postgres locks it all before it removes anything.
     pub fn removals(&mut self) {
-        let before = self.before;
-        for old in changed(before, self.after) {
+        for old in self.changed.clone() {
             let Some(new) = self.after.relation(old.id) else {
                 self.lock(old.id, LockMode::AccessExclusive);
                 self.foreign_keys_gone(old, &[]);
@@ -218,7 +220,9 @@ impl<'a> Seen<'a> {
                 })
                 .filter_map(name)
                 .collect(),
-            dropped: changed(before, after)
+            dropped: self
+                .changed
+                .iter()
                 .map(|old| &old.id)
                 .filter(|id| !after.relations.contains_key(*id))
                 .filter(keep)
@@ -233,13 +237,14 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Relations of before that are gone or not the same afterwards. Asks the two maps for their difference: a history is replayed in a time that
-/// does not grow with the number of tables that a statement leaves alone.
-fn changed<'a>(before: &'a Catalog, after: &'a Catalog) -> impl Iterator<Item = &'a Arc<Relation>> {
-    before.relations.diff(&after.relations).filter_map(|item| match item {
+/// Asks the two maps for their difference: a history is replayed in a time that does not grow with the number of tables that a statement leaves
+/// alone.
+fn changed<'a>(before: &'a Catalog, after: &'a Catalog) -> Vec<&'a Arc<Relation>> {
+    let old = |item| match item {
         DiffItem::Update { old: (_, old), .. } | DiffItem::Remove(_, old) => Some(old),
         DiffItem::Add(..) => None,
-    })
+    };
+    if before.relations.ptr_eq(&after.relations) { Vec::new() } else { before.relations.diff(&after.relations).filter_map(old).collect() }
 }
 
 /// Relations that are there afterwards and were not before.

@@ -177,7 +177,8 @@ fn operation(s: &mut Seen<'_>, op: &Op, statement: &Statement) {
         }
         OpKind::CreateView(v) => {
             let existing = s.before.relation_by(&v.name).map(|r| r.id);
-            if let Some(id) = existing {
+            // One of another schema, that the name finds, is not the one that is made.
+            if let Some(id) = existing.filter(|id| s.after.relation_by(&v.name).is_none_or(|r| r.id == *id)) {
                 if v.if_not_exists {
                     return;
                 }

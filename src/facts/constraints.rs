@@ -107,7 +107,7 @@ fn never_validated(place: &Place<'_>, table: Id, c: &TableConstraint) -> bool {
             .relation(table)
             .is_some_and(|r| r.constraints.iter().any(|x| x.kind == made.kind && x.origin == made.origin && !x.validated))
     };
-    still(&place.script.after) && still(later)
+    still(&place.script.after) && still(later.catalog())
 }
 
 /// What the catalog made of it.

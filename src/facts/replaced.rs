@@ -175,13 +175,13 @@ fn successor(h: &Here<'_>, o: &ObjectRef, end: &Catalog) -> Option<&'static str>
         K::Type | K::Domain => {
             let old = before.type_by(&o.name)?;
             let old = h.script.before.types.get(&old.id).map_or(old, |t| t);
-            let id = end.type_names.get(&(old.schema.clone(), old.name.clone()))?;
+            let id = end.type_names.get(&(old.schema.as_str(), old.name.as_str()))?;
             (*id != old.id).then_some("type")
         }
         K::Function | K::Procedure | K::Routine | K::Aggregate => {
             let known = before.functions_named(&o.name);
             let old = before.functions.get(known.first()?)?;
-            let now = end.function_names.get(&(old.schema.clone(), old.name.clone()))?;
+            let now = end.function_names.get(&(old.schema.as_str(), old.name.as_str()))?;
             // An overload that was there before takes nobody's place.
             now.iter().any(|id| !h.script.before.functions.contains_key(id)).then_some("function")
         }

@@ -70,6 +70,15 @@ pub struct Call {
 }
 
 impl Expr {
+    /// NULL as it stands, whatever type it is given.
+    pub fn is_null(&self) -> bool {
+        match &self.kind {
+            ExprKind::Null => true,
+            ExprKind::Cast { expr, .. } => expr.is_null(),
+            _ => false,
+        }
+    }
+
     /// Calls `f` on this expression and everything below it (subqueries' expressions included), parents first.
     pub fn walk<'a>(&'a self, f: &mut dyn FnMut(&'a Expr)) {
         f(self);

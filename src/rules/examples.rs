@@ -42,7 +42,9 @@ pub fn replayed(e: &Example, sql: &str) -> ReplayedScript {
     };
     if let Some(later) = &e.later {
         replay::apply(&crate::lower::lower_text(later), &single, &mut catalog);
-        script.later = Some(catalog);
+        let end = replay::Later::default();
+        end.is(catalog);
+        script.later = Some(end);
     }
     script
 }

@@ -44,9 +44,8 @@ impl Analysis {
     #[allow(clippy::type_complexity, reason = "taken apart at once")]
     fn look(path: &Path, text: &str, args: &LspArgs) -> Result<(Vec<ReplayedScript>, Vec<Diagnostic>, RuleSet), CliError> {
         let project = Project::of_text(path, text.to_string(), &args.source)?;
-        let pending = project.pending();
-        let settings = Settings::new(&project, &args.rules, &pending)?;
-        let checked = settings.check(pending, Fixes::All, |script, checked| (script.clone(), checked));
+        let settings = Settings::new(&project, &args.rules)?;
+        let checked = settings.check(&project, Fixes::All, |script, checked| (script.clone(), checked));
         let (scripts, checked): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
         Ok((scripts, checked.into_iter().flat_map(|c| c.diagnostics).collect(), settings.rules))
     }

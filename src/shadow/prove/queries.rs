@@ -124,6 +124,6 @@ fn arguments(session: &mut Session, before: &Catalog, sql: &str) -> Result<Optio
 fn column_type(cat: &Catalog, text: &str) -> ColumnType {
     let (name, dims) = text.strip_suffix("[]").map_or((text, 0), |n| (n, 1));
     let (schema, bare) = name.split_once('.').unwrap_or(("public", name));
-    let id = cat.type_names.get(&(schema.to_string(), bare.to_string())).copied();
+    let id = cat.type_names.get(&(schema, bare)).copied();
     ColumnType { name: name.to_string(), id, modifiers: Vec::new(), array_dims: dims }
 }

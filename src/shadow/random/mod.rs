@@ -324,6 +324,13 @@ impl Database {
         if self.observer.session.is_closed() {
             return false;
         }
+        // A COPY that is refused before it gets its lines ends the session (`Session::copy_in`).
+        if lines.is_some() && seen.error.is_some() {
+            if self.inside {
+                return false;
+            }
+            self.cat.end_of_script();
+        }
         // What was built beside the running system and found fault with the rows leaves an invalid index behind.
         if seen.error.is_some() && sql.contains("CONCURRENTLY") && seen.effects.fails.as_ref().is_some_and(|s| s.starts_with("23")) {
             return false;

@@ -12,6 +12,9 @@ struct Scenario {
     sql: &'static [&'static str],
 }
 
+mod names;
+mod partitions;
+
 const ALL: RangeInclusive<u8> = 14..=18;
 
 const fn works(name: &'static str, sql: &'static [&'static str]) -> Scenario {
@@ -632,7 +635,7 @@ fn what_was_judged_wrongly_once_live() {
     let shadow = Shadow::start(&super::super::tests::options()).expect("starts");
     let pg = shadow.pg().0;
     let mut wrong = Vec::new();
-    for s in LIST.iter().filter(|s| s.on.contains(&pg)) {
+    for s in [LIST, names::LIST, partitions::LIST].into_iter().flatten().filter(|s| s.on.contains(&pg)) {
         let (states, differ) = play(&shadow, s.sql);
         let expected = |i: usize| s.refused.filter(|_| i + 1 == s.sql.len());
         for (i, (sql, state)) in s.sql.iter().zip(states).enumerate().filter(|(i, (_, state))| state.as_deref() != expected(*i)) {
