@@ -309,6 +309,11 @@ impl Catalog {
         {
             return Err(fails("42804", format!("default for column \"{name}\" cannot be cast automatically to type {new}")));
         }
+        // A child may number what its parent does not.
+        let numbered = |t: Id| self.relation(t).and_then(|r| r.column(&name)).is_some_and(|c| c.identity.is_some());
+        if !is_integer(&new) && self.with_descendants(id, false).into_iter().any(numbered) {
+            return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
+        }
         for t in self.with_descendants(id, false) {
             if let Some(r) = self.relation(t) {
                 self.nothing_holds_the_type(t, r, &name)?;

@@ -457,6 +457,11 @@ impl Catalog {
                 format!("cannot use ONLY for foreign key on partitioned table \"{}\" referencing relation \"{}\"", rel.name, to.name);
             return Err(fails("42809", message));
         }
+        if c.not_valid && rel.kind == RelKind::PartitionedTable && !self.at_least(18) {
+            let message =
+                format!("cannot add NOT VALID foreign key on partitioned table \"{}\" referencing relation \"{}\"", rel.name, to.name);
+            return Err(fails("42809", message));
+        }
         if !to.kind.is_table() {
             return Err(fails("42809", format!("referenced relation \"{}\" is not a table", to.name)));
         }

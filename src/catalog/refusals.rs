@@ -258,6 +258,9 @@ impl Catalog {
                 let state = if self.at_least(16) { "42809" } else { "22023" };
                 Err(fails(state, "cannot specify storage parameters for a partitioned table"))
             }
+            RenameConstraint { .. } if rel.kind == RelKind::Sequence => {
+                Err(fails("42809", format!("cannot rename columns of relation \"{}\"", rel.name)))
+            }
             RenameConstraint { from, .. } => match rel.constraint(&clip(from.as_str())) {
                 Some(c) if c.inherited && matches!(c.kind, super::ConKind::NotNull { .. }) || self.not_null_from_above(rel, c) => {
                     Err(fails("42P16", format!("cannot rename inherited constraint \"{}\"", c.name)))
@@ -311,6 +314,12 @@ impl Catalog {
                     _ => Ok(()),
                 },
             },
+            // Asked when the statement is read, whatever else it does to the column. The expression is read before that.
+            SetType { column: c, using: Some(u), .. } if column(c.as_str()).is_some_and(|c| c.generated.is_some()) => {
+                self.columns_in(u, rel)?;
+                self.refuse_written_casts(u, rel)?;
+                Err(fails("42611", "cannot specify USING when altering type of generated column"))
+            }
             SetWithoutCluster | ClusterOn { .. } if rel.kind == RelKind::PartitionedTable => {
                 Err(fails("0A000", "cannot mark index clustered in partitioned table"))
             }

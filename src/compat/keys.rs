@@ -60,6 +60,11 @@ pub(super) fn same_key(rel: &Relation, a: &Row, b: &Row, columns: &[String], nul
     sure.then_some(true)
 }
 
+/// By what a foreign key is known as the same before and after.
+pub(super) fn reference_risk(table: Id, columns: &[String], to: Id, ref_columns: &[String]) -> String {
+    format!("23503 {} {columns:?} {} {ref_columns:?}", table.0, to.0)
+}
+
 /// UNIQUE, EXCLUDE and foreign keys of the row itself. `old` with the columns set: an UPDATE.
 pub(super) fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Option<(&[Datum], &[&str])>, arbiters: &[Id]) {
     let rows = known_rows(b, rel);
@@ -126,7 +131,7 @@ pub(super) fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Optio
         if nulls > 0 && (!match_full || nulls == values.len()) {
             continue;
         }
-        let risk = format!("23503 {} {columns:?} {} {ref_columns:?}", rel.id.0, table.0);
+        let risk = reference_risk(rel.id, columns, *table, ref_columns);
         let parent = b.s.get(*table).cloned();
         let parents = parent.as_ref().and_then(|p| known_rows(b, p));
         let found = match (&parent, parents) {

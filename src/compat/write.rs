@@ -10,7 +10,7 @@ use super::arbiters::{self, Arbiter};
 use super::dml::{Written, is_default};
 use super::eval::{self, Datum, Env, eval};
 use super::expr::{Binder, qname, split_name, strip_cast};
-use super::keys::{Met, conflicting_row, keys, referenced, replica_identity, was_unique};
+use super::keys::{Met, conflicting_row, keys, reference_risk, referenced, replica_identity, was_unique};
 use super::outcome::{Fail, May};
 use super::{input, permissions, row_security, triggers, types};
 
@@ -572,13 +572,18 @@ fn stricter_below(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Op
             }
         }
         let there: Row = child.columns.iter().map(|c| value(&c.name)).collect();
-        for c in child.constraints.iter().filter(|c| c.enforced && !c.inherited) {
-            let ConKind::Check { expr, columns } = &c.kind else { continue };
-            if columns.iter().any(|n| set(n)) {
-                let truth = eval(expr, &RowEnv { rel: child, row: &there, other: None, samples: b.s.samples }).truth();
-                if !matches!(truth, Some(Some(true) | None)) {
-                    may(b, "23514", &c.name, format!("check {} {}", child.id.0, arbiters::normal(expr)));
+        for c in child.constraints.iter().filter(|c| c.enforced && !c.inherited && c.kind.columns().iter().any(|n| set(n))) {
+            match &c.kind {
+                ConKind::Check { expr, .. } => {
+                    let truth = eval(expr, &RowEnv { rel: child, row: &there, other: None, samples: b.s.samples }).truth();
+                    if !matches!(truth, Some(Some(true) | None)) {
+                        may(b, "23514", &c.name, format!("check {} {}", child.id.0, arbiters::normal(expr)));
+                    }
                 }
+                ConKind::ForeignKey { columns, table, ref_columns, .. } if !columns.iter().any(|n| value(n) == Datum::Null) => {
+                    may(b, "23503", &c.name, reference_risk(child.id, columns, *table, ref_columns));
+                }
+                _ => {}
             }
         }
         for index in arbiters::indexes_of(b.s.cat, child.id).cloned().collect::<Vec<_>>() {

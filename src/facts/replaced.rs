@@ -57,7 +57,10 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction, end: 
     match action {
         AlterAction::DropColumn { column, .. } => {
             let gone = rel.column(column.as_str()).map(|c| c.attnum);
-            let again = end.relation(rel.id).and_then(|r| r.column(column.as_str())).filter(|c| Some(c.attnum) != gone);
+            // Under the name that release N-1 knows.
+            let old = h.script.before.relation(rel.id).and_then(|o| o.columns.iter().find(|c| Some(c.attnum) == gone));
+            let known_as = old.map_or(column.as_str(), |c| c.name.as_str());
+            let again = end.relation(rel.id).and_then(|r| r.column(known_as)).filter(|c| Some(c.attnum) != gone);
             if let Some(c) = again {
                 f.text("replaced", if c.generated.is_some() { "generated column" } else { "column" });
             }

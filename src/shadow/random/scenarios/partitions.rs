@@ -115,6 +115,47 @@ pub const LIST: &[Scenario] = &[
         "42704",
         &["CREATE TABLE t (f int)", "CREATE TABLE c () INHERITS (t)", "ALTER TABLE c ALTER f TYPE missing USING f::missing"],
     ),
+    Scenario {
+        name: "the name of a key is asked before what the key is",
+        on: 14..=17,
+        refused: Some("42710"),
+        sql: &[TREE[0], "ALTER TABLE p ADD CONSTRAINT p_pkey FOREIGN KEY (n) REFERENCES p (id) NOT VALID"],
+    },
+    Scenario {
+        name: "a key of a partitioned table is valid from the start",
+        on: 14..=17,
+        refused: Some("42809"),
+        sql: &[TREE[0], "ALTER TABLE p ADD CONSTRAINT k FOREIGN KEY (n) REFERENCES p (id) NOT VALID"],
+    },
+    works(
+        "a key of a partition is met by rows of the table above",
+        &[
+            "CREATE TABLE o (e int PRIMARY KEY)",
+            "CREATE TABLE t (id int PRIMARY KEY) PARTITION BY HASH (id)",
+            "CREATE TABLE h PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+            "ALTER TABLE h ADD FOREIGN KEY (id) REFERENCES o (e)",
+        ],
+    ),
+    refused(
+        "a child's identity column is no integer any more",
+        "22023",
+        &[
+            "CREATE TABLE t (e bigint NOT NULL)",
+            "CREATE TABLE c () INHERITS (t)",
+            "CREATE VIEW v AS SELECT * FROM c",
+            "ALTER TABLE c ALTER e ADD GENERATED ALWAYS AS IDENTITY",
+            "ALTER TABLE t ALTER e TYPE real",
+        ],
+    ),
+    refused("a sequence has no constraints to rename", "42809", &["CREATE SEQUENCE s", "ALTER TABLE s RENAME CONSTRAINT missing TO n"]),
+    refused(
+        "USING of a generated column is refused before the column is an ordinary one",
+        "42611",
+        &[
+            "CREATE TABLE t (id int, a int GENERATED ALWAYS AS (id + 1) STORED)",
+            "ALTER TABLE t ALTER a TYPE text USING a::text, ALTER a DROP EXPRESSION",
+        ],
+    ),
     works(
         "NOT NULL is taken off before it is set",
         &[
