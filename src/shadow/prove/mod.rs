@@ -23,6 +23,7 @@ mod rights;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod walk;
 #[cfg(test)]
 mod ways_back_test;
 

@@ -15,12 +15,34 @@ use super::super::session::Session;
 use super::super::snapshot::Snapshot;
 use super::super::start::Database;
 use super::release::Player;
-use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back};
+use super::walk::{Leg, Walkers};
+use super::{At, CheckId, Counterexample, Prover, Refused, Rows, StepReport, back};
 
 /// A table's rows as N-1 reads them.
 struct Kept {
     sql: String,
     rows: Vec<Vec<Option<String>>>,
+}
+
+/// No release is at work.
+#[derive(Default)]
+struct Nobody {
+    /// Where the plan stopped, and why.
+    stopped: Option<(String, Counterexample)>,
+    /// Behind the first step of the contract.
+    contracted: bool,
+}
+
+impl Walkers for Nobody {
+    fn step(&mut self, prover: &mut Prover, db: &Database, leg: &Leg, step: &Step) -> Result<Option<Refused>, ShadowError> {
+        let refused = prover.forward(&mut db.connect()?, step).err();
+        self.contracted |= refused.is_none() && leg.phase.kind == PhaseKind::ContractSoft;
+        Ok(refused)
+    }
+
+    fn stop(&mut self, _: &mut Prover, _: &Leg, step: &Step, problems: Vec<Counterexample>) {
+        self.stopped = problems.into_iter().next().map(|p| (step.id.clone(), p));
+    }
 }
 
 impl Prover<'_> {
@@ -248,25 +270,13 @@ impl Prover<'_> {
     /// Rows that the migration itself refuses: the plan stops at a precondition, or at a step that changes nothing, and N-1 goes on.
     pub(super) fn refused_rows(&mut self, seeded: &Database, why: &str, old: &mut Player) -> Result<(), ShadowError> {
         let db = self.shadow.copy(seeded)?;
-        let (mut stopped, mut contracted) = (None, false);
-        'phases: for phase in self.plan.phases.iter().filter(|p| p.kind < PhaseKind::ContractHard) {
-            for step in &phase.steps {
-                let mut problems = self.preconditions(&mut db.connect()?, step);
-                if problems.is_empty() {
-                    problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("refused")));
-                }
-                if let Some(p) = problems.into_iter().next() {
-                    stopped = Some((step.id.clone(), p));
-                    break 'phases;
-                }
-                contracted |= phase.kind == PhaseKind::ContractSoft;
-            }
-        }
-        let (problems, words) = match stopped {
+        let mut nobody = Nobody::default();
+        self.walk(&db, PhaseKind::ContractSoft, &mut nobody)?;
+        let (problems, words) = match nobody.stopped {
             None => (Vec::new(), format!("the direct migration is refused on some rows ({why}); the plan takes them")),
             // Once the contract has begun N-1 is gone: what counts is that nothing was lost before.
             Some((id, p)) => {
-                let (problems, _) = if contracted { (Vec::new(), 0) } else { old.shapes(&mut db.connect()?, false, &[]) };
+                let (problems, _) = if nobody.contracted { (Vec::new(), 0) } else { old.shapes(&mut db.connect()?, false, &[]) };
                 (problems, format!("on rows that the direct migration refuses ({why}), the plan stops before {id} and N-1 goes on: {p}"))
             }
         };
