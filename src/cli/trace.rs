@@ -18,7 +18,7 @@ use crate::shadow::{Shadow, ShadowOptions};
 use super::progress::Progress;
 use super::project::Project;
 use super::screen::fit;
-use super::{CliError, SourceArgs};
+use super::{CliError, DatabaseArgs, SourceArgs};
 
 #[derive(Debug, Args)]
 pub struct TraceArgs {
@@ -27,6 +27,8 @@ pub struct TraceArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Rows in each table that the migration locks: a scan of an empty table cannot be seen.
     #[arg(long, value_name = "N", default_value_t = 20)]
     rows: usize,
@@ -51,7 +53,8 @@ enum TraceFormat {
 
 /// 0: everything ran and did what was predicted; 1: a statement failed or did something else.
 pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let project = Project::open(&args.files, &args.source)?;
+    let copy = args.database.copy()?;
+    let project = Project::open(&args.files, &args.source)?.on(copy.as_ref(), &args.source);
     let progress = Progress::new();
     progress.say("starting the server");
     let url = args.shadow_url.clone().or(project.config.shadow.url.clone());

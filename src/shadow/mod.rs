@@ -6,6 +6,7 @@
 pub mod ask;
 pub mod catalog;
 mod connect;
+pub mod dump;
 mod error;
 #[cfg(unix)]
 mod image;
@@ -37,6 +38,8 @@ mod values;
 
 #[cfg(test)]
 mod code_test;
+#[cfg(all(test, unix))]
+mod dump_test;
 #[cfg(test)]
 mod facts_test;
 #[cfg(all(test, unix))]

@@ -250,6 +250,24 @@ fn live_certificates_passwords_and_services_open_the_door() {
 }
 
 #[test]
+fn live_a_schema_is_copied_under_tls() {
+    let server = Sealed::start();
+    server.admin().simple("CREATE TABLE t (a int); GRANT SELECT ON t TO sealed").expect("a table");
+    let words = |root: &str| {
+        let (at, root) = (&server.address, server.file(root));
+        let source = format!("hostaddr={at} host=db.test user=sealed password='pa:ss\\\\word' sslmode=verify-full sslrootcert={root}");
+        super::super::statistics::Source::new(&source).expect("reads").schema()
+    };
+    match words("ca.pem") {
+        Ok(copy) => assert!(copy.script.source.text().contains("CREATE TABLE public.t")),
+        // No pg_dump of this version is here.
+        Err(e) => assert!(matches!(e, ShadowError::NoDump { .. }), "{e}"),
+    }
+    let said = words("other.pem").err().expect("nobody vouches").to_string();
+    assert!(!said.contains("pa:ss"), "{said}");
+}
+
+#[test]
 fn live_a_statement_is_cancelled_under_tls() {
     let server = Sealed::start();
     let root = server.file("ca.pem");
