@@ -14,6 +14,7 @@ pub mod kept;
 pub mod load;
 #[cfg(unix)]
 mod local;
+mod multiply;
 pub mod observe;
 #[cfg(unix)]
 mod place;
