@@ -112,8 +112,8 @@ fn observe(project: &Project, scripts: &[ReplayedScript], statements: &mut [Valu
     let url = project.config.shadow.url.clone();
     let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, kept: project.folder(), ..ShadowOptions::default() })?;
     let no_rows = SeedOptions { rows: 0, ..SeedOptions::default() };
-    let seen = super::trace::observe(project, scripts, &shadow, &no_rows, &super::progress::Progress::new())?;
-    for t in seen.into_iter().flatten() {
+    let seen = super::trace::observe(project, scripts, &shadow, (&no_rows, None), &super::progress::Progress::new())?;
+    for (t, _) in seen.into_iter().flatten() {
         let unseen = |v: &&mut Value| v["statement"].as_str() == Some(t.piece.text.as_str()) && v.get("observed").is_none();
         if let Some(v) = statements.iter_mut().find(unseen) {
             v["observed"] = super::trace::effects(&t.observed.effects);

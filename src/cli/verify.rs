@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use crate::history::Script;
 use crate::op::PgVersion;
 use crate::plan::{self, Outcome, Plan};
 use crate::shadow::dump::SchemaCopy;
@@ -35,9 +36,13 @@ pub struct VerifyArgs {
     /// Server on which scratch databases named `airlock_shadow_…` are made and dropped; a throwaway server of this machine unless given.
     #[arg(long, value_name = "URL", env = "AIRLOCK_SHADOW_URL", hide_env_values = true)]
     shadow_url: Option<String>,
-    /// Rows in each changed table.
+    /// Rows in each changed table. With more than 5000, for instance 1000000, the checks look at 1000, and how long each step takes on all is
+    /// told; with statistics also an estimate for the real size.
     #[arg(long, value_name = "N", default_value_t = 50)]
     rows: usize,
+    /// Sizes of the real tables, as `airlock stats` writes them.
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_STATISTICS_FILE")]
+    statistics_file: Option<PathBuf>,
     /// Seed of the random rows, writes and moments.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -62,9 +67,6 @@ enum ProofFormat {
     Text,
     Json,
 }
-
-/// More rows in each table than this belong on a disk.
-const MANY: usize = 50_000;
 
 /// A proof on one version.
 struct Asked<'a> {
@@ -124,12 +126,12 @@ struct One {
     json: serde_json::Value,
 }
 
-fn start(asked: &Asked, project: &Project) -> Result<Shadow, CliError> {
+fn start(asked: &Asked, project: &Project, history: Vec<Script>) -> Result<Shadow, CliError> {
     let Asked { args, exact, .. } = *asked;
     // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
     let url = if exact { None } else { args.shadow_url.clone().or(project.config.shadow.url.clone()) };
     let (pg, kept) = (project.pg, project.folder());
-    Ok(Shadow::start(&ShadowOptions { pg, exact, url, large: args.rows > MANY, kept, ..ShadowOptions::default() })?)
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, kept, history, ..ShadowOptions::for_rows(args.rows) })?)
 }
 
 fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {
@@ -147,7 +149,7 @@ fn prove_plan(asked: &Asked, path: &Path, out: &mut dyn Write) -> Result<One, Cl
     };
     let progress = Progress::new();
     progress.say("starting the server");
-    let shadow = start(asked, &target.project)?;
+    let shadow = start(asked, &target.project, target.input.before.clone())?;
     let mut proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
     if args.self_test {
         self_test(&shadow, &target.plan, &target.input, &mut proof, &|words| progress.say(words))?;
@@ -173,9 +175,10 @@ fn prove_down(asked: &Asked, path: &Path, out: &mut dyn Write) -> Result<One, Cl
     };
     let progress = Progress::new();
     progress.say("up and down");
-    let shadow = start(asked, &project)?;
+    let before = project.before(history, index);
+    let shadow = start(asked, &project, before.clone())?;
     let options = SeedOptions { rows: args.rows, seed: args.seed, ..SeedOptions::default() };
-    let found = down::down(&shadow, &project.before(history, index), &migration.up, down, &script.before, &options)?;
+    let found = down::down(&shadow, &before, &migration.up, down, &script.before, &options)?;
     progress.end();
     let verdict = match (&found.refused, found.schema.is_empty(), found.lost.is_empty()) {
         (Some(_), ..) => "refused",
@@ -269,6 +272,7 @@ fn open(asked: &Asked, target: &Path) -> Result<Option<Target>, CliError> {
         rows: args.rows,
         seed: args.seed,
         workload: settings::known_queries(workload)?,
+        statistics: settings::statistics(&project, args.statistics_file.as_ref())?,
     };
     Ok(Some(Target { plan, input, project }))
 }

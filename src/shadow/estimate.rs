@@ -25,6 +25,8 @@ pub struct Estimate {
     /// Of the one here.
     pub rows_here: u64,
     pub bytes_here: u64,
+    /// Locks on tables that writers wait for meanwhile.
+    pub held: Vec<String>,
 }
 
 /// Sizes of the tables here and of the real ones.
@@ -42,7 +44,11 @@ impl Scale<'_> {
         }
         // A rewrite makes the indexes of its table anew, and these are sorted.
         let sorts = !seen.effects.builds.is_empty() || !seen.effects.rewrites.is_empty();
-        self.of(worked, seen.took, unloaded, sorts)
+        let estimate = self.of(worked, seen.took, unloaded, sorts)?;
+        let tables = |r: &RelName| self.here.size(&r.schema, &r.name).is_some();
+        let held = seen.held.iter().chain(&seen.effects.locks).filter(|(r, m)| m.blocks_writes() && tables(r));
+        let held: BTreeSet<String> = held.map(|(r, m)| format!("{r} {}", m.sql())).collect();
+        Some(Estimate { held: held.into_iter().collect(), ..estimate })
     }
 
     /// No part of the work grows more than the table that grows the most: what is said is rather too much than too little.
@@ -74,6 +80,7 @@ impl Scale<'_> {
             bytes: real.bytes,
             rows_here: here.rows.unwrap_or_default(),
             bytes_here: here.bytes,
+            held: Vec::new(),
         })
     }
 }
@@ -83,15 +90,19 @@ fn growth(here: Size, real: Size, sorts: bool) -> f64 {
     let ratio = |a: u64, b: u64| if b == 0 { 0.0 } else { a as f64 / b as f64 };
     let rows = here.rows.zip(real.rows).map_or(0.0, |(h, r)| ratio(r, h));
     let most = rows.max(ratio(real.bytes, here.bytes));
-    let deeper = here.rows.zip(real.rows).filter(|(h, r)| sorts && *h > 1 && r > h).map_or(1.0, |(h, r)| (r as f64).log2() / (h as f64).log2());
+    let deeper =
+        here.rows.zip(real.rows).filter(|(h, r)| sorts && *h > 1 && r > h).map_or(1.0, |(h, r)| (r as f64).log2() / (h as f64).log2());
     most * deeper
 }
 
 impl fmt::Display for Estimate {
-    /// `about 4 min at about 120,000,000 rows, 48 GB (an estimate from about 1,000,000 rows, 65 MB here)`
+    /// `public.orders ACCESS EXCLUSIVE is held for about 4 min at about 120,000,000 rows, 48 GB (an estimate from about 1,000,000 rows, 65 MB here)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = |rows, bytes| Size { rows, bytes, ..Size::default() };
         let (real, here) = (size(self.rows, self.bytes), size(Some(self.rows_here), self.bytes_here));
+        if !self.held.is_empty() {
+            write!(f, "{} {} held for ", self.held.join(", "), if self.held.len() == 1 { "is" } else { "are" })?;
+        }
         write!(f, "{} at {real} (an estimate from {here} here)", about(self.seconds))
     }
 }
@@ -113,7 +124,14 @@ mod tests {
     use crate::stats::RelationStats;
 
     fn stats(rows: u64, table_bytes: u64) -> Stats {
-        let one = RelationStats { schema: "public".into(), name: "t".into(), kind: "table".into(), rows: Some(rows), table_bytes, ..RelationStats::default() };
+        let one = RelationStats {
+            schema: "public".into(),
+            name: "t".into(),
+            kind: "table".into(),
+            rows: Some(rows),
+            table_bytes,
+            ..RelationStats::default()
+        };
         Stats { relations: vec![one], ..Stats::default() }
     }
 
@@ -124,9 +142,11 @@ mod tests {
 
     #[test]
     fn what_depends_on_rows_grows_and_the_rest_does_not() {
-        let e = estimate(stats(1_000_000, 64 << 20), stats(120_000_000, 4 << 30), false).expect("grows");
+        let mut e = estimate(stats(1_000_000, 64 << 20), stats(120_000_000, 4 << 30), false).expect("grows");
         assert!((e.seconds - 240.1).abs() < 0.01, "{e:?}");
         assert_eq!(e.to_string(), "about 4 min at about 120,000,000 rows, 4.0 GB (an estimate from about 1,000,000 rows, 64 MB here)");
+        e.held.push("public.t SHARE".into());
+        assert!(e.to_string().starts_with("public.t SHARE is held for about 4 min at"));
         // Wider rows count by their bytes, and a sort takes a little more than its share.
         let wide = estimate(stats(1_000_000, 64 << 20), stats(120_000_000, 64 << 30), false).expect("grows");
         assert!((wide.seconds - 2048.1).abs() < 0.01, "{wide:?}");
@@ -142,7 +162,13 @@ mod tests {
 
     #[test]
     fn times_are_rounded() {
-        for (seconds, words) in [(0.4, "less than a second"), (75.0, "about 75 s"), (100.0, "about 1.7 min"), (5400.0, "about 1.5 h"), (300_000.0, "about 3.5 days")] {
+        for (seconds, words) in [
+            (0.4, "less than a second"),
+            (75.0, "about 75 s"),
+            (100.0, "about 1.7 min"),
+            (5400.0, "about 1.5 h"),
+            (300_000.0, "about 3.5 days"),
+        ] {
             assert_eq!(about(seconds), words);
         }
     }

@@ -15,6 +15,7 @@ use tokio_postgres::Config;
 
 use super::connect::Server;
 use super::error::ShadowError;
+use super::image::Loaded;
 use super::place;
 use super::programs::Programs;
 use super::session::Session;
@@ -114,21 +115,41 @@ pub(super) struct Local {
 impl Local {
     /// `large`: there will be many rows.
     pub(super) fn start(programs: &Programs, large: bool) -> Result<Local, ShadowError> {
-        Local::start_with(programs, large, &[])
+        Ok(Local::start_with(programs, large, None, &[])?.0)
+    }
+
+    /// With a history where there is an image of it: whether it is in the cluster.
+    pub(super) fn start_loaded(programs: &Programs, large: bool, history: &Loaded) -> Result<(Local, bool), ShadowError> {
+        match Local::start_with(programs, large, Some(history), &[]) {
+            Err(ShadowError::DidNotStart { .. }) => {
+                history.forget();
+                Ok((Local::start(programs, large)?, false))
+            }
+            end => end,
+        }
     }
 
     /// With settings beside the usual ones; the later ones count.
-    pub(super) fn start_with(programs: &Programs, large: bool, more: &[(&str, &str)]) -> Result<Local, ShadowError> {
+    pub(super) fn start_with(
+        programs: &Programs,
+        large: bool,
+        history: Option<&Loaded>,
+        more: &[(&str, &str)],
+    ) -> Result<(Local, bool), ShadowError> {
         let user = ServerUser::choose()?;
         place::all(&user).iter().for_each(|base| drop(sweep(base)));
         let (dir, lock) = make_folder(&place::choose(&user, large), &user)?;
         // From here on the guard removes the folder when anything below fails.
         let guard = Folder(Some(dir.clone()));
-        super::image::provide(programs, &user, &dir.join("data"))?;
+        let data = dir.join("data");
+        let loaded = history.is_some_and(|h| h.provide(&user, &data));
+        if !loaded {
+            super::image::provide(programs, &user, &data)?;
+        }
         let own = lock.try_clone().map_err(ShadowError::io("hold the lock of", &dir))?;
         let mut watcher = user.command(Path::new("/bin/sh"));
         watcher.args(["-c", WATCHER, "airlock-watcher"]).arg(&dir).arg(programs.program("postgres"));
-        watcher.arg("-D").arg(dir.join("data")).arg("-k").arg(&dir);
+        watcher.arg("-D").arg(&data).arg("-k").arg(&dir);
         for (name, value) in SETTINGS.iter().chain(more) {
             watcher.arg("-c").arg(format!("{name}={value}"));
         }
@@ -137,7 +158,12 @@ impl Local {
         guard.keep();
         let local = Local { dir, watcher, stays: AtomicBool::new(false), _lock: own };
         local.wait_until_ready()?;
-        Ok(local)
+        Ok((local, loaded))
+    }
+
+    /// The files of the cluster.
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.join("data")
     }
 
     /// Connects as the cluster's superuser until other settings are made.

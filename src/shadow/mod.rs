@@ -8,6 +8,7 @@ pub mod catalog;
 mod connect;
 pub mod dump;
 mod error;
+pub mod estimate;
 #[cfg(unix)]
 mod image;
 pub mod kept;
@@ -43,6 +44,8 @@ mod code_test;
 mod dump_test;
 #[cfg(test)]
 mod facts_test;
+#[cfg(all(test, unix))]
+mod image_test;
 #[cfg(all(test, unix))]
 mod kept_test;
 #[cfg(test)]

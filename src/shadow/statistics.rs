@@ -44,6 +44,11 @@ impl Source {
     }
 }
 
+/// Sizes of the tables of a database to which there is a session.
+pub fn sizes(session: &mut Session) -> Result<Stats, ShadowError> {
+    look(session).map(|(stats, _)| stats)
+}
+
 /// One look, and the server's time of it in seconds.
 fn look(session: &mut Session) -> Result<(Stats, f64), ShadowError> {
     let mut ask = |what: &str, sql: &str| session.rows(sql).map_err(ShadowError::sql(what));

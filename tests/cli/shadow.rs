@@ -69,3 +69,57 @@ fn a_shadow_stays_until_it_is_stopped_live() {
     assert!(!Path::new(&folder(&again)).exists());
     assert_eq!(p.run(&["shadow", "stop"]).1, "nothing was running\n");
 }
+
+#[test]
+fn times_on_many_rows_are_extrapolated_to_the_statistics_live() {
+    let statistics = r#"{"schema_version": 1, "postgres": "15.1", "taken_at": "2026-01-01T00:00:00Z", "stats_reset": null, "window_seconds": null,
+        "relations": [{"schema": "public", "name": "orders", "kind": "table", "rows": 120000000, "table_bytes": 6000000000, "index_bytes": 0,
+        "toast_bytes": 0, "inserts": 0, "updates": 0, "deletes": 0, "sequential_scans": 0, "index_scans": 0}]}"#;
+    let p = Project::new(&[
+        (
+            "1_base.sql",
+            "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, total int NOT NULL); CREATE TABLE other (a int);",
+        ),
+        ("2_type.sql", "ALTER TABLE orders ALTER COLUMN total TYPE bigint;\nALTER TABLE other ADD b int;"),
+        ("stats.json", statistics),
+    ]);
+    let trace = |rows: &str| {
+        let (code, out, err) =
+            p.run(&["trace", "2_type.sql", "--rows", rows, "--statistics-file", "stats.json", "--output-format", "json"]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        let v: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        v["statements"].as_array().expect("statements").clone()
+    };
+    let [rewrite, other] = <[_; 2]>::try_from(trace("20000")).expect("two statements");
+    let e = &rewrite["estimate"];
+    assert_eq!(
+        (e["table"].as_str(), e["rows"].as_u64(), e["rows_here"].as_u64()),
+        (Some("public.orders"), Some(120_000_000), Some(20_000))
+    );
+    assert_eq!(e["held"][0], "public.orders ACCESS EXCLUSIVE");
+    // 6,000 times the rows: nearly as many times of what it took.
+    let took = rewrite["milliseconds"].as_f64().expect("a time") / 1000.0;
+    assert!(e["seconds"].as_f64().is_some_and(|s| s > took * 100.0), "{rewrite:#}");
+    assert!(rewrite["estimated"].as_str().is_some_and(|w| w.contains("an estimate from about 20,000 rows")), "{rewrite:#}");
+    assert!(other["estimate"].is_null(), "{other:#}");
+    assert!(trace("100").iter().all(|s| s["estimate"].is_null()), "a hundred rows say nothing");
+}
+
+#[test]
+fn the_schema_of_a_database_takes_the_place_of_the_migrations_live() {
+    let source = Project::new(&[("1_base.sql", "CREATE TABLE orders (id bigint PRIMARY KEY, note text);")]);
+    assert_eq!(source.run(&["shadow", "start"]).0, Some(0));
+    let url = source.run(&["shadow", "url"]).1;
+    let p = Project::new(&[("2_rename.sql", "ALTER TABLE orders RENAME COLUMN note TO remark;")]);
+    for (command, word) in [("plan", "is planned in"), ("verify", "\nproved: "), ("trace", "all did what was predicted")] {
+        let (_, out, _) = p.run(&[command, "2_rename.sql"]);
+        assert!(!out.contains(word), "{command} without a schema: {out}");
+        let (code, out, err) = p.run(&[command, "2_rename.sql", "--database-url", url.trim()]);
+        assert!(code == Some(0) && out.contains(word), "{command}: {out}{err}");
+        assert!(err.starts_with("Copying the schema of airlock_owner@") && err.contains("no row of a table is read"), "{err}");
+    }
+    let (code, out, err) = p.run(&["shadow", "start", "--database-url", url.trim()]);
+    assert!(code == Some(0) && out.contains("1 file loaded"), "{out}{err}");
+    let (code, _, err) = p.run(&["verify", "2_rename.sql", "--database-url", "postgres://nobody:secret@127.0.0.1:1/none"]);
+    assert!(code == Some(2) && !err.contains("secret") && err.contains("connect to nobody@127.0.0.1/none"), "{err}");
+}

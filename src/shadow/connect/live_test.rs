@@ -32,8 +32,9 @@ impl Sealed {
         let address = format!("127.{}.{}.{}", fastrand::u8(1..), fastrand::u8(..), fastrand::u8(1..255));
         let asked = super::super::tests::options();
         let programs = super::super::programs::find(asked.pg, asked.exact).expect("programs");
-        let local = Local::start_with(&programs, false, &[("listen_addresses", &address), ("password_encryption", "scram-sha-256")])
-            .expect("starts");
+        let local = Local::start_with(&programs, false, None, &[("listen_addresses", &address), ("password_encryption", "scram-sha-256")])
+            .expect("starts")
+            .0;
         let folder = tempfile::tempdir().expect("a folder");
         let authority = self::authority("Ours", &folder.path().join("ca.pem"));
         drop(self::authority("Theirs", &folder.path().join("other.pem")));

@@ -23,6 +23,9 @@ mod rights;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod times;
+#[cfg(test)]
+mod times_test;
 mod walk;
 #[cfg(test)]
 mod ways_back_test;
@@ -35,6 +38,7 @@ use crate::compat::KnownQuery;
 use crate::history::Script;
 use crate::op::{LockMode, OpKind};
 use crate::plan::{Boundary, Plan, Release, Step};
+use crate::stats::Stats;
 
 use super::error::ShadowError;
 use super::load::Runner;
@@ -63,6 +67,8 @@ pub struct ProofInput {
     pub seed: u64,
     /// Queries of release N-1.
     pub workload: Vec<KnownQuery>,
+    /// Sizes of the real tables.
+    pub statistics: Option<Stats>,
 }
 
 /// Hears what is being done, in a few words, from several threads.
@@ -82,12 +88,23 @@ fn run(
     first: bool,
 ) -> Result<Proof, ShadowError> {
     let (plan, failed) = (&crate::plan::as_sent(plan), &AtomicBool::new(false));
-    let mut p =
-        Prover { shadow, plan, input, progress, first, failed, touched, moving: Moving::new(), findings: Vec::new(), steps: Vec::new() };
+    let mut p = Prover {
+        shadow,
+        plan,
+        input,
+        progress,
+        first,
+        failed,
+        touched,
+        moving: Moving::new(),
+        findings: Vec::new(),
+        steps: Vec::new(),
+        no_times: None,
+    };
     let end = p.run();
     shadow.still_well()?;
     end?;
-    Ok(Proof::new(shadow.version(), p.findings, p.steps))
+    Ok(Proof { no_times: p.no_times, ..Proof::new(shadow.version(), p.findings, p.steps) })
 }
 
 struct Prover<'a> {
@@ -102,6 +119,7 @@ struct Prover<'a> {
     moving: Moving,
     findings: Vec<Finding>,
     steps: Vec<StepReport>,
+    no_times: Option<String>,
 }
 
 /// Where and about what a check was made.
@@ -220,7 +238,7 @@ impl Prover<'_> {
         }
         // What fails for a release on its own schema says nothing about the plan.
         let own = self.shadow.copy(&rows.direct)?;
-        let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, ..SeedOptions::default() };
+        let options = SeedOptions { rows: times::checked(self.input.rows), seed: self.input.seed, ..SeedOptions::default() };
         seed(&mut own.connect()?, &self.touched, &options)?;
         new.learn(&own)?;
         let mut roles = self.roles(&reference, &own, &old, &new)?;
@@ -243,7 +261,8 @@ impl Prover<'_> {
                 self.not_run(c, At::default(), false, why);
             }
         }
-        self.side_by_side(&rows, &intended, (old, new), &mut roles, (&queries, between))
+        self.side_by_side(&rows, &intended, (old, new), &mut roles, (&queries, between))?;
+        self.times(&base)
     }
 
     /// The steps alone and the steps with both releases at work, each on copies of its own.
@@ -280,7 +299,8 @@ impl Prover<'_> {
 
     /// One that makes findings of its own.
     fn part(&self) -> Self {
-        Prover { touched: self.touched.clone(), moving: self.moving.clone(), findings: Vec::new(), steps: Vec::new(), ..*self }
+        let (touched, moving) = (self.touched.clone(), self.moving.clone());
+        Prover { touched, moving, findings: Vec::new(), steps: Vec::new(), no_times: None, ..*self }
     }
 
     /// Rows that the migration itself takes, as daring as they may be: only on those can the two ends be compared. Beside them the first
@@ -289,7 +309,8 @@ impl Prover<'_> {
         let mut refused: Option<(Database, String, Seeded)> = None;
         for profile in [Profile::Edges, Profile::Ordinary, Profile::Careful] {
             let seeded = self.shadow.copy(base)?;
-            let mut options = SeedOptions { rows: self.input.rows, seed: self.input.seed, profile, ..SeedOptions::default() };
+            let mut options =
+                SeedOptions { rows: times::checked(self.input.rows), seed: self.input.seed, profile, ..SeedOptions::default() };
             if profile == Profile::Careful {
                 options.hints = self.labels();
                 options.foreign_keys = self.foreign_keys();

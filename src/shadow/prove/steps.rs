@@ -9,7 +9,7 @@ use crate::plan::{Actor, Boundary, PhaseKind, PredictedEffects, Release, Step};
 use crate::quote::ident;
 
 use super::super::error::ShadowError;
-use super::super::observe::{Around, Observer};
+use super::super::observe::{Around, Observed, Observer};
 use super::super::script::head;
 use super::super::session::Session;
 use super::super::snapshot::Snapshot;
@@ -305,19 +305,8 @@ impl Prover<'_> {
             problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("the application's job")));
             return Ok(problems);
         }
-        let mut o = Observer::new(db)?;
         let (mut predicted, mut seen) = (PredictedEffects::default(), PredictedEffects::default());
-        if step.transaction {
-            o.session.run("BEGIN").map_err(ShadowError::sql("begin"))?;
-        }
-        for (i, sql) in step.statements.iter().enumerate() {
-            let observed = if step.transaction {
-                o.run(sql, None, Around::Transaction)
-            } else if is_block(sql) {
-                o.pass(sql)
-            } else {
-                o.run(sql, None, Around::Nothing)
-            };
+        for (i, (observed, sql)) in watch(db, step)?.iter().zip(&step.statements).enumerate() {
             if let Some(e) = &observed.error {
                 problems.push(Counterexample::refused("refused", e, sql));
                 break;
@@ -329,6 +318,9 @@ impl Prover<'_> {
                 predicted: step.predicted.get(i).cloned().unwrap_or_default(),
                 observed: (&observed.effects).into(),
                 milliseconds: observed.took.as_millis() as u64,
+                step: step.id.clone(),
+                part: i,
+                at_size: None,
             };
             predicted.merge(&report.predicted);
             seen.merge(&report.observed);
@@ -345,11 +337,6 @@ impl Prover<'_> {
             }
             self.steps.push(report);
         }
-        if step.transaction && problems.is_empty() {
-            o.session.run("COMMIT").map_err(ShadowError::sql("commit"))?;
-        } else if step.transaction {
-            let _ = o.session.run("ROLLBACK");
-        }
         // Locks that let writes through depend on the server's plan for a query; the others are a promise.
         let strong = |e: &PredictedEffects| {
             e.locks.iter().filter(|(_, m)| **m >= LockMode::Share).map(|(r, m)| format!("{r} {}", m.sql())).collect::<BTreeSet<_>>()
@@ -364,6 +351,31 @@ impl Prover<'_> {
         }
         Ok(problems)
     }
+}
+
+/// Runs the statements of a step as the runner would, up to one that is refused, and says what each did.
+pub(super) fn watch(db: &Database, step: &Step) -> Result<Vec<Observed>, ShadowError> {
+    let mut o = Observer::new(db)?;
+    if step.transaction {
+        o.session.run("BEGIN").map_err(ShadowError::sql("begin"))?;
+    }
+    let mut out: Vec<Observed> = Vec::new();
+    for sql in &step.statements {
+        out.push(match (step.transaction, is_block(sql)) {
+            (true, _) => o.run(sql, None, Around::Transaction),
+            (false, true) => o.pass(sql),
+            (false, false) => o.run(sql, None, Around::Nothing),
+        });
+        if out.last().is_some_and(|seen| seen.error.is_some()) {
+            break;
+        }
+    }
+    if step.transaction && out.iter().all(|seen| seen.error.is_none()) {
+        o.session.run("COMMIT").map_err(ShadowError::sql("commit"))?;
+    } else if step.transaction {
+        let _ = o.session.run("ROLLBACK");
+    }
+    Ok(out)
 }
 
 /// A sequence or a default that is another one each time makes the column's values, there or in a table above.
