@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::shadow::load::Runner;
 use crate::shadow::seed::{Profile, SeedOptions, seed};
 use crate::shadow::statistics::sizes;
 use crate::shadow::trace::{Traced, contradictions, trace};
-use crate::shadow::{Shadow, ShadowOptions};
+use crate::shadow::{RUN_LIMIT, Shadow, ShadowOptions};
 use crate::stats::Stats;
 
 use super::progress::Progress;
@@ -48,6 +49,9 @@ pub struct TraceArgs {
     /// Run the SQL as a superuser: for statements that an ordinary role may not run, and that you trust.
     #[arg(long)]
     shadow_superuser: bool,
+    /// Seconds after which the run is stopped.
+    #[arg(long, value_name = "SECONDS", default_value_t = RUN_LIMIT.as_secs())]
+    time_limit: u64,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output_format: TraceFormat,
 }
@@ -68,12 +72,14 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let url = args.shadow_url.clone().or(project.config.shadow.url.clone());
     let first = project.histories.iter().find_map(|h| Some(project.before(h, *h.selected.first()?)));
     let (pg, superuser, kept, history) = (project.pg, args.shadow_superuser, project.folder(), first.unwrap_or_default());
-    let shadow = Shadow::start(&ShadowOptions { pg, url, superuser, kept, history, ..ShadowOptions::for_rows(args.rows) })?;
+    let run_limit = Duration::from_secs(args.time_limit);
+    let shadow = Shadow::start(&ShadowOptions { pg, url, superuser, kept, history, run_limit, ..ShadowOptions::for_rows(args.rows) })?;
     let judged = project.judge();
     // Tame rows: what is refused because of a row cannot be observed.
     let rows = SeedOptions { rows: args.rows, seed: args.seed, profile: Profile::Careful, ..SeedOptions::default() };
-    let seen = observe(&project, &judged, &shadow, (&rows, statistics.as_ref()), &progress)?;
+    let seen = observe(&project, &judged, &shadow, (&rows, statistics.as_ref()), &progress);
     shadow.still_well()?;
+    let seen = seen?;
     progress.end();
     let (mut all, mut odd) = (Vec::new(), 0);
     for (script, seen) in judged.iter().zip(&seen) {

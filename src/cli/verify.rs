@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -11,7 +12,7 @@ use crate::plan::{self, Outcome, Plan};
 use crate::shadow::dump::SchemaCopy;
 use crate::shadow::prove::{ProofInput, Verdict, checks, down, prove, self_test};
 use crate::shadow::seed::SeedOptions;
-use crate::shadow::{Shadow, ShadowOptions};
+use crate::shadow::{RUN_LIMIT, Shadow, ShadowOptions};
 
 use super::plan::{AnswerArgs, hash, make, one};
 use super::progress::Progress;
@@ -58,6 +59,9 @@ pub struct VerifyArgs {
     /// Print the pages of all checks in Markdown.
     #[arg(long)]
     list_checks: bool,
+    /// Seconds after which the run is stopped.
+    #[arg(long, value_name = "SECONDS", default_value_t = RUN_LIMIT.as_secs())]
+    time_limit: u64,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output_format: ProofFormat,
 }
@@ -131,7 +135,8 @@ fn start(asked: &Asked, project: &Project, history: Vec<Script>) -> Result<Shado
     // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
     let url = if exact { None } else { args.shadow_url.clone().or(project.config.shadow.url.clone()) };
     let (pg, kept) = (project.pg, project.folder());
-    Ok(Shadow::start(&ShadowOptions { pg, exact, url, kept, history, ..ShadowOptions::for_rows(args.rows) })?)
+    let run_limit = Duration::from_secs(args.time_limit);
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, kept, history, run_limit, ..ShadowOptions::for_rows(args.rows) })?)
 }
 
 fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {
@@ -178,7 +183,9 @@ fn prove_down(asked: &Asked, path: &Path, out: &mut dyn Write) -> Result<One, Cl
     let before = project.before(history, index);
     let shadow = start(asked, &project, before.clone())?;
     let options = SeedOptions { rows: args.rows, seed: args.seed, ..SeedOptions::default() };
-    let found = down::down(&shadow, &before, &migration.up, down, &script.before, &options)?;
+    let found = down::down(&shadow, &before, &migration.up, down, &script.before, &options);
+    shadow.still_well()?;
+    let found = found?;
     progress.end();
     let verdict = match (&found.refused, found.schema.is_empty(), found.lost.is_empty()) {
         (Some(_), ..) => "refused",

@@ -22,15 +22,19 @@ use super::session::Session;
 
 const PREFIX: &str = "airlock-shadow-";
 
+/// How often its size is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a server that stays is there for.
 const NOTE: &str = "note";
 
 /// Runs as the parent of the server. Its standard input is a pipe from Airlock: the end of it means that Airlock is gone, however it
 /// went, and then the server is stopped and the folder removed; only when it was told to `stay` it waits for the end of the server. It lives
 /// in a process group of its own and ignores what a terminal sends, so Ctrl-C ends Airlock and not the cleaning up. Its standard output
-/// is the folder's lock, so that the folder is in use as long as it watches.
+/// is the folder's lock, so that the folder is in use as long as it watches. No process of the server gets more than 4 GB of memory.
 const WATCHER: &str = r#"
 trap '' INT HUP TERM
+ulimit -v 4194304 2>/dev/null
 d=$1; shift
 { "$@" >>"$d/log" 2>&1 </dev/null; echo $? >"$d/exited"; } &
 read -r word
@@ -164,6 +168,24 @@ impl Local {
     /// The files of the cluster.
     pub(super) fn data(&self) -> PathBuf {
         self.dir.join("data")
+    }
+
+    /// Stops the server when its files hold more than `room` bytes: a migration without end must not fill the machine's disk, or its memory.
+    pub(super) fn bound(&self, server: &Server, room: Option<u64>) {
+        let (dir, server) = (self.dir.clone(), server.clone());
+        let room = room.unwrap_or_else(|| place::bound(&dir));
+        std::thread::spawn(move || {
+            while !dir.join("exited").exists() && dir.exists() {
+                if place::size(&dir.join("data")) > room {
+                    server.stop(&format!("its databases hold more than {} MB, which is its limit", room >> 20));
+                    if let Some(pid) = postmaster(&dir.join("data/postmaster.pid"), &dir) {
+                        let _ = kill(Pid::from_raw(pid), Signal::SIGQUIT);
+                    }
+                    return;
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
     }
 
     /// Connects as the cluster's superuser until other settings are made.

@@ -33,11 +33,13 @@ mod template;
 pub use error::ShadowError;
 pub use programs::{Programs, find as find_programs};
 pub use session::{More, Notice, ResultSet, Session, SqlError};
-pub use start::{Database, Shadow, ShadowOptions};
+pub use start::{Database, RUN_LIMIT, Shadow, ShadowOptions};
 
 pub mod trace;
 mod values;
 
+#[cfg(all(test, unix))]
+mod bounds_test;
 #[cfg(test)]
 mod code_test;
 #[cfg(all(test, unix))]

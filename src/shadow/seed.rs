@@ -351,7 +351,8 @@ impl Filling<'_> {
                         self.done += 1;
                         break;
                     }
-                    Err(e) if e.is_connection() => return Err(e),
+                    // A trigger without end is tried once.
+                    Err(e) if e.is_connection() || e.is_stopped() => return Err(e),
                     Err(e) => self.refused = Some(e),
                 }
             }

@@ -21,6 +21,9 @@ pub const OWNER: &str = "airlock_owner";
 /// How long a statement may run unless told otherwise.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
+/// How long a run may take unless told otherwise.
+pub const RUN_LIMIT: Duration = Duration::from_secs(3600);
+
 /// Databases that are dropped together.
 const MOST_UNNEEDED: usize = 24;
 
@@ -39,6 +42,10 @@ pub struct ShadowOptions {
     pub kept: Option<PathBuf>,
     /// A statement that runs longer is stopped.
     pub statement_limit: Duration,
+    /// A run that takes longer is stopped, and says nothing.
+    pub run_limit: Duration,
+    /// Bytes that the databases of a throwaway server may hold; what its place has room for unless given.
+    pub room: Option<u64>,
     /// What will be prepared: a throwaway cluster begins with it where an earlier run has kept it.
     pub history: Vec<Script>,
 }
@@ -53,6 +60,8 @@ impl Default for ShadowOptions {
             large: false,
             kept: None,
             statement_limit: LIMIT,
+            run_limit: RUN_LIMIT,
+            room: None,
             history: Vec::new(),
         }
     }
@@ -142,7 +151,8 @@ impl Shadow {
         }
         Ok(Shadow(Arc::new(Inner {
             maintenance: Mutex::new(maintenance),
-            server,
+            // What has to be cleared away is cleared away behind the limit as well.
+            server: server.with_limit(options.run_limit),
             home,
             run,
             version,
@@ -336,6 +346,7 @@ fn local(options: &ShadowOptions) -> Result<Opened, ShadowError> {
         None => (Local::start(&programs, options.large)?, false),
     };
     let server = local.server();
+    local.bound(&server, options.room);
     let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
     let name = super::template::name(&key);
     if loaded {

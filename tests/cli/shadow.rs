@@ -123,3 +123,27 @@ fn the_schema_of_a_database_takes_the_place_of_the_migrations_live() {
     let (code, _, err) = p.run(&["verify", "2_rename.sql", "--database-url", "postgres://nobody:secret@127.0.0.1:1/none"]);
     assert!(code == Some(2) && !err.contains("secret") && err.contains("connect to nobody@127.0.0.1/none"), "{err}");
 }
+
+#[test]
+fn a_migration_without_end_ends_with_a_clear_message_live() {
+    let p = Project::new(&[("1_base.sql", "CREATE TABLE t (a int);"), ("2_loop.sql", "DO $$ BEGIN LOOP END LOOP; END $$;")]);
+    let (code, out, err) = p.run(&["trace", "2_loop.sql", "--time-limit", "3"]);
+    assert_eq!(code, Some(2), "{out}");
+    assert!(err.contains("the run took longer than 3 s, its limit (`--time-limit`)") && err.contains("says nothing"), "{err}");
+}
+
+/// The servers are those that `scripts/fetch-postgres` fetches.
+#[test]
+fn a_plan_is_proved_on_every_version_live() {
+    let p = Project::new(&[
+        ("1_base.sql", "CREATE TABLE orders (id bigint PRIMARY KEY, note text);"),
+        ("2_index.sql", "CREATE INDEX orders_note ON orders (note);"),
+    ]);
+    let (code, out, err) = p.run(&["verify", "2_index.sql", "--postgres", "14,15,16,17,18", "--output-format", "json"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let v: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let seen: Vec<String> =
+        v.as_array().expect("a list").iter().map(|p| format!("{} {}", p["postgres"], p["verdict"]).replace('"', "")).collect();
+    let majors: Vec<&str> = seen.iter().map(|s| s.split('.').next().unwrap_or_default()).collect();
+    assert!(majors == ["14", "15", "16", "17", "18"] && seen.iter().all(|s| s.ends_with(" proved")), "{seen:?}");
+}

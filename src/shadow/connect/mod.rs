@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,6 +34,8 @@ pub(super) struct Server {
     ways: &'static [SslMode],
     /// What the server said when it had no room left; all clones hear of it.
     trouble: Arc<OnceLock<String>>,
+    /// When the run has to have ended, and how long it may take.
+    deadline: Option<(Instant, Duration)>,
 }
 
 /// Where variables come from; tests have their own.
@@ -57,7 +59,7 @@ impl Env<'_> {
 impl Server {
     /// A throwaway cluster: a socket in a folder of our own, and no variable has a say.
     pub(super) fn throwaway(config: Config) -> Server {
-        Server { config, tls: None, given: Arc::default(), ways: &[SslMode::Disable], trouble: Arc::default() }
+        Server { config, tls: None, given: Arc::default(), ways: &[SslMode::Disable], trouble: Arc::default(), deadline: None }
     }
 
     /// A URL or `key=value` words, with what a service file and the environment add.
@@ -87,7 +89,7 @@ impl Server {
         }
         let tls = tls.connector().map_err(|reason| ShadowError::Tls { reason })?.map(|(tls, ways)| (Some(tls), ways));
         let (tls, ways) = tls.unwrap_or((None, &[SslMode::Disable]));
-        Ok(Server { config, tls, given: all, ways, trouble: Arc::default() })
+        Ok(Server { config, tls, given: all, ways, trouble: Arc::default(), deadline: None })
     }
 
     /// `user@host/database`, without the password.
@@ -131,6 +133,28 @@ impl Server {
         if matches!(e.sqlstate.as_str(), "53000" | "53100" | "53200" | "58000" | "58030") {
             let _ = self.trouble.set(e.to_string());
         }
+    }
+
+    /// No statement goes on for longer than until then.
+    pub(super) fn with_limit(&self, run: Duration) -> Server {
+        Server { deadline: Some((Instant::now() + run, run)), ..self.clone() }
+    }
+
+    /// What is left of the run's time.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |(end, _)| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Says so when the run's time is over.
+    pub(super) fn note_end(&self) -> Option<String> {
+        let (_, run) = self.deadline.filter(|_| self.left().is_zero())?;
+        self.stop(&format!("the run took longer than {} s, its limit (`--time-limit`)", run.as_secs_f32()));
+        self.trouble()
+    }
+
+    /// Nothing that is seen from now on is true.
+    pub(super) fn stop(&self, why: &str) {
+        let _ = self.trouble.set(why.to_string());
     }
 
     pub(super) fn trouble(&self) -> Option<String> {

@@ -322,6 +322,10 @@ impl Prover<'_> {
                     let rows = Rows { seeded, direct: end, filled, refused: None };
                     return Ok(Some((rows, refused.map(|(db, why, _)| (db, why)))));
                 }
+                Some(f) if f.error.is_stopped() => {
+                    self.nothing(&format!("the migration itself is refused: {f}"));
+                    return Ok(None);
+                }
                 Some(f) if refused.is_none() => refused = Some((seeded, f.error.message.clone(), filled)),
                 Some(_) => {}
             }

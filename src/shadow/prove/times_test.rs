@@ -1,6 +1,6 @@
 //! Times on many rows, and what is concluded from them.
 
-use super::tests::{failures, made};
+use super::tests::{failures, made, made_of};
 use super::*;
 use crate::stats::{RelationStats, Stats};
 
@@ -14,6 +14,25 @@ fn orders(rows: u64) -> Stats {
         ..RelationStats::default()
     };
     Stats { relations: vec![one], ..Stats::default() }
+}
+
+#[test]
+fn live_a_trigger_without_end_ends_the_proof_and_nothing_is_proved() {
+    let limit = std::time::Duration::from_secs(1);
+    let shadow =
+        Shadow::start(&super::super::ShadowOptions { statement_limit: limit, ..super::super::tests::options() }).expect("a server");
+    let base = "CREATE TABLE t (id int PRIMARY KEY, note text); \
+                CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN LOOP END LOOP; END'; \
+                CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();";
+    let (plan, input) = made_of(base, "ALTER TABLE t RENAME COLUMN note TO remark;", &[], &crate::plan::PlanOptions::default());
+    let start = std::time::Instant::now();
+    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("ends");
+    assert!(proof.verdict == Verdict::NotProved && start.elapsed().as_secs() < 120, "{:?} {:?}", proof.verdict, start.elapsed());
+    assert!(
+        failures(&proof).iter().any(|f| f.contains("public.t took no row") && f.contains("ran longer than 1 s")),
+        "{:?}",
+        failures(&proof)
+    );
 }
 
 #[test]
