@@ -70,6 +70,43 @@ fn a_shadow_stays_until_it_is_stopped_live() {
     assert_eq!(p.run(&["shadow", "stop"]).1, "nothing was running\n");
 }
 
+/// A server of the user's: here one that Airlock itself started, by another road.
+#[test]
+fn a_database_stays_on_a_server_of_a_url_until_it_is_stopped_live() {
+    let host = Project::new(&[("1_base.sql", "CREATE TABLE hosts (a int);")]);
+    assert_eq!(host.run(&["shadow", "start"]).0, Some(0));
+    let own = host.run(&["shadow", "url"]).1;
+    let server = format!("postgres://postgres@{}:5432/postgres", folder(&own).replace('/', "%2F"));
+    let p = Project::new(&[("1_base.sql", "CREATE TABLE orders (a int);")]);
+    let on = |words: &[&str]| p.run(&[&["shadow"], words, &["--shadow-url", &server]].concat());
+    let (code, _, err) = on(&["start"]);
+    assert!(code == Some(2) && err.contains("is a superuser"), "{err}");
+    assert!(on(&["url"]).2.contains("no shadow is running"));
+
+    let (code, out, err) = on(&["start", "--shadow-superuser"]);
+    assert!(code == Some(0) && out.contains("1 file loaded"), "{out}{err}");
+    let (_, first, _) = on(&["url"]);
+    assert!(out.ends_with(&first) && first.contains("/airlock_shadow_"), "{first}");
+    // The tables are there for any other program: their schema is copied.
+    let (code, out, err) = p.run(&["trace", "1_base.sql", "--database-url", first.trim()]);
+    assert!(code == Some(1) && out.contains("42P07"), "{out}{err}");
+    let (_, out, _) = on(&["clean"]);
+    assert!(!out.contains("database airlock_shadow_"), "{out}");
+
+    // Again: the new one is there, and the old one is gone.
+    assert_eq!(on(&["start", "--shadow-superuser"]).0, Some(0));
+    let (_, second, _) = on(&["url"]);
+    assert!(second != first && second.contains("/airlock_shadow_"), "{second}");
+    let (code, _, err) = p.run(&["trace", "1_base.sql", "--database-url", first.trim()]);
+    assert!(code == Some(2) && err.contains("does not exist"), "{err}");
+    let (_, out, _) = on(&["stop"]);
+    assert_eq!(out.trim(), format!("stopped: database {}", second.trim().rsplit('/').next().expect("a name")));
+    assert_eq!(on(&["stop"]).1, "nothing was running\n");
+    // What stands there beside it is nobody's business.
+    assert_eq!(host.run(&["shadow", "url"]).1, own);
+    assert_eq!(host.run(&["trace", "1_base.sql", "--database-url", own.trim()]).0, Some(1));
+}
+
 #[test]
 fn times_on_many_rows_are_extrapolated_to_the_statistics_live() {
     let statistics = r#"{"schema_version": 1, "postgres": "15.1", "taken_at": "2026-01-01T00:00:00Z", "stats_reset": null, "window_seconds": null,
