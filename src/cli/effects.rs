@@ -113,7 +113,7 @@ fn observe(project: &Project, scripts: &[ReplayedScript], statements: &mut [Valu
     let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, kept: project.folder(), ..ShadowOptions::default() })?;
     let no_rows = SeedOptions { rows: 0, ..SeedOptions::default() };
     let seen = super::trace::observe(project, scripts, &shadow, (&no_rows, None), &super::progress::Progress::new())?;
-    for (t, _) in seen.into_iter().flatten() {
+    for t in seen.into_iter().flatten().map(|s| s.traced) {
         let unseen = |v: &&mut Value| v["statement"].as_str() == Some(t.piece.text.as_str()) && v.get("observed").is_none();
         if let Some(v) = statements.iter_mut().find(unseen) {
             v["observed"] = super::trace::effects(&t.observed.effects);

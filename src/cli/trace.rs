@@ -12,11 +12,12 @@ use crate::effects::Effects;
 use crate::replay::ReplayedScript;
 use crate::report::plural;
 use crate::shadow::estimate::{self, Estimate, Scale};
+use crate::shadow::fitting::Fitting;
 use crate::shadow::load::Runner;
 use crate::shadow::seed::{Profile, SeedOptions, seed};
 use crate::shadow::statistics::sizes;
 use crate::shadow::trace::{Traced, contradictions, trace};
-use crate::shadow::{RUN_LIMIT, Shadow, ShadowOptions};
+use crate::shadow::{RUN_LIMIT, Shadow, ShadowOptions, SqlError};
 use crate::stats::Stats;
 
 use super::progress::Progress;
@@ -83,8 +84,8 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     progress.end();
     let (mut all, mut odd) = (Vec::new(), 0);
     for (script, seen) in judged.iter().zip(&seen) {
-        for (t, estimate) in seen {
-            let v = describe(script, t, estimate.as_ref());
+        for s in seen {
+            let v = describe(script, s);
             odd += usize::from(v["error"].is_string() || v["differences"].as_array().is_some_and(|d| !d.is_empty()));
             all.push(v);
         }
@@ -105,8 +106,33 @@ pub fn run(args: &TraceArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     Ok(u8::from(odd > 0))
 }
 
-/// A statement with what it did, and how long it would take at the real size.
-pub type Seen = (Traced, Option<Estimate>);
+/// A statement with what it did.
+pub struct Seen {
+    pub traced: Traced,
+    /// How long it would take at the real size.
+    estimate: Option<Estimate>,
+    /// The rows that Airlock made are refused, in the server's words; what is seen is then without rows.
+    refused: Option<String>,
+}
+
+/// The rows were in the way, not the statement.
+fn about_rows(t: &Traced) -> Option<&SqlError> {
+    t.observed.error.as_ref().filter(|e| e.is_about_rows())
+}
+
+/// `bare`: the same statements without rows, where they were looked at so as well.
+fn seen(traced: Vec<Traced>, bare: Vec<Traced>, scale: Option<Scale>) -> Vec<Seen> {
+    let mut bare = bare.into_iter();
+    let one = |t: Traced| {
+        let bare = bare.next();
+        let estimate = scale.as_ref().zip(bare.as_ref()).and_then(|(s, b)| s.estimate(&t.observed, b.observed.took));
+        match (about_rows(&t).map(ToString::to_string), bare) {
+            (Some(why), Some(b)) if b.observed.error.is_none() => Seen { traced: b, estimate: None, refused: Some(why) },
+            _ => Seen { traced: t, estimate, refused: None },
+        }
+    };
+    traced.into_iter().map(one).collect()
+}
 
 /// Every judged script on the schema before it, with rows where it looks; in the order of `judged`.
 pub fn observe(
@@ -150,21 +176,17 @@ pub fn observe(
                     .cloned()
                     .collect();
                 let mut session = with_rows.connect()?;
-                seed(&mut session, &tables, rows)?;
+                let fit = Fitting::of(&script.before, &script.after);
+                seed(&mut session, &tables, &SeedOptions { fit, ..rows.clone() })?;
                 here = if rows.rows as u64 >= estimate::LEAST { Some(sizes(&mut session)?) } else { None };
             }
             progress.say(&format!("{}: its statements", history.migrations[*index].name));
             let traced = trace(&with_rows, up)?;
             drop(with_rows);
-            out.push(match here.as_ref().zip(statistics) {
-                Some((here, real)) => {
-                    let unloaded = trace(&base, up)?;
-                    let scale = Scale { here, real };
-                    let both = traced.into_iter().zip(unloaded);
-                    both.map(|(t, u)| (scale.estimate(&t.observed, u.observed.took), t)).map(|(e, t)| (t, e)).collect()
-                }
-                None => traced.into_iter().map(|t| (t, None)).collect(),
-            });
+            let sizes = here.as_ref().zip(statistics);
+            let refused = traced.iter().any(|t| about_rows(t).is_some());
+            let bare = if rows.rows > 0 && (refused || sizes.is_some()) { trace(&base, up)? } else { Vec::new() };
+            out.push(seen(traced, bare, sizes.map(|(here, real)| Scale { here, real })));
             Runner::new(&base)?.script(up)?;
             at = index + 1;
         }
@@ -172,7 +194,8 @@ pub fn observe(
     Ok(out)
 }
 
-fn describe(script: &ReplayedScript, t: &Traced, estimate: Option<&Estimate>) -> Value {
+fn describe(script: &ReplayedScript, seen: &Seen) -> Value {
+    let Seen { traced: t, estimate, refused } = seen;
     let nothing = Effects::default();
     let span = t.piece.statement.span;
     let predicted = script.statements.iter().find(|r| r.statement.span == span).map_or(&nothing, |r| &r.effects);
@@ -187,7 +210,8 @@ fn describe(script: &ReplayedScript, t: &Traced, estimate: Option<&Estimate>) ->
         "held_before": t.observed.held.iter().map(|(r, m)| (r.to_string(), m.to_string())).collect::<std::collections::BTreeMap<_, _>>(),
         "milliseconds": t.observed.took.as_secs_f64() * 1000.0,
         "estimate": estimate,
-        "estimated": estimate.map(ToString::to_string),
+        "estimated": estimate.as_ref().map(ToString::to_string),
+        "rows_refused": refused,
         "sqlstate": t.observed.error.as_ref().map(|e| e.sqlstate.clone()),
         "error": t.observed.error.as_ref().map(|e| e.to_string()),
         "differences": differences,
@@ -207,6 +231,9 @@ fn text(v: &Value, out: &mut dyn Write) -> Result<(), CliError> {
     let words = |v: &Value| v.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     writeln!(out, "\n{}:{}: {}", words(&v["file"]), v["line"], crate::shadow::script::head(&words(&v["statement"])))?;
     writeln!(out, "  took       {:.1} ms", v["milliseconds"].as_f64().unwrap_or_default())?;
+    if let Some(e) = v["rows_refused"].as_str() {
+        writeln!(out, "{}", fit(13, &format!("  rows       refused, so this is seen without any: {e}")))?;
+    }
     if let Some(e) = v["estimated"].as_str() {
         writeln!(out, "{}", fit(13, &format!("  at size    {e}")))?;
     }

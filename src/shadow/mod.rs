@@ -9,6 +9,7 @@ mod connect;
 pub mod dump;
 mod error;
 pub mod estimate;
+pub mod fitting;
 #[cfg(unix)]
 mod image;
 pub mod kept;

@@ -8,6 +8,7 @@ use crate::catalog::RelName;
 use crate::quote::{ident, idents, literal};
 
 use super::error::ShadowError;
+use super::fitting::Fitting;
 use super::multiply::multiply;
 use super::session::{Session, SqlError};
 use super::values::{Ty, Want};
@@ -28,15 +29,13 @@ pub struct SeedOptions {
     pub rows: usize,
     pub seed: u64,
     pub profile: Profile,
-    /// Values that a column is likely to be allowed, beside those that its constraints tell.
-    pub hints: BTreeMap<(RelName, String), Vec<String>>,
-    /// Foreign keys that a table will have.
-    pub foreign_keys: BTreeMap<RelName, Vec<ForeignKey>>,
+    /// What the rows have to fit.
+    pub fit: Fitting,
 }
 
 impl Default for SeedOptions {
     fn default() -> Self {
-        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, hints: BTreeMap::new(), foreign_keys: BTreeMap::new() }
+        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, fit: Fitting::default() }
     }
 }
 
@@ -85,6 +84,7 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
     let mut out = Seeded::default();
     let mut order = Vec::new();
     let mut known = BTreeMap::new();
+    let mut put_on = options.fit.put_on(session);
     for t in tables {
         visit(session, t, options, &mut known, &mut order, &mut Vec::new())?;
     }
@@ -92,14 +92,19 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
         let Some(Some(table)) = known.get_mut(&name) else { continue };
         for c in &mut table.columns {
             // They are what the column may hold: nothing else is tried.
-            if let Some(hints) = options.hints.get(&(name.clone(), c.name.clone())) {
+            if let Some(hints) = options.fit.hints.get(&(name.clone(), c.name.clone())) {
                 c.hints.clone_from(hints);
             }
         }
         let table = &*table;
         let asked = tables.contains(&name);
         let rows = if asked { options.rows } else { options.rows.min(20) };
-        match fill(session, table, rows, options) {
+        let mut filled = fill(session, table, rows, options);
+        if !matches!(filled, Ok(n) if n > 0) && put_on.take_off(session, Some(&name))? {
+            // Rows that the migration refuses are better than none.
+            filled = fill(session, table, rows, options);
+        }
+        match filled {
             Ok(n) if n > 0 => {
                 out.rows.insert(name.clone(), n);
             }
@@ -113,6 +118,7 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
         // The planner should choose as on a table with rows; without the right to ask for it nothing is lost.
         let _ = session.run(&format!("ANALYZE {}", name.sql()));
     }
+    put_on.take_off(session, None)?;
     Ok(out)
 }
 
@@ -130,7 +136,7 @@ fn visit(
     }
     path.push(name.clone());
     let mut table = table(session, name)?;
-    if let (Some(t), Some(more)) = (&mut table, options.foreign_keys.get(name)) {
+    if let (Some(t), Some(more)) = (&mut table, options.fit.foreign_keys.get(name)) {
         t.foreign_keys.extend(more.iter().cloned());
     }
     for fk in table.iter().flat_map(|t| &t.foreign_keys) {

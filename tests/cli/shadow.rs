@@ -184,3 +184,32 @@ fn a_plan_is_proved_on_every_version_live() {
     let majors: Vec<&str> = seen.iter().map(|s| s.split('.').next().unwrap_or_default()).collect();
     assert!(majors == ["14", "15", "16", "17", "18"] && seen.iter().all(|s| s.ends_with(" proved")), "{seen:?}");
 }
+
+/// Rows are made so that the migration takes them; where it takes none, its statements are looked at without any, and that is said.
+#[test]
+fn constraints_of_a_migration_are_traced_on_rows_that_fit_live() {
+    let p = Project::new(&[
+        ("1_base.sql", "CREATE TABLE users (id int PRIMARY KEY, code text); CREATE TABLE t (id int, a int, b int, user_id int, c text);"),
+        (
+            "2_tighter.sql",
+            "ALTER TABLE t ADD CONSTRAINT both_or_none CHECK (a IS NULL OR c LIKE 'name-%');\nALTER TABLE t ADD UNIQUE (a, b);\n\
+             CREATE UNIQUE INDEX once ON t (lower(c));\nALTER TABLE t ADD PRIMARY KEY (id);\nALTER TABLE t ADD FOREIGN KEY (user_id) REFERENCES users;",
+        ),
+        ("3_never.sql", "UPDATE t SET a = a / 0;\nALTER TABLE t ADD CHECK (a > b + 100000);"),
+    ]);
+    let trace = |file: &str| {
+        let (code, out, err) = p.run(&["trace", file, "--output-format", "json"]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        let v: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        v["statements"].as_array().expect("statements").clone()
+    };
+    let seen = trace("2_tighter.sql");
+    assert_eq!(seen.len(), 5);
+    for s in &seen {
+        assert!(s["error"].is_null() && s["rows_refused"].is_null(), "{s:#}");
+        assert!(s["observed"]["scans"].as_array().is_some_and(|l| l.contains(&"public.t".into())), "{s:#}");
+    }
+    for (s, state) in trace("3_never.sql").iter().zip(["22012", "23514"]) {
+        assert!(s["rows_refused"].as_str().is_some_and(|w| w.contains(state)) && s["error"].is_null(), "{s:#}");
+    }
+}

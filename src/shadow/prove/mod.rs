@@ -33,7 +33,7 @@ mod ways_back_test;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::catalog::{Catalog, ConKind, RelName, Relation};
+use crate::catalog::{Catalog, ConKind, RelName};
 use crate::compat::KnownQuery;
 use crate::history::Script;
 use crate::op::{LockMode, OpKind};
@@ -41,8 +41,9 @@ use crate::plan::{Boundary, Plan, Release, Step};
 use crate::stats::Stats;
 
 use super::error::ShadowError;
+use super::fitting::Fitting;
 use super::load::Runner;
-use super::seed::{ForeignKey, Profile, SeedOptions, Seeded, seed};
+use super::seed::{Profile, SeedOptions, Seeded, seed};
 use super::session::{Session, SqlError};
 use super::snapshot::Snapshot;
 use super::start::{Database, Shadow};
@@ -312,8 +313,7 @@ impl Prover<'_> {
             let mut options =
                 SeedOptions { rows: times::checked(self.input.rows), seed: self.input.seed, profile, ..SeedOptions::default() };
             if profile == Profile::Careful {
-                options.hints = self.labels();
-                options.foreign_keys = self.foreign_keys();
+                options.fit = self.fitting();
             }
             let filled = seed(&mut seeded.connect()?, &self.seeded(), &options)?;
             let end = self.shadow.copy(&seeded)?;
@@ -340,44 +340,8 @@ impl Prover<'_> {
         Ok(Some((Rows { seeded, direct, filled, refused: Some(why) }, None)))
     }
 
-    /// References that the migration brings: rows that it takes have them already.
-    fn foreign_keys(&self) -> BTreeMap<RelName, Vec<ForeignKey>> {
-        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
-        let mut out: BTreeMap<RelName, Vec<ForeignKey>> = BTreeMap::new();
-        for old in before.relations.values() {
-            let Some(new) = after.relations.get(&old.id).filter(|n| !std::sync::Arc::ptr_eq(n, old)) else { continue };
-            for c in new.constraints.iter().filter(|c| !old.constraints.iter().any(|o| o.name == c.name)) {
-                let ConKind::ForeignKey { columns, table, ref_columns, .. } = &c.kind else { continue };
-                let (Some(target), Some(named)) = (before.relation(*table), after.relation(*table)) else { continue };
-                // By the names that the columns have before.
-                let was = |now: &Relation, then: &Relation, names: &[String]| -> Option<Vec<String>> {
-                    let one = |n: &String| then.columns.iter().find(|c| now.column(n).is_some_and(|k| k.attnum == c.attnum));
-                    names.iter().map(|n| one(n).map(|c| c.name.clone())).collect()
-                };
-                if let (Some(columns), Some(ref_columns)) = (was(new, old, columns), was(named, target, ref_columns)) {
-                    out.entry(old.rel_name()).or_default().push(ForeignKey { columns, table: target.rel_name(), ref_columns });
-                }
-            }
-        }
-        out
-    }
-
-    /// Texts that the new type of a column takes, where not every text is one.
-    fn labels(&self) -> BTreeMap<(RelName, String), Vec<String>> {
-        let mut out = BTreeMap::new();
-        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
-        for r in before.relations.values() {
-            let Some(now) = after.relations.get(&r.id).filter(|n| !std::sync::Arc::ptr_eq(n, r)) else { continue };
-            for c in &r.columns {
-                let Some(new) = now.columns.iter().find(|n| n.attnum == c.attnum && n.ty != c.ty) else { continue };
-                let values = crate::compat::boundary_values(after, &new.ty).into_iter();
-                let values: Vec<String> = values.filter(|v| crate::compat::accept(before, &c.ty, v).is_ok()).collect();
-                if !values.is_empty() {
-                    out.insert((r.rel_name(), c.name.clone()), values);
-                }
-            }
-        }
-        out
+    fn fitting(&self) -> Fitting {
+        Fitting::of(&self.input.catalog_before, &self.input.catalog_after)
     }
 
     /// Every role that was given rights on a touched table, as a player of each release.

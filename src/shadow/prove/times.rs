@@ -60,13 +60,7 @@ impl Prover<'_> {
         }
         (self.progress)("filling the tables with many rows");
         let db = self.shadow.copy(base)?;
-        let options = SeedOptions {
-            rows: self.input.rows,
-            seed: self.input.seed,
-            profile: Profile::Careful,
-            hints: self.labels(),
-            foreign_keys: self.foreign_keys(),
-        };
+        let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, profile: Profile::Careful, fit: self.fitting() };
         let mut session = db.connect()?;
         seed(&mut session, &self.seeded(), &options)?;
         let here = sizes(&mut session)?;
