@@ -21,7 +21,7 @@ pub const OWNER: &str = "airlock_owner";
 /// How long a statement may run unless told otherwise.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
-/// How long a run may take unless told otherwise.
+/// How long a run of a command may take unless told otherwise.
 pub const RUN_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Databases that are dropped together.
@@ -60,7 +60,7 @@ impl Default for ShadowOptions {
             large: false,
             kept: None,
             statement_limit: LIMIT,
-            run_limit: RUN_LIMIT,
+            run_limit: Duration::MAX,
             room: None,
             history: Vec::new(),
         }

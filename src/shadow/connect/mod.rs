@@ -137,7 +137,7 @@ impl Server {
 
     /// No statement goes on for longer than until then.
     pub(super) fn with_limit(&self, run: Duration) -> Server {
-        Server { deadline: Some((Instant::now() + run, run)), ..self.clone() }
+        Server { deadline: Instant::now().checked_add(run).map(|end| (end, run)), ..self.clone() }
     }
 
     /// What is left of the run's time.
