@@ -521,6 +521,13 @@ impl Catalog {
         statement(out)
     }
 
+    /// The statement that makes an index; `None` where a constraint or a partitioned index does.
+    pub fn index_sql(&self, r: &Relation) -> Option<String> {
+        let mut out = String::new();
+        self.write_index(&mut out, r);
+        (!out.is_empty()).then(|| statement(out))
+    }
+
     /// `CONSTRAINT name …` of a table, as ADD takes it; `not_valid` where the rows are not to be read.
     pub fn constraint_definition(&self, c: &super::Constraint, not_valid: bool) -> String {
         let words = self.constraint_sql(c);

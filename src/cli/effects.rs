@@ -108,12 +108,13 @@ fn broken(list: &[Broken]) -> BTreeMap<String, String> {
 /// Adds `observed` to each statement: the same keys, seen on a server.
 fn observe(project: &Project, scripts: &[ReplayedScript], statements: &mut [Value]) -> Result<(), CliError> {
     use crate::shadow::seed::SeedOptions;
-    use crate::shadow::{Shadow, ShadowOptions};
+    use crate::shadow::{RUN_LIMIT, Shadow, ShadowOptions};
     let url = project.config.shadow.url.clone();
-    let shadow = Shadow::start(&ShadowOptions { pg: project.pg, url, kept: project.folder(), ..ShadowOptions::default() })?;
+    let options = ShadowOptions { pg: project.pg, url, kept: project.folder(), run_limit: RUN_LIMIT, ..ShadowOptions::default() };
+    let shadow = Shadow::start(&options)?;
     let no_rows = SeedOptions { rows: 0, ..SeedOptions::default() };
-    let seen = super::trace::observe(project, scripts, &shadow, &no_rows, &super::progress::Progress::new())?;
-    for t in seen.into_iter().flatten() {
+    let seen = super::trace::observe(project, scripts, &shadow, (&no_rows, None), &super::progress::Progress::new())?;
+    for t in seen.into_iter().flatten().map(|s| s.traced) {
         let unseen = |v: &&mut Value| v["statement"].as_str() == Some(t.piece.text.as_str()) && v.get("observed").is_none();
         if let Some(v) = statements.iter_mut().find(unseen) {
             v["observed"] = super::trace::effects(&t.observed.effects);

@@ -37,9 +37,11 @@ use crate::config::ConfigError;
 use crate::diagnostic::Severity;
 use crate::history::HistoryError;
 use crate::op::PgVersion;
-use crate::report::{Format, Style};
+use crate::report::{Format, Style, plural};
 use crate::rules::RuleError;
 use crate::shadow::ShadowError;
+use crate::shadow::dump::SchemaCopy;
+use crate::shadow::statistics::Source;
 
 /// Checks Postgres migrations, plans them as expand / migrate / contract, and proves the plan on a shadow database.
 #[derive(Debug, Parser)]
@@ -135,6 +137,33 @@ pub struct SourceArgs {
     /// Major version of Postgres, 14 to 18.
     #[arg(long, value_name = "VERSION", env = "AIRLOCK_PG_VERSION")]
     pg_version: Option<PgVersion>,
+}
+
+/// A real database whose schema is the one before the migration.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DatabaseArgs {
+    /// The schema before the migration is that of this database: `pg_dump` of this machine copies it in a read-only session, and never a row.
+    /// What the URL leaves out, the password too, comes from where `psql` looks.
+    #[arg(long, value_name = "URL", conflicts_with = "schema")]
+    database_url: Option<String>,
+}
+
+impl DatabaseArgs {
+    /// Says first what it is about to do.
+    fn copy(&self) -> Result<Option<SchemaCopy>, CliError> {
+        let Some(url) = &self.database_url else { return Ok(None) };
+        let source = Source::new(url)?;
+        let _ = writeln!(
+            io::stderr(),
+            "Copying the schema of {} with pg_dump in a read-only session; no row of a table is read.",
+            source.describe()
+        );
+        let copy = source.schema()?;
+        for (kind, n) in &copy.left_out {
+            let _ = writeln!(io::stderr(), "Not copied: {}.", plural(*n, kind));
+        }
+        Ok(Some(copy))
+    }
 }
 
 /// What goes wrong outside of any SQL. Exit code 2.

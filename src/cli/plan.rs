@@ -14,7 +14,7 @@ use crate::replay::ReplayedScript;
 
 use super::project::Project;
 use super::screen::fit;
-use super::{CliError, SourceArgs};
+use super::{CliError, DatabaseArgs, SourceArgs};
 
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -25,6 +25,8 @@ pub struct PlanArgs {
     into: Option<PathBuf>,
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[command(flatten)]
     answers: AnswerArgs,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -71,7 +73,8 @@ enum PlanFormat {
 }
 
 pub fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let project = Project::open(std::slice::from_ref(&args.migration), &args.source)?;
+    let copy = args.database.copy()?;
+    let project = Project::open(std::slice::from_ref(&args.migration), &args.source)?.on(copy.as_ref(), &args.source);
     let (script, name) = one(&project, &args.migration)?;
     let outcome = make(&project, &script, &name, &args.answers, &args.migration)?;
     let json_out = args.output_format == PlanFormat::Json;

@@ -11,6 +11,7 @@ use crate::history::{self, Execution, History, Migration, Script, Send};
 use crate::op::{DmlKind, OpKind, PgVersion, Statement};
 use crate::replay::{self, Expanded, InHistory, Later, ReplayedScript};
 use crate::rules::{Rule, RuleSet};
+use crate::shadow::dump::SchemaCopy;
 use crate::source::SourceFile;
 
 use super::{CliError, SourceArgs};
@@ -107,6 +108,15 @@ impl Project {
             None => None,
         };
         Ok(Project { config, pg, histories, schema })
+    }
+
+    /// On the schema of a database, and of its version unless another one was asked for.
+    pub fn on(mut self, copy: Option<&SchemaCopy>, args: &SourceArgs) -> Project {
+        if let Some(copy) = copy {
+            self.pg = args.pg_version.unwrap_or(copy.pg);
+            self.schema = Some(copy.script.clone());
+        }
+        self
     }
 
     /// An empty catalog, or the one that `--schema` gives.

@@ -99,6 +99,15 @@ fn steps(proof: &Proof, out: &mut dyn Write) -> Result<(), CliError> {
         }
         writeln!(out, "  {}", s.statement)?;
         writeln!(out, "{}", fit(6, &format!("      {} | {}", words(&s.predicted), words(&s.observed))))?;
+        // What is over at once on many rows is not worth a line.
+        if let Some(a) = s.at_size.as_ref().filter(|a| a.milliseconds >= 100 || a.estimate.is_some()) {
+            let rows = a.rows.map(|n| format!(" on {n} rows")).unwrap_or_default();
+            let real = a.estimated.as_ref().map(|e| format!("; {e}")).unwrap_or_default();
+            writeln!(out, "{}", fit(6, &format!("      took {} ms{rows}{real}", a.milliseconds)))?;
+        }
+    }
+    if let Some(why) = &proof.no_times {
+        writeln!(out, "{}", fit(0, why))?;
     }
     Ok(())
 }

@@ -75,7 +75,7 @@ impl Settings {
         }
         let mut notes = Vec::new();
         let knowledge = Knowledge {
-            stats: statistics(project, args)?.map(Arc::new),
+            stats: statistics(project, args.statistics_file.as_ref())?.map(Arc::new),
             small: Small { rows: config.statistics.small_rows, bytes: config.statistics.small_bytes },
             workload: queries(project, args, &mut notes)?.map(Arc::new),
         };
@@ -161,8 +161,9 @@ pub fn read(path: &Path) -> Result<String, CliError> {
     std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_path_buf(), error }.into())
 }
 
-fn statistics(project: &Project, args: &RuleArgs) -> Result<Option<Stats>, CliError> {
-    let Some(path) = args.statistics_file.as_ref().or(project.config.statistics.path.as_ref()) else { return Ok(None) };
+/// From the file that was named, else from that of the configuration.
+pub fn statistics(project: &Project, named: Option<&PathBuf>) -> Result<Option<Stats>, CliError> {
+    let Some(path) = named.or(project.config.statistics.path.as_ref()) else { return Ok(None) };
     let stats = Stats::read(&read(path)?).map_err(|e| CliError::Usage(format!("{}:{e}", path.display())))?;
     Ok(Some(stats))
 }

@@ -12,7 +12,7 @@ use crate::shadow::{Shadow, ShadowOptions, load};
 
 use super::progress::Progress;
 use super::project::Project;
-use super::{CliError, SourceArgs};
+use super::{CliError, DatabaseArgs, SourceArgs};
 
 /// Refusals that are shown; the others are counted.
 const SHOWN: usize = 10;
@@ -39,6 +39,8 @@ enum ShadowCommand {
 struct StartArgs {
     #[command(flatten)]
     at: AtArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Run the migrations as a superuser: for statements that an ordinary role may not run, and that you trust.
     #[arg(long)]
     shadow_superuser: bool,
@@ -115,7 +117,9 @@ impl At {
 
 /// 0: it is there; 1: it is there, and statements were refused.
 fn start(args: &StartArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let at = At::open(&args.at)?;
+    let copy = args.database.copy()?;
+    let mut at = At::open(&args.at)?;
+    at.project = at.project.on(copy.as_ref(), &args.at.source);
     let progress = Progress::new();
     progress.say("starting the server");
     let (pg, superuser) = (at.project.pg, args.shadow_superuser);

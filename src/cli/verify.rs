@@ -2,19 +2,22 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::history::Script;
 use crate::op::PgVersion;
 use crate::plan::{self, Outcome, Plan};
+use crate::shadow::dump::SchemaCopy;
 use crate::shadow::prove::{ProofInput, Verdict, checks, down, prove, self_test};
 use crate::shadow::seed::SeedOptions;
-use crate::shadow::{Shadow, ShadowOptions};
+use crate::shadow::{RUN_LIMIT, Shadow, ShadowOptions};
 
 use super::plan::{AnswerArgs, hash, make, one};
 use super::progress::Progress;
 use super::project::Project;
-use super::{CliError, SourceArgs, proof, settings};
+use super::{CliError, DatabaseArgs, SourceArgs, proof, settings};
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -24,6 +27,8 @@ pub struct VerifyArgs {
     #[command(flatten)]
     source: SourceArgs,
     #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
     answers: AnswerArgs,
     /// Queries of release N-1 that must go on working: a SQL file, a JSON object from name to SQL, an export of pg_stat_statements, or a
     /// folder of these. Repeatable.
@@ -32,9 +37,13 @@ pub struct VerifyArgs {
     /// Server on which scratch databases named `airlock_shadow_…` are made and dropped; a throwaway server of this machine unless given.
     #[arg(long, value_name = "URL", env = "AIRLOCK_SHADOW_URL", hide_env_values = true)]
     shadow_url: Option<String>,
-    /// Rows in each changed table.
+    /// Rows in each changed table. With more than 5000, for instance 1000000, the checks look at 1000, and how long each step takes on all is
+    /// told; with statistics also an estimate for the real size.
     #[arg(long, value_name = "N", default_value_t = 50)]
     rows: usize,
+    /// Sizes of the real tables, as `airlock stats` writes them.
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_STATISTICS_FILE")]
+    statistics_file: Option<PathBuf>,
     /// Seed of the random rows, writes and moments.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -50,6 +59,9 @@ pub struct VerifyArgs {
     /// Print the pages of all checks in Markdown.
     #[arg(long)]
     list_checks: bool,
+    /// Seconds after which the run is stopped.
+    #[arg(long, value_name = "SECONDS", default_value_t = RUN_LIMIT.as_secs())]
+    time_limit: u64,
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output_format: ProofFormat,
 }
@@ -60,8 +72,14 @@ enum ProofFormat {
     Json,
 }
 
-/// More rows in each table than this belong on a disk.
-const MANY: usize = 50_000;
+/// A proof on one version.
+struct Asked<'a> {
+    args: &'a VerifyArgs,
+    copy: Option<&'a SchemaCopy>,
+    pg: Option<PgVersion>,
+    /// No other version will do.
+    exact: bool,
+}
 
 /// A plan and what it is proved with.
 struct Target {
@@ -78,10 +96,11 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let versions: Vec<Option<PgVersion>> =
         if args.postgres.is_empty() { vec![args.source.pg_version] } else { args.postgres.iter().copied().map(Some).collect() };
     let many = versions.len() > 1;
+    let copy = args.database.copy()?;
     let (mut code, mut table, mut all) = (0, Vec::new(), Vec::new());
-    for version in versions {
-        let exact = !args.postgres.is_empty();
-        let one = if args.down { prove_down(args, target, version, exact, out)? } else { prove_plan(args, target, version, exact, out)? };
+    for pg in versions {
+        let asked = Asked { args, copy: copy.as_ref(), pg, exact: !args.postgres.is_empty() };
+        let one = if args.down { prove_down(&asked, target, out)? } else { prove_plan(&asked, target, out)? };
         code = code.max(u8::from(!one.good));
         table.push(format!("Postgres {:8} {}", one.postgres, one.verdict));
         all.push(one.json);
@@ -111,19 +130,22 @@ struct One {
     json: serde_json::Value,
 }
 
-fn start(args: &VerifyArgs, project: &Project, exact: bool) -> Result<Shadow, CliError> {
+fn start(asked: &Asked, project: &Project, history: Vec<Script>) -> Result<Shadow, CliError> {
+    let Asked { args, exact, .. } = *asked;
     // A version that was asked for by name is a throwaway server of that version, whatever the configuration says.
     let url = if exact { None } else { args.shadow_url.clone().or(project.config.shadow.url.clone()) };
     let (pg, kept) = (project.pg, project.folder());
-    Ok(Shadow::start(&ShadowOptions { pg, exact, url, large: args.rows > MANY, kept, ..ShadowOptions::default() })?)
+    let run_limit = Duration::from_secs(args.time_limit);
+    Ok(Shadow::start(&ShadowOptions { pg, exact, url, kept, history, run_limit, ..ShadowOptions::for_rows(args.rows) })?)
 }
 
 fn as_json(v: &impl serde::Serialize) -> Result<serde_json::Value, CliError> {
     Ok(serde_json::to_value(v).map_err(std::io::Error::from)?)
 }
 
-fn prove_plan(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool, out: &mut dyn Write) -> Result<One, CliError> {
-    let Some(target) = open(args, path, pg)? else {
+fn prove_plan(asked: &Asked, path: &Path, out: &mut dyn Write) -> Result<One, CliError> {
+    let Asked { args, pg, .. } = *asked;
+    let Some(target) = open(asked, path)? else {
         if args.output_format == ProofFormat::Text {
             writeln!(out, "{} is safe as it is: there is no plan to prove.", path.display())?;
         }
@@ -132,7 +154,7 @@ fn prove_plan(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool
     };
     let progress = Progress::new();
     progress.say("starting the server");
-    let shadow = start(args, &target.project, exact)?;
+    let shadow = start(asked, &target.project, target.input.before.clone())?;
     let mut proof = prove(&shadow, &target.plan, &target.input, &|words| progress.say(words))?;
     if args.self_test {
         self_test(&shadow, &target.plan, &target.input, &mut proof, &|words| progress.say(words))?;
@@ -145,9 +167,10 @@ fn prove_plan(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool
     Ok(One { good, postgres: proof.postgres.clone(), verdict: proof.verdict.to_string(), json: as_json(&proof)? })
 }
 
-fn prove_down(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool, out: &mut dyn Write) -> Result<One, CliError> {
-    let source = SourceArgs { pg_version: pg, ..args.source.clone() };
-    let project = Project::open(&[path.to_path_buf()], &source)?;
+fn prove_down(asked: &Asked, path: &Path, out: &mut dyn Write) -> Result<One, CliError> {
+    let args = asked.args;
+    let source = SourceArgs { pg_version: asked.pg, ..args.source.clone() };
+    let project = Project::open(&[path.to_path_buf()], &source)?.on(asked.copy, &source);
     let (script, _) = one(&project, path)?;
     let found = project.histories.first().and_then(|h| Some((h, *h.selected.first()?)));
     let Some((history, index)) = found else { return Err(CliError::Usage(format!("{}: no migration", path.display()))) };
@@ -157,9 +180,12 @@ fn prove_down(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool
     };
     let progress = Progress::new();
     progress.say("up and down");
-    let shadow = start(args, &project, exact)?;
+    let before = project.before(history, index);
+    let shadow = start(asked, &project, before.clone())?;
     let options = SeedOptions { rows: args.rows, seed: args.seed, ..SeedOptions::default() };
-    let found = down::down(&shadow, &project.before(history, index), &migration.up, down, &script.before, &options)?;
+    let found = down::down(&shadow, &before, &migration.up, down, &script.before, &options);
+    shadow.still_well()?;
+    let found = found?;
     progress.end();
     let verdict = match (&found.refused, found.schema.is_empty(), found.lost.is_empty()) {
         (Some(_), ..) => "refused",
@@ -180,7 +206,8 @@ fn prove_down(args: &VerifyArgs, path: &Path, pg: Option<PgVersion>, exact: bool
 }
 
 /// `None`: the migration is safe as it is.
-fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Option<Target>, CliError> {
+fn open(asked: &Asked, target: &Path) -> Result<Option<Target>, CliError> {
+    let args = asked.args;
     let (plan, migration) = match plan_file(target) {
         Some(file) => {
             let (plan, migration) = read(&file)?;
@@ -189,7 +216,7 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
         None => (None, target.to_path_buf()),
     };
     let mut source = args.source.clone();
-    source.pg_version = pg;
+    source.pg_version = asked.pg;
     if let Some(p) = &plan {
         source.pg_version = source.pg_version.or(Some(PgVersion(p.postgres)));
         source.framework = source.framework.or_else(|| Some(p.framework.clone()));
@@ -200,7 +227,8 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
         // Handed over in part: its text is read as if it stood where it stood.
         Some(p) => Project::of_text(&folder.join(&p.migrations).join(&p.original), crate::history::read_sql(&migration)?, &source)?,
         None => Project::open(std::slice::from_ref(&migration), &source)?,
-    };
+    }
+    .on(asked.copy, &source);
     let (script, name) = one(&project, &migration)?;
     let plan = match plan {
         Some(p) => {
@@ -237,7 +265,7 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
     };
     if project.schema.is_none() && history.before(index).any(ours) {
         return Err(CliError::Usage(format!(
-            "{}: files of the plan come before its migration in the order of {}; prove a plan before `airlock advance`, or give the schema with --schema",
+            "{}: files of the plan come before its migration in the order of {}; prove a plan before `airlock advance`, or give the schema with --schema or --database-url",
             target.display(),
             history.framework
         )));
@@ -251,6 +279,7 @@ fn open(args: &VerifyArgs, target: &Path, pg: Option<PgVersion>) -> Result<Optio
         rows: args.rows,
         seed: args.seed,
         workload: settings::known_queries(workload)?,
+        statistics: settings::statistics(&project, args.statistics_file.as_ref())?,
     };
     Ok(Some(Target { plan, input, project }))
 }

@@ -54,6 +54,17 @@ pub enum ShadowError {
     #[error("the catalog of the server (version {version}) cannot be read: {what}\n  this is a mistake in Airlock; please report it")]
     Unreadable { version: u32, what: String },
 
+    #[error("the server is Postgres {found}, and Airlock knows 14 to 18\n  give a dump of its schema with --schema, and --pg-version")]
+    UnknownVersion { found: u8 },
+
+    #[error(
+        "the schema of a Postgres {server} is copied by its pg_dump or a newer one, and {found}\n  install the client programs (for instance `postgresql-client-{server}`) and have them on PATH, or give a dump with --schema"
+    )]
+    NoDump { server: u8, found: String },
+
+    #[error("pg_dump cannot copy the schema of {database}: {said}\n  {next}")]
+    Dump { database: String, said: String, next: String },
+
     #[error("database `{name}` carries no mark of Airlock and is left alone")]
     NotOurs { name: String },
 

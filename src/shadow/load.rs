@@ -120,6 +120,10 @@ impl<'a> Runner<'a> {
                 Err((i, e)) => {
                     let _ = self.session.run("ROLLBACK");
                     self.lost()?;
+                    // Once is enough for what has no end.
+                    if e.is_stopped() {
+                        return Ok(vec![failure(&pieces[i], e)]);
+                    }
                     match self.help(&pieces[i], &e) {
                         Help::None => break,
                         Help::Retry | Help::Done => self.clean()?,

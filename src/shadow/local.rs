@@ -15,11 +15,15 @@ use tokio_postgres::Config;
 
 use super::connect::Server;
 use super::error::ShadowError;
+use super::image::Loaded;
 use super::place;
 use super::programs::Programs;
 use super::session::Session;
 
 const PREFIX: &str = "airlock-shadow-";
+
+/// How often its size is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a server that stays is there for.
 const NOTE: &str = "note";
@@ -27,9 +31,10 @@ const NOTE: &str = "note";
 /// Runs as the parent of the server. Its standard input is a pipe from Airlock: the end of it means that Airlock is gone, however it
 /// went, and then the server is stopped and the folder removed; only when it was told to `stay` it waits for the end of the server. It lives
 /// in a process group of its own and ignores what a terminal sends, so Ctrl-C ends Airlock and not the cleaning up. Its standard output
-/// is the folder's lock, so that the folder is in use as long as it watches.
+/// is the folder's lock, so that the folder is in use as long as it watches. No process of the server gets more than 4 GB of memory.
 const WATCHER: &str = r#"
 trap '' INT HUP TERM
+ulimit -v 4194304 2>/dev/null
 d=$1; shift
 { "$@" >>"$d/log" 2>&1 </dev/null; echo $? >"$d/exited"; } &
 read -r word
@@ -114,21 +119,41 @@ pub(super) struct Local {
 impl Local {
     /// `large`: there will be many rows.
     pub(super) fn start(programs: &Programs, large: bool) -> Result<Local, ShadowError> {
-        Local::start_with(programs, large, &[])
+        Ok(Local::start_with(programs, large, None, &[])?.0)
+    }
+
+    /// With a history where there is an image of it: whether it is in the cluster.
+    pub(super) fn start_loaded(programs: &Programs, large: bool, history: &Loaded) -> Result<(Local, bool), ShadowError> {
+        match Local::start_with(programs, large, Some(history), &[]) {
+            Err(ShadowError::DidNotStart { .. }) => {
+                history.forget();
+                Ok((Local::start(programs, large)?, false))
+            }
+            end => end,
+        }
     }
 
     /// With settings beside the usual ones; the later ones count.
-    pub(super) fn start_with(programs: &Programs, large: bool, more: &[(&str, &str)]) -> Result<Local, ShadowError> {
+    pub(super) fn start_with(
+        programs: &Programs,
+        large: bool,
+        history: Option<&Loaded>,
+        more: &[(&str, &str)],
+    ) -> Result<(Local, bool), ShadowError> {
         let user = ServerUser::choose()?;
         place::all(&user).iter().for_each(|base| drop(sweep(base)));
         let (dir, lock) = make_folder(&place::choose(&user, large), &user)?;
         // From here on the guard removes the folder when anything below fails.
         let guard = Folder(Some(dir.clone()));
-        super::image::provide(programs, &user, &dir.join("data"))?;
+        let data = dir.join("data");
+        let loaded = history.is_some_and(|h| h.provide(&user, &data));
+        if !loaded {
+            super::image::provide(programs, &user, &data)?;
+        }
         let own = lock.try_clone().map_err(ShadowError::io("hold the lock of", &dir))?;
         let mut watcher = user.command(Path::new("/bin/sh"));
         watcher.args(["-c", WATCHER, "airlock-watcher"]).arg(&dir).arg(programs.program("postgres"));
-        watcher.arg("-D").arg(dir.join("data")).arg("-k").arg(&dir);
+        watcher.arg("-D").arg(&data).arg("-k").arg(&dir);
         for (name, value) in SETTINGS.iter().chain(more) {
             watcher.arg("-c").arg(format!("{name}={value}"));
         }
@@ -137,7 +162,30 @@ impl Local {
         guard.keep();
         let local = Local { dir, watcher, stays: AtomicBool::new(false), _lock: own };
         local.wait_until_ready()?;
-        Ok(local)
+        Ok((local, loaded))
+    }
+
+    /// The files of the cluster.
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Stops the server when its files hold more than `room` bytes: a migration without end must not fill the machine's disk, or its memory.
+    pub(super) fn bound(&self, server: &Server, room: Option<u64>) {
+        let (dir, server) = (self.dir.clone(), server.clone());
+        let room = room.unwrap_or_else(|| place::bound(&dir));
+        std::thread::spawn(move || {
+            while !dir.join("exited").exists() && dir.exists() {
+                if place::size(&dir.join("data")) > room {
+                    server.stop(&format!("its databases hold more than {} MB, which is its limit", room >> 20));
+                    if let Some(pid) = postmaster(&dir.join("data/postmaster.pid"), &dir) {
+                        let _ = kill(Pid::from_raw(pid), Signal::SIGQUIT);
+                    }
+                    return;
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
     }
 
     /// Connects as the cluster's superuser until other settings are made.

@@ -6,13 +6,17 @@
 pub mod ask;
 pub mod catalog;
 mod connect;
+pub mod dump;
 mod error;
+pub mod estimate;
+pub mod fitting;
 #[cfg(unix)]
 mod image;
 pub mod kept;
 pub mod load;
 #[cfg(unix)]
 mod local;
+mod multiply;
 pub mod observe;
 #[cfg(unix)]
 mod place;
@@ -30,15 +34,21 @@ mod template;
 pub use error::ShadowError;
 pub use programs::{Programs, find as find_programs};
 pub use session::{More, Notice, ResultSet, Session, SqlError};
-pub use start::{Database, Shadow, ShadowOptions};
+pub use start::{Database, RUN_LIMIT, Shadow, ShadowOptions};
 
 pub mod trace;
 mod values;
 
+#[cfg(all(test, unix))]
+mod bounds_test;
 #[cfg(test)]
 mod code_test;
+#[cfg(all(test, unix))]
+mod dump_test;
 #[cfg(test)]
 mod facts_test;
+#[cfg(all(test, unix))]
+mod image_test;
 #[cfg(all(test, unix))]
 mod kept_test;
 #[cfg(test)]

@@ -11,6 +11,9 @@ const MEMORY: &str = "/dev/shm";
 /// What the folder in memory must have free, and the machine too.
 const ENOUGH: u64 = 2 << 30;
 
+/// What a throwaway cluster may take of a disk.
+const MOST_ON_DISK: u64 = 20 << 30;
+
 /// A folder that the server's user can get to. `large`: more rows than belong into memory. A TMPDIR that somebody has set is where they
 /// want it.
 pub(super) fn choose(user: &ServerUser, large: bool) -> PathBuf {
@@ -19,6 +22,21 @@ pub(super) fn choose(user: &ServerUser, large: bool) -> PathBuf {
         return memory.to_path_buf();
     }
     temporary(user)
+}
+
+/// Bytes that a cluster in the folder may hold.
+pub(super) fn bound(folder: &Path) -> u64 {
+    if folder.starts_with(MEMORY) { ENOUGH } else { MOST_ON_DISK }
+}
+
+/// Bytes of the files in a folder and in those below it; what goes while one looks counts for nothing.
+pub(super) fn size(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|e| Some((e.path(), e.metadata().ok()?)))
+        .map(|(path, m)| if m.is_dir() { size(&path) } else { m.blocks() * 512 })
+        .sum()
 }
 
 /// Every folder in which a cluster of another run may lie.

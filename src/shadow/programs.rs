@@ -52,8 +52,38 @@ pub fn find(wanted: PgVersion, exact: bool) -> Result<Programs, ShadowError> {
     Ok(found.swap_remove(0))
 }
 
-/// Where server programs may be, best first. Never the folder that is being checked: its files may come from anybody's pull request.
+/// The `pg_dump` for a server: of its own version, else the next newer one. An older one refuses.
+pub(super) fn find_dump(server: u8) -> Result<PathBuf, ShadowError> {
+    let mut found: Vec<(u8, String, PathBuf)> = Vec::new();
+    for folder in places(PgVersion(server)) {
+        let path = folder.join(format!("pg_dump{}", std::env::consts::EXE_SUFFIX));
+        let Some((version, major)) = path.is_file().then(|| version(&path)).flatten() else { continue };
+        if major == server {
+            return Ok(path);
+        }
+        found.push((major, version, path));
+    }
+    // The first of each version is the best place.
+    match found.iter().filter(|f| f.0 > server).min_by_key(|f| f.0) {
+        Some((_, _, path)) => Ok(path.clone()),
+        None => {
+            let all = found.iter().map(|f| f.1.as_str()).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+            let found = if all.is_empty() { "there is none on this machine".into() } else { format!("only {} is here", all.join(", ")) };
+            Err(ShadowError::NoDump { server, found })
+        }
+    }
+}
+
+/// Where a server's programs are, best first.
 fn folders(wanted: PgVersion) -> Vec<PathBuf> {
+    let mut out = places(wanted);
+    out.retain(|f| f.join(format!("postgres{}", std::env::consts::EXE_SUFFIX)).is_file());
+    // A link to the program (`/usr/local/bin/postgres`) leads to the folder that holds all of them.
+    out.iter().map(|f| real_folder(f)).collect()
+}
+
+/// Where Postgres's programs may be, best first. Never the folder that is being checked: its files may come from anybody's pull request.
+fn places(wanted: PgVersion) -> Vec<PathBuf> {
     let major = wanted.0;
     let mut out: Vec<PathBuf> = Vec::new();
     if let Some(list) = std::env::var_os("AIRLOCK_POSTGRES_BIN") {
@@ -83,9 +113,7 @@ fn folders(wanted: PgVersion) -> Vec<PathBuf> {
         out.push(String::from_utf8_lossy(&o.stdout).trim().into());
     }
     out.extend(["/opt/homebrew/bin", "/usr/local/pgsql/bin", "/usr/bin"].map(PathBuf::from));
-    out.retain(|f| f.join(format!("postgres{}", std::env::consts::EXE_SUFFIX)).is_file());
-    // A link to the program (`/usr/local/bin/postgres`) leads to the folder that holds all of them.
-    out.iter().map(|f| real_folder(f)).collect()
+    out
 }
 
 fn real_folder(folder: &Path) -> PathBuf {
@@ -101,11 +129,16 @@ fn same_folder(a: &Path, b: &Path) -> bool {
 }
 
 fn inspect(bin: &Path) -> Option<Programs> {
-    let out = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let version = version_of(&text)?;
-    let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let (version, major) = version(&bin.join("postgres"))?;
     bin.join(format!("initdb{}", std::env::consts::EXE_SUFFIX)).is_file().then_some(Programs { bin: bin.to_path_buf(), version, major })
+}
+
+/// What a program of Postgres says about itself.
+fn version(program: &Path) -> Option<(String, u8)> {
+    let out = Command::new(program).arg("--version").output().ok()?;
+    let version = version_of(&String::from_utf8_lossy(&out.stdout))?;
+    let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    Some((version, major))
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` → `15.18`.

@@ -8,6 +8,8 @@ use crate::catalog::RelName;
 use crate::quote::{ident, idents, literal};
 
 use super::error::ShadowError;
+use super::fitting::Fitting;
+use super::multiply::multiply;
 use super::session::{Session, SqlError};
 use super::values::{Ty, Want};
 
@@ -27,15 +29,13 @@ pub struct SeedOptions {
     pub rows: usize,
     pub seed: u64,
     pub profile: Profile,
-    /// Values that a column is likely to be allowed, beside those that its constraints tell.
-    pub hints: BTreeMap<(RelName, String), Vec<String>>,
-    /// Foreign keys that a table will have.
-    pub foreign_keys: BTreeMap<RelName, Vec<ForeignKey>>,
+    /// What the rows have to fit.
+    pub fit: Fitting,
 }
 
 impl Default for SeedOptions {
     fn default() -> Self {
-        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, hints: BTreeMap::new(), foreign_keys: BTreeMap::new() }
+        SeedOptions { rows: 40, seed: 1, profile: Profile::Edges, fit: Fitting::default() }
     }
 }
 
@@ -84,6 +84,7 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
     let mut out = Seeded::default();
     let mut order = Vec::new();
     let mut known = BTreeMap::new();
+    let mut put_on = options.fit.put_on(session);
     for t in tables {
         visit(session, t, options, &mut known, &mut order, &mut Vec::new())?;
     }
@@ -91,14 +92,19 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
         let Some(Some(table)) = known.get_mut(&name) else { continue };
         for c in &mut table.columns {
             // They are what the column may hold: nothing else is tried.
-            if let Some(hints) = options.hints.get(&(name.clone(), c.name.clone())) {
+            if let Some(hints) = options.fit.hints.get(&(name.clone(), c.name.clone())) {
                 c.hints.clone_from(hints);
             }
         }
         let table = &*table;
         let asked = tables.contains(&name);
         let rows = if asked { options.rows } else { options.rows.min(20) };
-        match fill(session, table, rows, options) {
+        let mut filled = fill(session, table, rows, options);
+        if !matches!(filled, Ok(n) if n > 0) && put_on.take_off(session, Some(&name))? {
+            // Rows that the migration refuses are better than none.
+            filled = fill(session, table, rows, options);
+        }
+        match filled {
             Ok(n) if n > 0 => {
                 out.rows.insert(name.clone(), n);
             }
@@ -112,6 +118,7 @@ pub fn seed(session: &mut Session, tables: &BTreeSet<RelName>, options: &SeedOpt
         // The planner should choose as on a table with rows; without the right to ask for it nothing is lost.
         let _ = session.run(&format!("ANALYZE {}", name.sql()));
     }
+    put_on.take_off(session, None)?;
     Ok(out)
 }
 
@@ -129,7 +136,7 @@ fn visit(
     }
     path.push(name.clone());
     let mut table = table(session, name)?;
-    if let (Some(t), Some(more)) = (&mut table, options.foreign_keys.get(name)) {
+    if let (Some(t), Some(more)) = (&mut table, options.fit.foreign_keys.get(name)) {
         t.foreign_keys.extend(more.iter().cloned());
     }
     for fk in table.iter().flat_map(|t| &t.foreign_keys) {
@@ -292,8 +299,26 @@ fn literals(check: &str) -> Vec<String> {
     out
 }
 
+/// More rows are made by copying; one INSERT each would take minutes.
+const MOST_BY_ONE: usize = 5_000;
+
+/// Rows that are then copied.
+const FIRST_BY_ONE: usize = 500;
+
+/// One table that is being filled.
+struct Filling<'f> {
+    table: &'f Table,
+    profile: Profile,
+    rng: Rng,
+    /// By foreign key: what it may refer to.
+    keys: Vec<Vec<Vec<Option<String>>>>,
+    number: u64,
+    done: usize,
+    refused: Option<SqlError>,
+}
+
 fn fill(session: &mut Session, table: &Table, rows: usize, options: &SeedOptions) -> Result<usize, SqlError> {
-    let mut rng =
+    let rng =
         Rng::with_seed(options.seed ^ table.name.to_string().bytes().fold(7, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)));
     let mut keys = Vec::new();
     for fk in &table.foreign_keys {
@@ -302,29 +327,47 @@ fn fill(session: &mut Session, table: &Table, rows: usize, options: &SeedOptions
     }
     // Triggers of the application may have filled it already.
     let existing: usize = session.value(&format!("SELECT count(*) FROM {}", table.name.sql()))?.and_then(|v| v.parse().ok()).unwrap_or(0);
-    let (mut done, mut refused) = (0, None);
-    let mut number = existing as u64;
-    for i in 0..rows {
-        for attempt in 0..25 {
-            number += 1;
-            let Some(values) = row(table, i, attempt, number, options.profile, &keys, &mut rng) else { continue };
-            match session.run(&insert(&table.name, &values)) {
-                Ok(_) => {
-                    done += 1;
-                    break;
-                }
-                Err(e) if e.is_connection() => return Err(e),
-                Err(e) => refused = Some(e),
-            }
-        }
-        // A table that took nothing after so many different rows takes nothing at all.
-        if done == 0 && i >= 7 {
-            break;
+    let mut f = Filling { table, profile: options.profile, rng, keys, number: existing as u64, done: 0, refused: None };
+    if rows <= MOST_BY_ONE {
+        f.one_by_one(session, 0..rows)?;
+    } else {
+        f.one_by_one(session, 0..FIRST_BY_ONE)?;
+        let there = f.done + existing;
+        let more = if f.done > 0 { multiply(session, table, there, rows + existing)? - there } else { 0 };
+        f.done += more;
+        // Where they cannot be copied, there are fewer.
+        if more == 0 && f.done > 0 {
+            f.one_by_one(session, FIRST_BY_ONE..MOST_BY_ONE)?;
         }
     }
-    match refused {
-        Some(e) if done == 0 && existing == 0 => Err(e),
-        _ => Ok(done + existing),
+    match f.refused {
+        Some(e) if f.done == 0 && existing == 0 => Err(e),
+        _ => Ok(f.done + existing),
+    }
+}
+
+impl Filling<'_> {
+    fn one_by_one(&mut self, session: &mut Session, rows: std::ops::Range<usize>) -> Result<(), SqlError> {
+        for i in rows {
+            for attempt in 0..25 {
+                self.number += 1;
+                let Some(values) = row(self.table, i, attempt, self.number, self.profile, &self.keys, &mut self.rng) else { continue };
+                match session.run(&insert(&self.table.name, &values)) {
+                    Ok(_) => {
+                        self.done += 1;
+                        break;
+                    }
+                    // A trigger without end is tried once.
+                    Err(e) if e.is_connection() || e.is_stopped() => return Err(e),
+                    Err(e) => self.refused = Some(e),
+                }
+            }
+            // A table that took nothing after so many different rows takes nothing at all.
+            if self.done == 0 && i >= 7 {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables of every type and with every kind of constraint get rows.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::seed::{Profile, SeedOptions, seed};
 use super::*;
@@ -64,5 +65,36 @@ fn every_table_that_can_hold_rows_gets_some() {
     ] {
         let n = s.value(&format!("SELECT count(*) FROM types WHERE {edge}")).expect("asks");
         assert_ne!(n, Some("0".into()), "no row with {edge}");
+    }
+}
+
+/// Copies of rows that the server took: as many as were asked for, each with keys of its own, and what cannot be copied is left at few.
+#[test]
+fn many_rows_are_made_within_the_server() {
+    let shadow = Shadow::start(&super::tests::options()).expect("starts");
+    let db = shadow.database().expect("database");
+    let mut s = db.connect().expect("session");
+    s.run(SCHEMA).expect("loads");
+    s.run("CREATE TABLE events (id bigserial PRIMARY KEY, code varchar(9) UNIQUE, day date, kind mood, ratio numeric(12, 2), UNIQUE (day, kind)); CREATE UNIQUE INDEX ON events (lower(code)) WHERE code <> ''")
+        .expect("a table of several keys");
+    let tables = |all: &[&str]| all.iter().map(|t| RelName::new("public", *t)).collect::<BTreeSet<_>>();
+    for profile in [Profile::Ordinary, Profile::Careful] {
+        let start = Instant::now();
+        let options = SeedOptions { rows: 20_000, profile, ..SeedOptions::default() };
+        let asked: &[&str] = if profile == Profile::Ordinary { &["types", "users", "events"] } else { &["types", "events", "orders"] };
+        let done = seed(&mut s, &tables(asked), &options).expect("seeds");
+        let of = |t: &str| done.rows.get(&RelName::new("public", t)).copied().unwrap_or_default();
+        println!("{profile:?}: {:?} in {:?}", done.rows, start.elapsed());
+        if profile == Profile::Ordinary {
+            assert!(of("users") >= 19_400, "{:?}", done.rows);
+        } else {
+            // Ranges must not overlap: no copy is another one.
+            assert!((1..=5_000).contains(&of("orders")), "{:?}", done.rows);
+        }
+        let least = if profile == Profile::Ordinary { 19_400 } else { 39_400 };
+        assert!(of("types") >= least && of("events") >= least, "{:?}", done.rows);
+        for t in asked {
+            assert_eq!(s.value(&format!("SELECT count(*) FROM {t}")).expect("counts"), Some(of(t).to_string()), "{t}");
+        }
     }
 }

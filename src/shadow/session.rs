@@ -44,6 +44,11 @@ impl SqlError {
         self.sqlstate == sqlstate
     }
 
+    /// It was stopped, because it ran for too long.
+    pub fn is_stopped(&self) -> bool {
+        self.is("57014")
+    }
+
     /// Rows stand in the way, not the statement: a data exception (class 22) or an integrity constraint violation (class 23).
     pub fn is_about_rows(&self) -> bool {
         self.sqlstate.starts_with("22") || self.sqlstate.starts_with("23")
@@ -259,8 +264,11 @@ impl Session {
         F: FnOnce(&'a Client) -> Fut,
         Fut: Future<Output = Result<T, tokio_postgres::Error>> + 'a,
     {
-        let limit = self.limit;
         let (client, server) = (&self.client, &self.server);
+        if let Some(over) = server.note_end() {
+            return Err(SqlError { sqlstate: "57014".into(), ..SqlError::other(over) });
+        }
+        let limit = self.limit.min(server.left());
         let work = f(client);
         self.runtime.block_on(async {
             tokio::pin!(work);
@@ -279,7 +287,7 @@ impl Session {
                         error = e.into();
                     }
                     error.sqlstate = "57014".into();
-                    error.message = format!("stopped: it ran longer than {} s", limit.as_secs_f32());
+                    error.message = server.note_end().unwrap_or_else(|| format!("stopped: it ran longer than {} s", limit.as_secs_f32()));
                     Err(error)
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::history::Script;
 use crate::op::PgVersion;
 use crate::quote::{ident, literal};
 
@@ -19,6 +20,9 @@ pub const OWNER: &str = "airlock_owner";
 
 /// How long a statement may run unless told otherwise.
 pub(super) const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a run of a command may take unless told otherwise.
+pub const RUN_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Databases that are dropped together.
 const MOST_UNNEEDED: usize = 24;
@@ -38,6 +42,12 @@ pub struct ShadowOptions {
     pub kept: Option<PathBuf>,
     /// A statement that runs longer is stopped.
     pub statement_limit: Duration,
+    /// A run that takes longer is stopped, and says nothing.
+    pub run_limit: Duration,
+    /// Bytes that the databases of a throwaway server may hold; what its place has room for unless given.
+    pub room: Option<u64>,
+    /// What will be prepared: a throwaway cluster begins with it where an earlier run has kept it.
+    pub history: Vec<Script>,
 }
 
 impl Default for ShadowOptions {
@@ -50,7 +60,21 @@ impl Default for ShadowOptions {
             large: false,
             kept: None,
             statement_limit: LIMIT,
+            run_limit: Duration::MAX,
+            room: None,
+            history: Vec::new(),
         }
+    }
+}
+
+/// More rows in each table belong on a disk, and take their time.
+const MANY: usize = 50_000;
+
+impl ShadowOptions {
+    /// For tables with so many rows each.
+    pub fn for_rows(rows: usize) -> ShadowOptions {
+        let large = rows > MANY;
+        ShadowOptions { large, statement_limit: if large { LIMIT * 5 } else { LIMIT }, ..ShadowOptions::default() }
     }
 }
 
@@ -72,6 +96,9 @@ pub(super) struct Inner {
     count: AtomicU32,
     /// Databases of a throwaway cluster that nobody needs any more.
     unneeded: Mutex<Vec<String>>,
+    /// Where the history of a throwaway cluster is kept.
+    #[cfg(unix)]
+    image: Option<super::image::Loaded>,
     /// Prepared schemas by their key.
     pub(super) prepared: Mutex<HashMap<String, String>>,
 }
@@ -99,17 +126,17 @@ impl Shadow {
     pub fn start(options: &ShadowOptions) -> Result<Shadow, ShadowError> {
         // Not zero, and positive: it stands in a comment and in an advisory lock.
         let run = fastrand::i32(1..i32::MAX);
-        let (server, home, mut maintenance) = match &options.url {
+        let Opened { server, home, mut maintenance, history } = match &options.url {
             Some(url) => {
                 let server = Server::parse(url)?;
                 let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
                 remote::enter(&mut maintenance, &server, run, options.superuser)?;
-                (server, Home::Url, maintenance)
+                Opened { server, home: Home::Url, maintenance, history: History::default() }
             }
             None => match kept(options) {
-                Some((server, home, mut maintenance)) => {
-                    remote::begin(&mut maintenance, run)?;
-                    (server, home, maintenance)
+                Some(mut opened) => {
+                    remote::begin(&mut opened.maintenance, run)?;
+                    opened
                 }
                 None => local(options)?,
             },
@@ -124,7 +151,8 @@ impl Shadow {
         }
         Ok(Shadow(Arc::new(Inner {
             maintenance: Mutex::new(maintenance),
-            server,
+            // What has to be cleared away is cleared away behind the limit as well.
+            server: server.with_limit(options.run_limit),
             home,
             run,
             version,
@@ -134,7 +162,9 @@ impl Shadow {
             limit: options.statement_limit,
             count: AtomicU32::new(0),
             unneeded: Mutex::default(),
-            prepared: Mutex::default(),
+            #[cfg(unix)]
+            image: history.image,
+            prepared: Mutex::new(history.loaded.into_iter().collect()),
         })))
     }
 
@@ -229,6 +259,26 @@ impl Shadow {
         }
     }
 
+    /// No database was made yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.count.load(Ordering::Relaxed) == 0
+    }
+
+    /// The next throwaway cluster begins with what is in this one: the prepared database, the roles that it needs, and nothing else.
+    #[cfg(unix)]
+    pub(super) fn keep_image(&self, prepared: &Database) {
+        let (Home::Local(local), Some(image)) = (&self.0.home, &self.0.image) else { return };
+        let mut m = self.maintenance();
+        until_idle(&mut m, prepared.name());
+        // Behind it nothing is written until the copy is made: the only other sessions are Airlock's own, and this one is held.
+        if m.run("CHECKPOINT").is_ok() {
+            image.keep(&local.data());
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn keep_image(&self, _prepared: &Database) {}
+
     /// It stays until somebody stops it, with the database.
     pub fn stay(&self, mut db: Database, project: &std::path::Path) -> Result<String, ShadowError> {
         let comment = remote::mark_of_kept(&project.display().to_string());
@@ -269,18 +319,45 @@ impl Shadow {
     }
 }
 
-type Opened = (Server, Home, Session);
+struct Opened {
+    server: Server,
+    home: Home,
+    maintenance: Session,
+    history: History,
+}
+
+/// What a throwaway cluster began with.
+#[derive(Default)]
+struct History {
+    #[cfg(unix)]
+    image: Option<super::image::Loaded>,
+    /// The key of the scripts, and the database that they made.
+    loaded: Option<(String, String)>,
+}
 
 #[cfg(unix)]
 fn local(options: &ShadowOptions) -> Result<Opened, ShadowError> {
+    use super::local::Local;
     let programs = super::programs::find(options.pg, options.exact)?;
-    let local = super::local::Local::start(&programs, options.large)?;
+    let key = super::template::key(&programs.version, options.superuser, &options.history);
+    let image = Some(&key).filter(|_| !options.history.is_empty()).and_then(|key| super::image::Loaded::new(&programs, key));
+    let (local, mut loaded) = match &image {
+        Some(image) => Local::start_loaded(&programs, options.large, image)?,
+        None => (Local::start(&programs, options.large)?, false),
+    };
     let server = local.server();
+    local.bound(&server, options.room);
     let mut maintenance = Session::connect(&server, options.statement_limit).map_err(ShadowError::connect)?;
-    maintenance
-        .run(&format!("CREATE ROLE {} LOGIN", ident(OWNER)))
-        .map_err(ShadowError::sql("make the role that owns shadow databases"))?;
-    Ok((server, Home::Local(local), maintenance))
+    let name = super::template::name(&key);
+    if loaded {
+        loaded = remote::databases(&mut maintenance)?.iter().any(|k| k.name == name && k.used().is_some());
+    } else {
+        maintenance
+            .run(&format!("CREATE ROLE {} LOGIN", ident(OWNER)))
+            .map_err(ShadowError::sql("make the role that owns shadow databases"))?;
+    }
+    let history = History { image, loaded: loaded.then_some((key, name)) };
+    Ok(Opened { server, home: Home::Local(local), maintenance, history })
 }
 
 /// One of the wanted version that is running and answers. SQL that runs as a superuser gets a server of its own, and so do many rows.
@@ -291,7 +368,7 @@ fn kept(options: &ShadowOptions) -> Option<Opened> {
     all.iter().filter(|k| k.note.major == options.pg.0).find_map(|k| {
         let server = super::local::server_in(&k.dir);
         let maintenance = Session::connect(&server, options.statement_limit).ok()?;
-        Some((server, Home::Kept, maintenance))
+        Some(Opened { server, home: Home::Kept, maintenance, history: History::default() })
     })
 }
 

@@ -1,4 +1,4 @@
-//! Reads sizes and counters of a real database: the only thing that Airlock asks of one. The session is read-only before it asks anything, and
+//! Reads sizes and counters of a real database. The session is read-only before it asks anything, and
 //! no row of any table is read.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::session::Session;
 /// must not make this wait, nor it others.
 const SETTINGS: &str = "-c default_transaction_read_only=on -c lock_timeout=2s -c statement_timeout=60s -c search_path=pg_catalog";
 
-/// A database whose statistics are asked.
+/// A real database, of which sizes and the schema are asked, and never a row.
 pub struct Source {
     server: Server,
 }
@@ -28,6 +28,10 @@ impl Source {
         self.server.describe()
     }
 
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// `sample`: two looks that far apart make the rates; else they are made of what the server counted since its last reset.
     pub fn read(&self, sample: Option<Duration>) -> Result<Stats, ShadowError> {
         let mut session =
@@ -38,6 +42,11 @@ impl Source {
         let (second, ended) = look(&mut session)?;
         Ok(second.since(&first, ended - began))
     }
+}
+
+/// Sizes of the tables of a database to which there is a session.
+pub fn sizes(session: &mut Session) -> Result<Stats, ShadowError> {
+    look(session).map(|(stats, _)| stats)
 }
 
 /// One look, and the server's time of it in seconds.

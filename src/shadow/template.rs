@@ -1,6 +1,7 @@
 //! Prepared databases: what a history makes is made once, and copied from then on. In a server that stays they stay too, for the next run.
 
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -19,6 +20,9 @@ const FORMAT: u32 = 1;
 /// Templates that a server keeps.
 const MOST: usize = 8;
 
+/// A history that took less is loaded anew in every throwaway cluster: a copy of a cluster is not for nothing either.
+const WORTH: Duration = Duration::from_millis(500);
+
 /// A template that was used within so many seconds may be about to be copied.
 pub(super) const FRESH: i64 = 600;
 
@@ -26,15 +30,21 @@ impl Shadow {
     /// The database that the scripts make; it is there to be copied, and nobody writes into it. What was refused is told, and then nothing is
     /// kept.
     pub fn prepared(&self, scripts: &[Script]) -> Result<(Database, Vec<Failure>), ShadowError> {
-        let key = key(self, scripts);
+        let key = key(self.version(), self.is_superuser(), scripts);
         let known = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(name) = known.or_else(|| self.kept(&key)) {
             return Ok((self.existing(name), Vec::new()));
         }
+        let alone = self.is_empty();
         let mut db = self.database()?;
+        let start = Instant::now();
         let failures = load::load(&db, scripts)?;
+        let took = start.elapsed();
         if failures.is_empty() {
             self.keep(&key, &mut db);
+            if alone && took >= WORTH {
+                self.keep_image(&db);
+            }
         }
         Ok((db, failures))
     }
@@ -52,17 +62,17 @@ impl Shadow {
     /// From now on it stays: in a throwaway cluster for this run, else for the next ones too. Another run may have been quicker: then it goes
     /// as others do.
     fn keep(&self, key: &str, db: &mut Database) {
+        let (name, mut m) = (name(key), self.maintenance());
+        super::start::until_idle(&mut m, db.name());
+        if m.run(&format!("ALTER DATABASE {} RENAME TO {}", ident(db.name()), ident(&name))).is_err() {
+            return;
+        }
+        db.renamed(name);
+        // Without the new comment it is one of this run, and a later one sweeps it.
+        if mark(&mut m, db.name()).is_err() {
+            return;
+        }
         if !self.is_throwaway() {
-            let (name, mut m) = (name(key), self.maintenance());
-            super::start::until_idle(&mut m, db.name());
-            if m.run(&format!("ALTER DATABASE {} RENAME TO {}", ident(db.name()), ident(&name))).is_err() {
-                return;
-            }
-            db.renamed(name);
-            // Without the new comment it is one of this run, and a later one sweeps it.
-            if mark(&mut m, db.name()).is_err() {
-                return;
-            }
             forget(&mut m, MOST, FRESH);
         }
         db.stays = true;
@@ -91,18 +101,18 @@ fn now(m: &mut Session) -> i64 {
     seconds.ok().flatten().and_then(|v| v.parse().ok()).unwrap_or_default()
 }
 
-fn name(key: &str) -> String {
+pub(super) fn name(key: &str) -> String {
     format!("{PREFIX}template_{key}")
 }
 
 /// What the schema depends on: the scripts and how they are sent, who runs them, the server.
-fn key(shadow: &Shadow, scripts: &[Script]) -> String {
+pub(super) fn key(version: &str, superuser: bool, scripts: &[Script]) -> String {
     let mut hash = Sha256::new();
     let mut add = |part: &str| {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     };
-    add(&format!("{FORMAT} {} {} {}", env!("CARGO_PKG_VERSION"), shadow.version(), shadow.is_superuser()));
+    add(&format!("{FORMAT} {} {version} {superuser}", env!("CARGO_PKG_VERSION")));
     for s in scripts {
         add(s.source.text());
         add(&format!("{:?} {:?}", s.parts, s.execution));

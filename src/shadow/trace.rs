@@ -33,7 +33,8 @@ pub fn trace(base: &Database, script: &Script) -> Result<Vec<Traced>, ShadowErro
     }
     let second = one_by_one(base, script, &pieces, &first)?;
     let best = |a: Observed, b: Option<Observed>| match b {
-        Some(b) if a.error.is_none() && b.error.is_none() => b,
+        // What the transaction holds by then is seen only where it is one.
+        Some(b) if a.error.is_none() && b.error.is_none() => Observed { held: a.held, ..b },
         _ => a,
     };
     Ok(pieces.into_iter().zip(first.into_iter().zip(second)).map(|(piece, (a, b))| Traced { piece, observed: best(a, b) }).collect())

@@ -21,6 +21,8 @@ fn a_file_goes_on_behind_a_refusal() {
         let errors: Vec<_> = seen.iter().map(|t| t.observed.error.as_ref().map(|e| e.sqlstate.as_str())).collect();
         assert_eq!(errors, [None, Some("42P01"), None], "{sql}");
         assert_eq!(seen[2].observed.effects.rewrites.len(), 1, "{sql}");
+        let held = seen[2].observed.held.iter().map(|(r, m)| format!("{r} {}", m.sql())).collect::<Vec<_>>();
+        assert_eq!(held, ["public.t ACCESS EXCLUSIVE"], "{sql}");
     }
     let seen = trace(&base, &script("CREATE INDEX CONCURRENTLY i ON t (a); DROP INDEX CONCURRENTLY i;", false)).expect("traces");
     assert!(seen.iter().all(|t| t.observed.error.is_none() && !t.observed.effects.in_transaction), "{seen:?}");

@@ -102,7 +102,7 @@ impl Ty {
     }
 
     /// Length of a character or bit type, where it has one.
-    fn length(&self) -> Option<usize> {
+    pub(super) fn length(&self) -> Option<usize> {
         match self.base.as_str() {
             "character varying" | "character" => usize::try_from(self.typmod - 4).ok().filter(|_| self.typmod >= 4),
             "bit" | "bit varying" => usize::try_from(self.typmod).ok().filter(|l| *l > 0),
@@ -252,12 +252,22 @@ impl Ty {
         text.chars().take(limit).collect()
     }
 
-    fn numeric(&self, want: Want, n: u64, rng: &mut Rng) -> String {
-        // The modifier holds precision and scale; since 15 the scale may be negative or exceed the precision.
-        let (precision, scale) = match self.typmod {
+    /// Precision and scale of a numeric, both zero where it has none; since 15 the scale may be negative or exceed the precision.
+    fn precision(&self) -> (i32, i32) {
+        match self.typmod {
             t if t >= 4 => (((t - 4) >> 16) & 0xffff, (((t - 4) & 0x7ff) ^ 1024) - 1024),
             _ => (0, 0),
-        };
+        }
+    }
+
+    /// Digits of a numeric before its point, where they are bounded.
+    pub(super) fn whole_digits(&self) -> Option<usize> {
+        let (precision, scale) = self.precision();
+        (precision > 0).then(|| (precision - scale).max(0) as usize)
+    }
+
+    fn numeric(&self, want: Want, n: u64, rng: &mut Rng) -> String {
+        let (precision, scale) = self.precision();
         if precision == 0 {
             return match want {
                 Want::Least => "-99999999999999999999999999999999.99999999".into(),

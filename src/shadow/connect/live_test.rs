@@ -32,8 +32,9 @@ impl Sealed {
         let address = format!("127.{}.{}.{}", fastrand::u8(1..), fastrand::u8(..), fastrand::u8(1..255));
         let asked = super::super::tests::options();
         let programs = super::super::programs::find(asked.pg, asked.exact).expect("programs");
-        let local = Local::start_with(&programs, false, &[("listen_addresses", &address), ("password_encryption", "scram-sha-256")])
-            .expect("starts");
+        let local = Local::start_with(&programs, false, None, &[("listen_addresses", &address), ("password_encryption", "scram-sha-256")])
+            .expect("starts")
+            .0;
         let folder = tempfile::tempdir().expect("a folder");
         let authority = self::authority("Ours", &folder.path().join("ca.pem"));
         drop(self::authority("Theirs", &folder.path().join("other.pem")));
@@ -247,6 +248,24 @@ fn live_certificates_passwords_and_services_open_the_door() {
     let said = shop("service=shop host=elsewhere.test").map(drop).expect_err("the words count more than the service");
     assert!(said.contains("password") || said.contains("not valid for name"), "{said}");
     assert!(shop("service=none").map(drop).expect_err("there is none").contains("no service `none`"));
+}
+
+#[test]
+fn live_a_schema_is_copied_under_tls() {
+    let server = Sealed::start();
+    server.admin().simple("CREATE TABLE t (a int); GRANT SELECT ON t TO sealed").expect("a table");
+    let words = |root: &str| {
+        let (at, root) = (&server.address, server.file(root));
+        let source = format!("hostaddr={at} host=db.test user=sealed password='pa:ss\\\\word' sslmode=verify-full sslrootcert={root}");
+        super::super::statistics::Source::new(&source).expect("reads").schema()
+    };
+    match words("ca.pem") {
+        Ok(copy) => assert!(copy.script.source.text().contains("CREATE TABLE public.t")),
+        // No pg_dump of this version is here.
+        Err(e) => assert!(matches!(e, ShadowError::NoDump { .. }), "{e}"),
+    }
+    let said = words("other.pem").err().expect("nobody vouches").to_string();
+    assert!(!said.contains("pa:ss"), "{said}");
 }
 
 #[test]

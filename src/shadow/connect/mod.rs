@@ -7,8 +7,9 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,10 +28,14 @@ mod live_test;
 pub(super) struct Server {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    /// What was said about the connection, by libpq's names.
+    given: Arc<Given>,
     /// What is tried, one after the other, where the server refuses this kind of connection.
     ways: &'static [SslMode],
     /// What the server said when it had no room left; all clones hear of it.
     trouble: Arc<OnceLock<String>>,
+    /// When the run has to have ended, and how long it may take.
+    deadline: Option<(Instant, Duration)>,
 }
 
 /// Where variables come from; tests have their own.
@@ -54,7 +59,7 @@ impl Env<'_> {
 impl Server {
     /// A throwaway cluster: a socket in a folder of our own, and no variable has a say.
     pub(super) fn throwaway(config: Config) -> Server {
-        Server { config, tls: None, ways: &[SslMode::Disable], trouble: Arc::default() }
+        Server { config, tls: None, given: Arc::default(), ways: &[SslMode::Disable], trouble: Arc::default(), deadline: None }
     }
 
     /// A URL or `key=value` words, with what a service file and the environment add.
@@ -65,6 +70,7 @@ impl Server {
     fn with_env(url: &str, env: Env) -> Result<Server, ShadowError> {
         let bad = |reason: String| ShadowError::BadUrl { reason };
         let mut given = params::gather(url, env).map_err(bad)?;
+        let all = Arc::new(given.clone());
         let passfile = given.remove("passfile");
         let tls = tls::Settings::take(&mut given, env).map_err(bad)?;
         let mut config = params::config(&given).map_err(bad)?;
@@ -79,11 +85,11 @@ impl Server {
         let socket = false;
         if socket {
             // As libpq: `sslmode` says nothing about sockets.
-            return Ok(Server::throwaway(config));
+            return Ok(Server { given: all, ..Server::throwaway(config) });
         }
         let tls = tls.connector().map_err(|reason| ShadowError::Tls { reason })?.map(|(tls, ways)| (Some(tls), ways));
         let (tls, ways) = tls.unwrap_or((None, &[SslMode::Disable]));
-        Ok(Server { config, tls, ways, trouble: Arc::default() })
+        Ok(Server { config, tls, given: all, ways, trouble: Arc::default(), deadline: None })
     }
 
     /// `user@host/database`, without the password.
@@ -129,6 +135,28 @@ impl Server {
         }
     }
 
+    /// No statement goes on for longer than until then.
+    pub(super) fn with_limit(&self, run: Duration) -> Server {
+        Server { deadline: Instant::now().checked_add(run).map(|end| (end, run)), ..self.clone() }
+    }
+
+    /// What is left of the run's time.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |(end, _)| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Says so when the run's time is over.
+    pub(super) fn note_end(&self) -> Option<String> {
+        let (_, run) = self.deadline.filter(|_| self.left().is_zero())?;
+        self.stop(&format!("the run took longer than {} s, its limit (`--time-limit`)", run.as_secs_f32()));
+        self.trouble()
+    }
+
+    /// Nothing that is seen from now on is true.
+    pub(super) fn stop(&self, why: &str) {
+        let _ = self.trouble.set(why.to_string());
+    }
+
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.get().cloned()
     }
@@ -150,6 +178,22 @@ impl Server {
         };
         let port = self.config.get_ports().first().map(|p| format!(":{p}")).unwrap_or_default();
         format!("postgresql://{}@{host}{port}/{}", encoded(self.user()), encoded(self.database()))
+    }
+
+    /// The way to the same database for a program that uses libpq. The environment says it: what stands behind a program's name is there for
+    /// everybody to read.
+    pub(super) fn lead(&self, program: &mut Command) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
+            program.env_remove(name);
+        }
+        let options = self.config.get_options().map(|o| ("options", o.to_string()));
+        let password = self.config.get_password().map(|p| ("password", String::from_utf8_lossy(p).into_owned()));
+        let said = self.given.iter().map(|(key, value)| (key.as_str(), value.clone()));
+        for (key, value) in said.chain(options).chain(password) {
+            if let Some(variable) = params::variable(key) {
+                program.env(variable, value);
+            }
+        }
     }
 
     /// Settings of the session, behind those that the user has given; the later one counts.

@@ -94,6 +94,11 @@ pub(super) fn gather(url: &str, env: Env) -> Result<Given, String> {
     Ok(given)
 }
 
+/// The variable in which libpq looks for a parameter.
+pub(super) fn variable(key: &str) -> Option<&'static str> {
+    VARIABLES.iter().find(|(_, k)| *k == key).map(|(variable, _)| *variable)
+}
+
 fn known(key: &str) -> bool {
     [DRIVER, OURS, IDLE].iter().any(|list| list.contains(&key))
 }

@@ -13,6 +13,7 @@ use super::held::Held;
 use super::queries::Queries;
 use super::release::Player;
 use super::steps::is_block;
+use super::walk::{Leg, Walkers};
 use super::{At, CheckId, Counterexample, Prover, Refused, back, forward};
 
 /// Writes of both releases in turn at B2.
@@ -21,12 +22,85 @@ const TURNS: usize = 40;
 /// A backfill that N-1's inserts have kept busy for so long has no end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn phase_end(kind: PhaseKind) -> Boundary {
-    match kind {
-        PhaseKind::Expand => Boundary::B1,
-        PhaseKind::Migrate => Boundary::B2,
-        PhaseKind::ContractSoft => Boundary::B3,
-        PhaseKind::ContractHard => Boundary::B4,
+pub(super) use super::walk::phase_end;
+
+/// Both releases, and what they have open.
+struct Both<'b> {
+    db: &'b Database,
+    old: Player,
+    new: Player,
+    /// Release N where it keeps the columns in step by its own code, by the boundary from which on it is so.
+    between: BTreeMap<Boundary, Player>,
+    roles: &'b mut [(Player, Player)],
+    queries: &'b Queries,
+    /// Of N-1 and of N.
+    held: Vec<Option<Held>>,
+}
+
+impl Walkers for Both<'_> {
+    fn set_out(&mut self, prover: &mut Prover, leg: &Leg) -> Result<(), ShadowError> {
+        (prover.progress)(&format!("both releases up to {}", leg.to));
+        if leg.phase.kind == PhaseKind::ContractSoft {
+            prover.end_the_job(self.db, leg.to)?;
+        }
+        let n = self.between.get(&leg.from).filter(|_| self.between.contains_key(&leg.to)).unwrap_or(&self.new);
+        self.held.clear();
+        for player in [&self.old, n] {
+            let there = |b| prover.works(b, player.release).filter(|w| *w != Works::Gone);
+            let goes_on = there(leg.from).filter(|_| there(leg.to).is_some() && !leg.phase.steps.is_empty() && player.known().1 > 0);
+            let except = prover.except(leg.from, player.release);
+            self.held.push(goes_on.map(|works| Held::new(self.db, player, works, &except)).transpose()?);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, prover: &mut Prover, db: &Database, leg: &Leg, step: &Step) -> Result<Option<Refused>, ShadowError> {
+        let concurrent = leg.phase.kind == PhaseKind::Migrate && !step.transaction;
+        match concurrent {
+            // Whoever is still there writes meanwhile.
+            true => prover.while_writing(db, step, self.between.get_mut(&leg.from).unwrap_or(&mut self.old)),
+            false => Ok(prover.forward(&mut db.connect()?, step).err()),
+        }
+    }
+
+    fn stop(&mut self, prover: &mut Prover, leg: &Leg, step: &Step, problems: Vec<Counterexample>) {
+        prover.check(CheckId::DualWrites, At::about(&step.id).boundary(leg.to), problems, "");
+    }
+
+    fn arrive(&mut self, prover: &mut Prover, leg: &Leg) -> Result<(), ShadowError> {
+        let Both { db, old, new, between, roles, queries, held } = self;
+        let (db, end) = (*db, leg.to);
+        let goes_on = if between.contains_key(&end) { between.get_mut(&leg.from) } else { None };
+        for (player, held) in [&mut *old, goes_on.unwrap_or(new)].into_iter().zip(held.drain(..)) {
+            if let Some(held) = held {
+                let except = prover.except(end, player.release);
+                prover.go_on(end, player, held, &except);
+            }
+        }
+        let mut at_work = vec![&mut *old];
+        match between.get_mut(&end) {
+            Some(player) => {
+                player.learn_values(&prover.shadow.copy(db)?)?;
+                player.behind(new);
+                at_work.push(player);
+                // Behind the soft contract it may leave the old columns out.
+                at_work.extend((end == Boundary::B3).then_some(&mut *new));
+            }
+            None => at_work.push(new),
+        }
+        prover.releases(db, end, &mut at_work, roles, queries)?;
+        // Where both releases are at work.
+        let with_n_1 = if between.is_empty() { Boundary::B2 } else { Boundary::B1 };
+        if end == with_n_1 {
+            prover.in_turn(db, end, old, between.get_mut(&end).unwrap_or(new))?;
+        }
+        if let Some(b) = between.get(&end) {
+            new.behind(b);
+        }
+        if matches!(leg.phase.kind, PhaseKind::Migrate | PhaseKind::ContractSoft) {
+            prover.roll_back(db, leg.phase.kind, old)?;
+        }
+        Ok(())
     }
 }
 
@@ -37,89 +111,33 @@ impl Prover<'_> {
         mut old: Player,
         mut new: Player,
         roles: &mut [(Player, Player)],
-        (queries, mut between): (&Queries, BTreeMap<Boundary, Player>),
+        (queries, between): (&Queries, BTreeMap<Boundary, Player>),
     ) -> Result<(), ShadowError> {
         for (name, why) in &queries.refused {
             let why = format!("it does not run on the schema before the migration, so it says nothing: {why}");
             self.not_run(CheckId::ReleaseStatements, At::about(&format!("query {name}")), false, why);
         }
         self.releases(db, Boundary::B0, &mut [&mut old, &mut new], roles, queries)?;
-        let mut now = Boundary::B0;
-        for phase in &self.plan.phases {
-            if self.enough() {
-                return Ok(());
-            }
-            let end = phase_end(phase.kind);
-            (self.progress)(&format!("both releases up to {end}"));
-            if phase.kind == PhaseKind::ContractSoft {
-                // The application's job goes on until N-1 is gone, and only then the contract begins.
-                for step in self.plan.phases.iter().flat_map(|p| &p.steps).filter(|s| s.actor == Actor::Application) {
-                    if let Err(e) = self.forward(&mut db.connect()?, step) {
-                        let problems = vec![e.counterexample("the application's job")];
-                        self.check(CheckId::DualWrites, At::about(&step.id).boundary(end).release(Release::New), problems, "");
-                    }
-                }
-            }
-            let mut held = Vec::new();
-            for player in [&old, between.get(&now).filter(|_| between.contains_key(&end)).unwrap_or(&new)] {
-                let there = |b| self.works(b, player.release).filter(|w| *w != Works::Gone);
-                let goes_on = there(now).filter(|_| there(end).is_some() && !phase.steps.is_empty() && player.known().1 > 0);
-                let except = self.except(now, player.release);
-                held.push(goes_on.map(|works| Held::new(db, player, works, &except)).transpose()?);
-            }
-            for step in &phase.steps {
-                let mut problems = self.preconditions(&mut db.connect()?, step);
-                let concurrent = phase.kind == PhaseKind::Migrate && !step.transaction;
-                let error = match concurrent {
-                    // Whoever is still there writes meanwhile.
-                    true => self.while_writing(db, step, between.get_mut(&now).unwrap_or(&mut old))?,
-                    false => self.forward(&mut db.connect()?, step).err(),
-                };
-                problems.extend(error.map(|e| e.counterexample("refused while both releases write")));
-                if !problems.is_empty() {
-                    self.check(CheckId::DualWrites, At::about(&step.id).boundary(end), problems, "");
-                    return Ok(());
-                }
-            }
-            let goes_on = if between.contains_key(&end) { between.get_mut(&now) } else { None };
-            for (player, held) in [&mut old, goes_on.unwrap_or(&mut new)].into_iter().zip(held) {
-                if let Some(held) = held {
-                    let except = self.except(end, player.release);
-                    self.go_on(end, player, held, &except);
-                }
-            }
-            let mut at_work = vec![&mut old];
-            match between.get_mut(&end) {
-                Some(player) => {
-                    player.learn_values(&self.shadow.copy(db)?)?;
-                    player.behind(&new);
-                    at_work.push(player);
-                    // Behind the soft contract it may leave the old columns out.
-                    at_work.extend((end == Boundary::B3).then_some(&mut new));
-                }
-                None => at_work.push(&mut new),
-            }
-            self.releases(db, end, &mut at_work, roles, queries)?;
-            now = end;
-            // Where both releases are at work.
-            let with_n_1 = if between.is_empty() { Boundary::B2 } else { Boundary::B1 };
-            if end == with_n_1 {
-                self.in_turn(db, end, &mut old, between.get_mut(&end).unwrap_or(&mut new))?;
-            }
-            if let Some(b) = between.get(&end) {
-                new.behind(b);
-            }
-            if matches!(phase.kind, PhaseKind::Migrate | PhaseKind::ContractSoft) {
-                self.roll_back(db, phase.kind, &mut old)?;
-            }
-        }
-        if !self.findings.iter().any(|f| f.check == CheckId::HeldSessions) {
+        let mut both = Both { db, old, new, between, roles, queries, held: Vec::new() };
+        let arrived = self.walk(db, PhaseKind::ContractHard, &mut both)?;
+        if arrived && !self.findings.iter().any(|f| f.check == CheckId::HeldSessions) {
             self.not_run(
                 CheckId::HeldSessions,
                 At::default(),
                 false,
                 "no step runs while a release that uses the changed tables is at work",
             );
+        }
+        Ok(())
+    }
+
+    /// The application's job goes on until N-1 is gone, and only then the contract begins.
+    fn end_the_job(&mut self, db: &Database, end: Boundary) -> Result<(), ShadowError> {
+        for step in self.plan.phases.iter().flat_map(|p| &p.steps).filter(|s| s.actor == Actor::Application) {
+            if let Err(e) = self.forward(&mut db.connect()?, step) {
+                let problems = vec![e.counterexample("the application's job")];
+                self.check(CheckId::DualWrites, At::about(&step.id).boundary(end).release(Release::New), problems, "");
+            }
         }
         Ok(())
     }

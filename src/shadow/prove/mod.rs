@@ -23,21 +23,27 @@ mod rights;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod times;
+#[cfg(test)]
+mod times_test;
+mod walk;
 #[cfg(test)]
 mod ways_back_test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::catalog::{Catalog, ConKind, RelName, Relation};
+use crate::catalog::{Catalog, ConKind, RelName};
 use crate::compat::KnownQuery;
 use crate::history::Script;
 use crate::op::{LockMode, OpKind};
 use crate::plan::{Boundary, Plan, Release, Step};
+use crate::stats::Stats;
 
 use super::error::ShadowError;
+use super::fitting::Fitting;
 use super::load::Runner;
-use super::seed::{ForeignKey, Profile, SeedOptions, Seeded, seed};
+use super::seed::{Profile, SeedOptions, Seeded, seed};
 use super::session::{Session, SqlError};
 use super::snapshot::Snapshot;
 use super::start::{Database, Shadow};
@@ -62,6 +68,8 @@ pub struct ProofInput {
     pub seed: u64,
     /// Queries of release N-1.
     pub workload: Vec<KnownQuery>,
+    /// Sizes of the real tables.
+    pub statistics: Option<Stats>,
 }
 
 /// Hears what is being done, in a few words, from several threads.
@@ -81,12 +89,23 @@ fn run(
     first: bool,
 ) -> Result<Proof, ShadowError> {
     let (plan, failed) = (&crate::plan::as_sent(plan), &AtomicBool::new(false));
-    let mut p =
-        Prover { shadow, plan, input, progress, first, failed, touched, moving: Moving::new(), findings: Vec::new(), steps: Vec::new() };
+    let mut p = Prover {
+        shadow,
+        plan,
+        input,
+        progress,
+        first,
+        failed,
+        touched,
+        moving: Moving::new(),
+        findings: Vec::new(),
+        steps: Vec::new(),
+        no_times: None,
+    };
     let end = p.run();
     shadow.still_well()?;
     end?;
-    Ok(Proof::new(shadow.version(), p.findings, p.steps))
+    Ok(Proof { no_times: p.no_times, ..Proof::new(shadow.version(), p.findings, p.steps) })
 }
 
 struct Prover<'a> {
@@ -101,6 +120,7 @@ struct Prover<'a> {
     moving: Moving,
     findings: Vec<Finding>,
     steps: Vec<StepReport>,
+    no_times: Option<String>,
 }
 
 /// Where and about what a check was made.
@@ -219,7 +239,7 @@ impl Prover<'_> {
         }
         // What fails for a release on its own schema says nothing about the plan.
         let own = self.shadow.copy(&rows.direct)?;
-        let options = SeedOptions { rows: self.input.rows, seed: self.input.seed, ..SeedOptions::default() };
+        let options = SeedOptions { rows: times::checked(self.input.rows), seed: self.input.seed, ..SeedOptions::default() };
         seed(&mut own.connect()?, &self.touched, &options)?;
         new.learn(&own)?;
         let mut roles = self.roles(&reference, &own, &old, &new)?;
@@ -242,7 +262,8 @@ impl Prover<'_> {
                 self.not_run(c, At::default(), false, why);
             }
         }
-        self.side_by_side(&rows, &intended, (old, new), &mut roles, (&queries, between))
+        self.side_by_side(&rows, &intended, (old, new), &mut roles, (&queries, between))?;
+        self.times(&base)
     }
 
     /// The steps alone and the steps with both releases at work, each on copies of its own.
@@ -279,7 +300,8 @@ impl Prover<'_> {
 
     /// One that makes findings of its own.
     fn part(&self) -> Self {
-        Prover { touched: self.touched.clone(), moving: self.moving.clone(), findings: Vec::new(), steps: Vec::new(), ..*self }
+        let (touched, moving) = (self.touched.clone(), self.moving.clone());
+        Prover { touched, moving, findings: Vec::new(), steps: Vec::new(), no_times: None, ..*self }
     }
 
     /// Rows that the migration itself takes, as daring as they may be: only on those can the two ends be compared. Beside them the first
@@ -288,10 +310,10 @@ impl Prover<'_> {
         let mut refused: Option<(Database, String, Seeded)> = None;
         for profile in [Profile::Edges, Profile::Ordinary, Profile::Careful] {
             let seeded = self.shadow.copy(base)?;
-            let mut options = SeedOptions { rows: self.input.rows, seed: self.input.seed, profile, ..SeedOptions::default() };
+            let mut options =
+                SeedOptions { rows: times::checked(self.input.rows), seed: self.input.seed, profile, ..SeedOptions::default() };
             if profile == Profile::Careful {
-                options.hints = self.labels();
-                options.foreign_keys = self.foreign_keys();
+                options.fit = self.fitting();
             }
             let filled = seed(&mut seeded.connect()?, &self.seeded(), &options)?;
             let end = self.shadow.copy(&seeded)?;
@@ -299,6 +321,10 @@ impl Prover<'_> {
                 None => {
                     let rows = Rows { seeded, direct: end, filled, refused: None };
                     return Ok(Some((rows, refused.map(|(db, why, _)| (db, why)))));
+                }
+                Some(f) if f.error.is_stopped() => {
+                    self.nothing(&format!("the migration itself is refused: {f}"));
+                    return Ok(None);
                 }
                 Some(f) if refused.is_none() => refused = Some((seeded, f.error.message.clone(), filled)),
                 Some(_) => {}
@@ -314,44 +340,8 @@ impl Prover<'_> {
         Ok(Some((Rows { seeded, direct, filled, refused: Some(why) }, None)))
     }
 
-    /// References that the migration brings: rows that it takes have them already.
-    fn foreign_keys(&self) -> BTreeMap<RelName, Vec<ForeignKey>> {
-        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
-        let mut out: BTreeMap<RelName, Vec<ForeignKey>> = BTreeMap::new();
-        for old in before.relations.values() {
-            let Some(new) = after.relations.get(&old.id).filter(|n| !std::sync::Arc::ptr_eq(n, old)) else { continue };
-            for c in new.constraints.iter().filter(|c| !old.constraints.iter().any(|o| o.name == c.name)) {
-                let ConKind::ForeignKey { columns, table, ref_columns, .. } = &c.kind else { continue };
-                let (Some(target), Some(named)) = (before.relation(*table), after.relation(*table)) else { continue };
-                // By the names that the columns have before.
-                let was = |now: &Relation, then: &Relation, names: &[String]| -> Option<Vec<String>> {
-                    let one = |n: &String| then.columns.iter().find(|c| now.column(n).is_some_and(|k| k.attnum == c.attnum));
-                    names.iter().map(|n| one(n).map(|c| c.name.clone())).collect()
-                };
-                if let (Some(columns), Some(ref_columns)) = (was(new, old, columns), was(named, target, ref_columns)) {
-                    out.entry(old.rel_name()).or_default().push(ForeignKey { columns, table: target.rel_name(), ref_columns });
-                }
-            }
-        }
-        out
-    }
-
-    /// Texts that the new type of a column takes, where not every text is one.
-    fn labels(&self) -> BTreeMap<(RelName, String), Vec<String>> {
-        let mut out = BTreeMap::new();
-        let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
-        for r in before.relations.values() {
-            let Some(now) = after.relations.get(&r.id).filter(|n| !std::sync::Arc::ptr_eq(n, r)) else { continue };
-            for c in &r.columns {
-                let Some(new) = now.columns.iter().find(|n| n.attnum == c.attnum && n.ty != c.ty) else { continue };
-                let values = crate::compat::boundary_values(after, &new.ty).into_iter();
-                let values: Vec<String> = values.filter(|v| crate::compat::accept(before, &c.ty, v).is_ok()).collect();
-                if !values.is_empty() {
-                    out.insert((r.rel_name(), c.name.clone()), values);
-                }
-            }
-        }
-        out
+    fn fitting(&self) -> Fitting {
+        Fitting::of(&self.input.catalog_before, &self.input.catalog_after)
     }
 
     /// Every role that was given rights on a touched table, as a player of each release.

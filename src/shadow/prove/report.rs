@@ -7,6 +7,7 @@ use strum::IntoEnumIterator;
 
 use crate::plan::{Boundary, PredictedEffects, Release};
 
+use super::super::estimate::Estimate;
 use super::super::session::SqlError;
 use super::checks::CheckId;
 
@@ -113,6 +114,18 @@ pub struct Summary {
     pub not_run: usize,
 }
 
+/// A statement on many rows.
+#[derive(Debug, Clone, Serialize)]
+pub struct AtSize {
+    pub milliseconds: u64,
+    /// Of the largest table that it read or wrote in full.
+    pub rows: Option<u64>,
+    /// On tables as large as the statistics say; there are none, or the size was reached.
+    pub estimate: Option<Estimate>,
+    /// The estimate in words.
+    pub estimated: Option<String>,
+}
+
 /// One statement: what was predicted and what was seen.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepReport {
@@ -122,6 +135,13 @@ pub struct StepReport {
     pub predicted: PredictedEffects,
     pub observed: PredictedEffects,
     pub milliseconds: u64,
+    /// The step, and which of its statements it is.
+    #[serde(skip)]
+    pub step: String,
+    #[serde(skip)]
+    pub part: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_size: Option<AtSize>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -132,13 +152,16 @@ pub struct Proof {
     pub checks: Vec<Summary>,
     pub findings: Vec<Finding>,
     pub steps: Vec<StepReport>,
+    /// Why there are no times on many rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_times: Option<String>,
 }
 
 impl Proof {
     pub(super) fn new(postgres: &str, findings: Vec<Finding>, steps: Vec<StepReport>) -> Proof {
         let checks: Vec<Summary> = CheckId::iter().map(|id| summary(id, &findings)).collect();
         let verdict = verdict(&checks);
-        Proof { schema_version: 2, verdict, postgres: postgres.to_string(), checks, findings, steps }
+        Proof { schema_version: 2, verdict, postgres: postgres.to_string(), checks, findings, steps, no_times: None }
     }
 
     /// The first that failed, in the order of the list.

@@ -9,18 +9,40 @@ use crate::plan::{Actor, Boundary, PhaseKind, PredictedEffects, Release, Step};
 use crate::quote::ident;
 
 use super::super::error::ShadowError;
-use super::super::observe::{Around, Observer};
+use super::super::observe::{Around, Observed, Observer};
 use super::super::script::head;
 use super::super::session::Session;
 use super::super::snapshot::Snapshot;
 use super::super::start::Database;
 use super::release::Player;
-use super::{At, CheckId, Counterexample, Prover, Rows, StepReport, back};
+use super::walk::{Leg, Walkers};
+use super::{At, CheckId, Counterexample, Prover, Refused, Rows, StepReport, back};
 
 /// A table's rows as N-1 reads them.
 struct Kept {
     sql: String,
     rows: Vec<Vec<Option<String>>>,
+}
+
+/// No release is at work.
+#[derive(Default)]
+struct Nobody {
+    /// Where the plan stopped, and why.
+    stopped: Option<(String, Counterexample)>,
+    /// Behind the first step of the contract.
+    contracted: bool,
+}
+
+impl Walkers for Nobody {
+    fn step(&mut self, prover: &mut Prover, db: &Database, leg: &Leg, step: &Step) -> Result<Option<Refused>, ShadowError> {
+        let refused = prover.forward(&mut db.connect()?, step).err();
+        self.contracted |= refused.is_none() && leg.phase.kind == PhaseKind::ContractSoft;
+        Ok(refused)
+    }
+
+    fn stop(&mut self, _: &mut Prover, _: &Leg, step: &Step, problems: Vec<Counterexample>) {
+        self.stopped = problems.into_iter().next().map(|p| (step.id.clone(), p));
+    }
 }
 
 impl Prover<'_> {
@@ -248,25 +270,13 @@ impl Prover<'_> {
     /// Rows that the migration itself refuses: the plan stops at a precondition, or at a step that changes nothing, and N-1 goes on.
     pub(super) fn refused_rows(&mut self, seeded: &Database, why: &str, old: &mut Player) -> Result<(), ShadowError> {
         let db = self.shadow.copy(seeded)?;
-        let (mut stopped, mut contracted) = (None, false);
-        'phases: for phase in self.plan.phases.iter().filter(|p| p.kind < PhaseKind::ContractHard) {
-            for step in &phase.steps {
-                let mut problems = self.preconditions(&mut db.connect()?, step);
-                if problems.is_empty() {
-                    problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("refused")));
-                }
-                if let Some(p) = problems.into_iter().next() {
-                    stopped = Some((step.id.clone(), p));
-                    break 'phases;
-                }
-                contracted |= phase.kind == PhaseKind::ContractSoft;
-            }
-        }
-        let (problems, words) = match stopped {
+        let mut nobody = Nobody::default();
+        self.walk(&db, PhaseKind::ContractSoft, &mut nobody)?;
+        let (problems, words) = match nobody.stopped {
             None => (Vec::new(), format!("the direct migration is refused on some rows ({why}); the plan takes them")),
             // Once the contract has begun N-1 is gone: what counts is that nothing was lost before.
             Some((id, p)) => {
-                let (problems, _) = if contracted { (Vec::new(), 0) } else { old.shapes(&mut db.connect()?, false, &[]) };
+                let (problems, _) = if nobody.contracted { (Vec::new(), 0) } else { old.shapes(&mut db.connect()?, false, &[]) };
                 (problems, format!("on rows that the direct migration refuses ({why}), the plan stops before {id} and N-1 goes on: {p}"))
             }
         };
@@ -295,19 +305,8 @@ impl Prover<'_> {
             problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("the application's job")));
             return Ok(problems);
         }
-        let mut o = Observer::new(db)?;
         let (mut predicted, mut seen) = (PredictedEffects::default(), PredictedEffects::default());
-        if step.transaction {
-            o.session.run("BEGIN").map_err(ShadowError::sql("begin"))?;
-        }
-        for (i, sql) in step.statements.iter().enumerate() {
-            let observed = if step.transaction {
-                o.run(sql, None, Around::Transaction)
-            } else if is_block(sql) {
-                o.pass(sql)
-            } else {
-                o.run(sql, None, Around::Nothing)
-            };
+        for (i, (observed, sql)) in watch(db, step)?.iter().zip(&step.statements).enumerate() {
             if let Some(e) = &observed.error {
                 problems.push(Counterexample::refused("refused", e, sql));
                 break;
@@ -319,6 +318,9 @@ impl Prover<'_> {
                 predicted: step.predicted.get(i).cloned().unwrap_or_default(),
                 observed: (&observed.effects).into(),
                 milliseconds: observed.took.as_millis() as u64,
+                step: step.id.clone(),
+                part: i,
+                at_size: None,
             };
             predicted.merge(&report.predicted);
             seen.merge(&report.observed);
@@ -335,11 +337,6 @@ impl Prover<'_> {
             }
             self.steps.push(report);
         }
-        if step.transaction && problems.is_empty() {
-            o.session.run("COMMIT").map_err(ShadowError::sql("commit"))?;
-        } else if step.transaction {
-            let _ = o.session.run("ROLLBACK");
-        }
         // Locks that let writes through depend on the server's plan for a query; the others are a promise.
         let strong = |e: &PredictedEffects| {
             e.locks.iter().filter(|(_, m)| **m >= LockMode::Share).map(|(r, m)| format!("{r} {}", m.sql())).collect::<BTreeSet<_>>()
@@ -354,6 +351,31 @@ impl Prover<'_> {
         }
         Ok(problems)
     }
+}
+
+/// Runs the statements of a step as the runner would, up to one that is refused, and says what each did.
+pub(super) fn watch(db: &Database, step: &Step) -> Result<Vec<Observed>, ShadowError> {
+    let mut o = Observer::new(db)?;
+    if step.transaction {
+        o.session.run("BEGIN").map_err(ShadowError::sql("begin"))?;
+    }
+    let mut out: Vec<Observed> = Vec::new();
+    for sql in &step.statements {
+        out.push(match (step.transaction, is_block(sql)) {
+            (true, _) => o.run(sql, None, Around::Transaction),
+            (false, true) => o.pass(sql),
+            (false, false) => o.run(sql, None, Around::Nothing),
+        });
+        if out.last().is_some_and(|seen| seen.error.is_some()) {
+            break;
+        }
+    }
+    if step.transaction && out.iter().all(|seen| seen.error.is_none()) {
+        o.session.run("COMMIT").map_err(ShadowError::sql("commit"))?;
+    } else if step.transaction {
+        let _ = o.session.run("ROLLBACK");
+    }
+    Ok(out)
 }
 
 /// A sequence or a default that is another one each time makes the column's values, there or in a table above.

@@ -60,7 +60,16 @@ pub(super) fn made_of(base: &str, sql: &str, answers: &[&str], options: &PlanOpt
         Outcome::Planned(p) => p,
         other => panic!("{sql}: {other:?}"),
     };
-    let input = ProofInput { before: vec![base], direct, catalog_before, catalog_after: catalog, rows: 20, seed: 1, workload: Vec::new() };
+    let input = ProofInput {
+        before: vec![base],
+        direct,
+        catalog_before,
+        catalog_after: catalog,
+        rows: 20,
+        seed: 1,
+        workload: Vec::new(),
+        statistics: None,
+    };
     (*p, input)
 }
 
