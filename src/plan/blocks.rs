@@ -255,14 +255,32 @@ pub struct Computed {
 /// Its name sorts behind that of `Sync`, whose columns it may read.
 pub fn computed(catalog: &Catalog, rel: &Relation, column: &str, value: &Value) -> Computed {
     let name = generated_name("zzzz_airlock_zzzz_", &[&rel.name, column]);
-    let (f, on) = (qualified(&rel.schema, &name), table(rel));
-    let body = format!("\n#variable_conflict use_column\nBEGIN\n  NEW.{} := {};\n  RETURN NEW;\nEND\n", ident(column), value.of("NEW"));
+    of_body(catalog, rel, &name, &format!("  NEW.{} := {};\n", ident(column), value.of("NEW")))
+}
+
+/// The same for a column that another release gives: a value that is given stays, until what it is computed from changes and it does not.
+pub fn computed_unless_given(catalog: &Catalog, rel: &Relation, column: &str, value: &Value, reads: &[String]) -> Computed {
+    let name = generated_name("zzzz_airlock_zzzz_", &[&rel.name, column]);
+    let (c, value) = (ident(column), value.of("NEW"));
+    let changed = reads.iter().map(|r| format!("NEW.{0}::text IS DISTINCT FROM OLD.{0}::text", ident(r))).collect::<Vec<_>>().join(" OR ");
+    let update = match changed.is_empty() {
+        true => String::new(),
+        false => format!("  ELSIF NEW.{c}::text IS NOT DISTINCT FROM OLD.{c}::text AND ({changed}) THEN\n    NEW.{c} := {value};\n"),
+    };
+    let body =
+        format!("  IF TG_OP = 'INSERT' THEN\n    IF NEW.{c} IS NULL THEN\n      NEW.{c} := {value};\n    END IF;\n{update}  END IF;\n");
+    of_body(catalog, rel, &name, &body)
+}
+
+fn of_body(catalog: &Catalog, rel: &Relation, name: &str, work: &str) -> Computed {
+    let (f, on) = (qualified(&rel.schema, name), table(rel));
+    let body = format!("\n#variable_conflict use_column\nBEGIN\n{work}  RETURN NEW;\nEND\n");
     Computed {
         function: trigger_function(catalog, &f, &body),
-        trigger: row_trigger(&name, &on, &f),
+        trigger: row_trigger(name, &on, &f),
         drop_function: format!("DROP FUNCTION {f}()"),
-        drop_trigger: format!("DROP TRIGGER {} ON {on}", ident(&name)),
-        name,
+        drop_trigger: format!("DROP TRIGGER {} ON {on}", ident(name)),
+        name: name.to_string(),
     }
 }
 
@@ -272,6 +290,106 @@ fn trigger_function(catalog: &Catalog, name: &str, body: &str) -> String {
 
 fn row_trigger(name: &str, on: &str, function: &str) -> String {
     format!("CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {on} FOR EACH ROW EXECUTE FUNCTION {function}()", ident(name))
+}
+
+/// A function that writes into another table for whoever writes into its own: by the rights of the role that made it, for a role of one release
+/// may have none on the tables of the other. Temporary objects come last in its search path, and nobody calls it but triggers.
+pub fn definer_function(catalog: &Catalog, name: &str, body: &str) -> [String; 2] {
+    let schemas = catalog.search_path.iter().filter(|s| *s != "$user" && *s != "pg_catalog" && *s != "pg_temp").map(|s| ident(s));
+    let path: Vec<String> = std::iter::once("pg_catalog".to_string()).chain(schemas).chain(["pg_temp".to_string()]).collect();
+    [
+        format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {} AS {}",
+            path.join(", "),
+            crate::quote::dollar(body)
+        ),
+        format!("REVOKE EXECUTE ON FUNCTION {name}() FROM PUBLIC"),
+    ]
+}
+
+/// Rows of one table, as a trigger copies them into another one of the same columns. It copies what stands there now, not what the trigger was
+/// given: a trigger of the application may have changed the row once more. What is the same already is not written, which ends the way
+/// from the one to the other and back.
+pub struct Mirror<'a> {
+    pub catalog: &'a Catalog,
+    pub schema: &'a str,
+    pub name: String,
+    pub from: String,
+    pub to: String,
+    pub keys: &'a [String],
+    pub columns: &'a [String],
+    /// Those of them that an UPDATE may set.
+    pub rest: &'a [String],
+    /// The other table may refuse a row: then it has none.
+    pub careful: bool,
+}
+
+impl Mirror<'_> {
+    fn function(&self) -> String {
+        qualified(self.schema, &self.name)
+    }
+
+    fn emptied(&self) -> String {
+        generated_name(&self.name, &["", "all"])
+    }
+
+    pub fn create(&self) -> Vec<String> {
+        let (f, from, to) = (self.function(), &self.from, &self.to);
+        let all = |glue: &str, each: &dyn Fn(&String) -> String, of: &[String]| of.iter().map(each).collect::<Vec<_>>().join(glue);
+        let at = |t: &str, row: &str| all(" AND ", &|k| format!("{t}.{0} = {row}.{0}", ident(k)), self.keys);
+        let same_key = all(" AND ", &|k| format!("NEW.{0}::text IS NOT DISTINCT FROM OLD.{0}::text", ident(k)), self.keys);
+        let row = |t: &str| format!("ROW({})::text", all(", ", &|c| format!("{t}.{}", ident(c)), self.rest));
+        let update = match self.rest.is_empty() {
+            true => String::new(),
+            false => format!(
+                "    UPDATE {to} AS airlock_b SET {} FROM {from} AS airlock_a WHERE {} AND {} AND {} IS DISTINCT FROM {};\n",
+                all(", ", &|c| format!("{0} = airlock_a.{0}", ident(c)), self.rest),
+                at("airlock_a", "NEW"),
+                at("airlock_b", "NEW"),
+                row("airlock_b"),
+                row("airlock_a")
+            ),
+        };
+        let work = format!(
+            "  IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND NOT ({same_key})) THEN\n    \
+             DELETE FROM {to} AS airlock_b WHERE {} AND NOT EXISTS (SELECT FROM {from} AS airlock_a WHERE {});\n  END IF;\n  \
+             IF TG_OP <> 'DELETE' THEN\n{update}    \
+             INSERT INTO {to} ({list}) OVERRIDING SYSTEM VALUE SELECT {} FROM {from} AS airlock_a WHERE {}\n      \
+             AND NOT EXISTS (SELECT FROM {to} AS airlock_b WHERE {}) ON CONFLICT DO NOTHING;\n  END IF;\n",
+            at("airlock_b", "OLD"),
+            at("airlock_a", "OLD"),
+            all(", ", &|c| format!("airlock_a.{}", ident(c)), self.columns),
+            at("airlock_a", "NEW"),
+            at("airlock_b", "NEW"),
+            list = idents(self.columns),
+        );
+        // What the other table had stays there: if it went, the way back would take it from this one too.
+        let work = match self.careful {
+            false => work,
+            true => format!("  BEGIN\n{work}  EXCEPTION WHEN integrity_constraint_violation THEN\n    NULL;\n  END;\n"),
+        };
+        let body = format!("\n#variable_conflict use_column\nBEGIN\n{work}  RETURN NULL;\nEND\n");
+        let emptied = format!("\nBEGIN\n  DELETE FROM {to};\n  RETURN NULL;\nEND\n");
+        let mut out = definer_function(self.catalog, &f, &body).to_vec();
+        out.push(format!(
+            "CREATE TRIGGER {} AFTER INSERT OR UPDATE OR DELETE ON {from} FOR EACH ROW EXECUTE FUNCTION {f}()",
+            ident(&self.name)
+        ));
+        let all_f = qualified(self.schema, &self.emptied());
+        out.extend(definer_function(self.catalog, &all_f, &emptied));
+        out.push(format!(
+            "CREATE TRIGGER {} AFTER TRUNCATE ON {from} FOR EACH STATEMENT EXECUTE FUNCTION {all_f}()",
+            ident(&self.emptied())
+        ));
+        out
+    }
+
+    pub fn drop(&self) -> Vec<String> {
+        [self.emptied(), self.name.clone()]
+            .iter()
+            .flat_map(|n| [format!("DROP TRIGGER {} ON {}", ident(n), self.from), format!("DROP FUNCTION {}()", qualified(self.schema, n))])
+            .collect()
+    }
 }
 
 /// One column that a backfill writes.

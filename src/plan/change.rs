@@ -16,6 +16,7 @@ use crate::source::Span;
 
 use super::blocks::type_sql;
 use super::order::column_of;
+use super::rebuilt::{Rebuild, rebuilds};
 use super::rows::{Fill, Move, fills, moves};
 
 /// One operation of the file, by statement and place in it.
@@ -73,6 +74,8 @@ pub enum ColumnKind {
         renamed: bool,
         retyped: bool,
     },
+    /// A generated column of another type, or of another expression.
+    Recomputed,
     /// The column stays as it is but for NOT NULL.
     Tighten,
 }
@@ -81,13 +84,18 @@ pub enum ColumnKind {
 pub struct Changes {
     pub tables: Vec<TableChange>,
     pub moves: Vec<Move>,
+    pub rebuilds: Vec<Rebuild>,
     absorbed: BTreeMap<OpAt, Id>,
 }
 
 impl Changes {
     pub fn of(script: &ReplayedScript) -> Changes {
-        let mut out = Changes { tables: Vec::new(), moves: moves(script), absorbed: BTreeMap::new() };
+        let rebuilds = rebuilds(script);
+        let mut moves = moves(script);
+        moves.retain(|m| !rebuilds.iter().any(|r| r.ops.contains(&m.at)));
+        let mut out = Changes { tables: Vec::new(), moves, rebuilds, absorbed: BTreeMap::new() };
         out.absorbed.extend(out.moves.iter().map(|m| (m.at, m.source)));
+        out.absorbed.extend(out.rebuilds.iter().flat_map(|r| r.ops.iter().map(|at| (*at, r.old.id))));
         // In the order in which the file first speaks of them.
         let mut seen: Vec<Id> = Vec::new();
         for r in &script.statements {
@@ -289,6 +297,13 @@ fn kind(script: &ReplayedScript, table: &Relation, old: Option<&Column>, new: Op
         (Some(_), None) => Some(ColumnKind::Drop),
         (Some(o), Some(n)) => {
             let renamed = o.name != n.name;
+            if let (Some(was), Some(is)) = (&o.generated, &n.generated)
+                && was.stored
+                && is.stored
+                && (was.expr.text != is.expr.text || o.ty != n.ty && rewrites(script, table, o, n))
+            {
+                return Some(ColumnKind::Recomputed);
+            }
             let retyped = o.ty != n.ty && rewrites(script, table, o, n);
             if renamed || retyped {
                 return Some(ColumnKind::Pair { renamed, retyped });

@@ -60,6 +60,8 @@ pub struct StandingStep {
     pub statements: Vec<String>,
     pub undo: Vec<String>,
     pub transaction: bool,
+    /// The statements of the undo run one by one, each in a transaction of its own: one of them reads rows.
+    pub undo_alone: bool,
     pub undo_verdict: Undo,
     pub one_way: Option<String>,
     pub preconditions: Vec<Precondition>,
@@ -77,6 +79,7 @@ impl Default for StandingStep {
             statements: Vec::new(),
             undo: Vec::new(),
             transaction: true,
+            undo_alone: false,
             undo_verdict: Undo::Lossless,
             one_way: None,
             preconditions: Vec::new(),
@@ -137,6 +140,9 @@ impl<'a> Waiting<'a> {
             .collect();
         // Until the swap a view has a table's new name; subcommands of ALTER are sent to the table itself.
         let new_names: Vec<&str> = changes.tables.iter().filter(|t| t.renamed.is_some()).map(|t| t.after.name.as_str()).collect();
+        // So has a table that is made anew, whoever speaks of it.
+        let made_anew = |w: &str| changes.rebuilds.iter().any(|r| r.names.contains(w));
+        let drops = |op: &Op| matches!(op.kind, OpKind::Drop { .. } | OpKind::Alter { action: AlterAction::DropConstraint { .. }, .. });
         for (s, r) in script.statements.iter().enumerate() {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
@@ -166,6 +172,7 @@ impl<'a> Waiting<'a> {
                 let has_changed = |w: &str| types.contains(w) || changed.iter().any(|(t, n)| *n == w && about.is_none_or(|a| a == *t));
                 let after_swap = on_view
                     || order::refers_to_retyped(r, op, changes)
+                    || !drops(op) && names_in(words).any(|w| made_anew(&w))
                     || names_in(words).any(|w| has_changed(&w) || has_changed(&w.to_lowercase()));
                 let before_move = order::comes_before_a_move(r, op, (s, o), changes);
                 let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
@@ -335,7 +342,8 @@ impl<'a> Waiting<'a> {
     }
 
     fn emit(&self, s: StandingStep, phase: PhaseKind, catalog: &mut Catalog, draft: &mut Draft) {
-        let bound = |v: Vec<String>| match s.transaction && !v.is_empty() {
+        let undo_whole = s.transaction && !s.undo_alone;
+        let bound = |v: Vec<String>, whole: bool| match whole && !v.is_empty() {
             true => std::iter::once(lock_timeout(self.options)).chain(v).collect(),
             false => v,
         };
@@ -346,9 +354,12 @@ impl<'a> Waiting<'a> {
         }
         draft.checklist.extend(s.checklist);
         draft.except.extend(s.except);
-        let step = draft.step(phase, NewStep { id: s.id, title: s.title, statements: bound(s.statements), undo: bound(s.undo) });
+        let step = draft.step(
+            phase,
+            NewStep { id: s.id, title: s.title, statements: bound(s.statements, s.transaction), undo: bound(s.undo, undo_whole) },
+        );
         step.transaction = s.transaction;
-        step.undo_transaction = s.transaction;
+        step.undo_transaction = undo_whole;
         step.undo_verdict = s.undo_verdict;
         step.one_way = s.one_way;
         step.preconditions = s.preconditions;
