@@ -325,7 +325,14 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
     let mut rebuilt = Vec::new();
     for r in &changes.rebuilds {
         match recipes::rebuild_table::plan(&ctx, r, options, &mut draft) {
-            Ok(steps) => rebuilt.push((&r.old.name, steps)),
+            Ok(steps) => rebuilt.push(steps),
+            Err(Stop::Ask(q)) => asked.push(q),
+            Err(Stop::Refuse(x)) => refused.push(x),
+        }
+    }
+    for u in &changes.unders {
+        match recipes::attach_under::plan(&ctx, u, &mut draft) {
+            Ok(steps) => rebuilt.push(steps),
             Err(Stop::Ask(q)) => asked.push(q),
             Err(Stop::Refuse(x)) => refused.push(x),
         }
@@ -357,7 +364,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         draft.apply_from(from, &mut catalog);
         waiting.place(phase, Stage::Before, &mut catalog, &mut draft);
         let from = draft.len();
-        rebuilt.iter().for_each(|(name, r)| r.emit(name, &mut draft, phase, &bound));
+        rebuilt.iter().for_each(|r| r.emit(&mut draft, phase, &bound));
         rest.iter().for_each(|t| t.emit(&mut draft, phase));
         if phase == PhaseKind::Migrate {
             tables.iter().for_each(|t| t.emit_linked(&mut draft));

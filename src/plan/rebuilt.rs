@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Id, Relation};
-use crate::op::{Dml, DmlKind, ExprKind, FromItem, GrantOn, InsertSource, Name, Op, OpKind, QName, Query, QueryBody};
+use crate::op::{AlterAction, Dml, DmlKind, ExprKind, FromItem, GrantOn, InsertSource, Name, Op, OpKind, QName, Query, QueryBody};
 use crate::replay::{Replayed, ReplayedScript};
 use crate::source::Span;
 
@@ -44,6 +44,50 @@ pub fn rebuilds(script: &ReplayedScript) -> Vec<Rebuild> {
         }
         let span = script.statements.get(at.0).and_then(|r| r.statement.ops.get(at.1)).map_or_else(Span::default, |o| o.span);
         out.push(Rebuild { old: old.clone(), new: new.clone(), span, ops, rows, names });
+    }
+    out
+}
+
+/// A table that becomes a partition of one that takes its name.
+#[derive(Debug, Clone)]
+pub struct Under {
+    pub old: Arc<Relation>,
+    /// The partitioned table above it.
+    pub new: Arc<Relation>,
+    pub span: Span,
+    /// Where it is attached.
+    pub attached: OpAt,
+    /// What the file does to either of them, in its order.
+    pub ops: Vec<OpAt>,
+    pub names: BTreeSet<String>,
+}
+
+/// Tables that the file attaches to a partitioned one, which has their name in the end.
+pub fn unders(script: &ReplayedScript) -> Vec<Under> {
+    let plain = |r: &&Arc<Relation>| r.kind.is_table() && !r.assumed && r.partition_by.is_none() && r.parents.is_empty();
+    let mut out = Vec::new();
+    for old in script.before.relations.values().filter(plain) {
+        let part = script.after.relations.get(&old.id).filter(|r| r.is_partition());
+        let above = part.and_then(|p| script.after.relations.get(p.parents.first()?));
+        let Some(new) = above.filter(|n| !script.before.relations.contains_key(&n.id) && (&n.schema, &n.name) == (&old.schema, &old.name))
+        else {
+            continue;
+        };
+        let attaches = |r: &Replayed, op: &Op| {
+            matches!(&op.kind, OpKind::Alter { action: AlterAction::AttachPartition { partition, .. }, .. }
+                if r.before.relation_by(partition).is_some_and(|t| t.id == old.id))
+        };
+        let Some(attached) = find(script, attaches) else { continue };
+        let family = family(script, old.id, new.id);
+        let (mut ops, mut names) = (Vec::new(), BTreeSet::new());
+        for (s, r) in script.statements.iter().enumerate() {
+            let all: Vec<&Relation> = family.iter().filter_map(|id| r.after.relation(*id)).filter(|t| t.kind.is_table()).collect();
+            names.extend(all.iter().map(|t| t.name.clone()));
+            let each = r.statement.ops.iter().enumerate();
+            ops.extend(each.filter(|(_, op)| is_about(r, op, &family)).map(|(o, _)| (s, o)));
+        }
+        let span = script.statements.get(attached.0).and_then(|r| r.statement.ops.get(attached.1)).map_or_else(Span::default, |o| o.span);
+        out.push(Under { old: old.clone(), new: new.clone(), span, attached, ops, names });
     }
     out
 }

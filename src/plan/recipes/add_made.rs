@@ -2,7 +2,6 @@
 //! table anew under the strongest lock; here the column comes empty, new rows get their value from the start, the others in batches.
 
 use crate::catalog::{Column, Relation, sequence_options};
-use crate::effects::is_constrained_domain;
 use crate::op::Generated;
 use crate::quote::{generated_name, ident, literal, qualified};
 
@@ -17,13 +16,6 @@ use super::{add_column, add_filled, set_default};
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let Some(new) = &change.after else { return Ok(()) };
     let ty = x.new_type(change.span, &new.ty)?;
-    if is_constrained_domain(&x.script.after, &new.ty) {
-        return x.refuse(
-            change.span,
-            format!("Postgres writes the whole table anew to add a column of the domain `{}`, which has rules of its own", new.ty),
-            "give the column the domain's base type, and add the rule as a CHECK of the table in a statement of its own",
-        );
-    }
     add_column(t, new, &ty, "");
     t.expand_verdict = crate::compat::Undo::LosesData;
     draft.fills = true;

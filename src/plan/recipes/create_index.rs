@@ -97,6 +97,13 @@ pub fn built_before(after: &Catalog, rel: &Relation, index: &Relation, name: &st
 }
 
 impl Built {
+    /// On the table under the name that it still has.
+    pub fn on(&mut self, last: &str, now: &str) {
+        for sql in [&mut self.create, &mut self.again] {
+            *sql = sql.replacen(&format!(" ON {last} "), &format!(" ON {now} "), 1);
+        }
+    }
+
     pub fn steps(self, phase: PhaseKind) -> Vec<StandingStep> {
         let mut out = vec![StandingStep {
             phase: Some(phase),

@@ -5,10 +5,10 @@ use crate::catalog::{ConKind, Constraint, Relation};
 use crate::op::CreateTable;
 use crate::quote::ident;
 
-use super::super::PhaseKind;
 use super::super::blocks::table;
 use super::super::draft::{precondition, slug};
 use super::super::standing::{Standing, StandingStep, Verdict};
+use super::super::{PhaseKind, Precondition};
 use super::rebuild_table::created;
 
 /// `None`: it is run as it is written.
@@ -70,7 +70,7 @@ fn key(s: &Standing<'_>, rel: &Relation, c: &Constraint, drop: String) -> [Stand
 }
 
 /// Rows that refer to nothing.
-fn orphans(s: &Standing<'_>, rel: &Relation, c: &Constraint) -> Option<super::super::Precondition> {
+fn orphans(s: &Standing<'_>, rel: &Relation, c: &Constraint) -> Option<Precondition> {
     let ConKind::ForeignKey { columns, table: other, ref_columns, .. } = &c.kind else { return None };
     let other = s.before.relation(*other)?;
     let known = columns.iter().map(|k| format!("airlock_t.{} IS NOT NULL", ident(k))).collect::<Vec<_>>().join(" AND ");

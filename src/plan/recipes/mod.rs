@@ -4,10 +4,12 @@ mod add_constraint;
 mod add_filled;
 pub mod add_made;
 mod add_required_column;
+pub mod attach_under;
 mod change_type;
 pub mod create_index;
 mod create_table;
 mod data;
+pub mod domains;
 mod drop_column;
 mod drop_table;
 mod generated;
@@ -19,6 +21,7 @@ pub mod primary_key;
 pub mod rebuild_table;
 mod rename_column;
 pub mod rename_table;
+pub mod replace_view;
 mod set_not_null;
 
 use crate::catalog::{Acl, Catalog, Column, ConKind, Relation, sequence_options};
@@ -49,6 +52,15 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
             "give the new column a name of its own, or free the name in an earlier migration and release",
         );
     }
+    of_kind(x, change, t, draft)?;
+    match &change.held {
+        Some(held) => domains::hold(x, change, held, t, draft),
+        None => Ok(()),
+    }
+}
+
+fn of_kind(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
+    let rel = t.rel.clone();
     match change.kind {
         ColumnKind::Add => add_filled::plain(x, change, t),
         ColumnKind::AddFilled => add_filled::plan(x, change, t, draft),
@@ -118,6 +130,7 @@ pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
         }
         OpKind::CreateTable(t) if t.partition_of.is_some() => partitions::create(s, t),
         OpKind::CreateTable(t) => create_table::steps(s, t),
+        OpKind::AlterDomain { name, action } => domains::constrained(s, name, action),
         OpKind::Alter { target, action: AlterAction::DropExpression { column, .. } } => {
             let rel = s.before.relation_by(&target.name).filter(|r| s.script.before.relation(r.id).is_some())?;
             generated::plain(s, rel, column.as_str()).map(Ok)

@@ -13,7 +13,7 @@ use super::super::standing::{Standing, StandingStep};
 use super::create_index::built_before;
 
 /// A CHECK that says what the rows of a table are, or are not, with its way there.
-struct Proof {
+pub struct Proof {
     on: String,
     table: String,
     name: String,
@@ -21,15 +21,20 @@ struct Proof {
 }
 
 impl Proof {
-    fn of(rel: &Relation, condition: String) -> Proof {
-        Proof { on: table(rel), table: rel.name.clone(), name: ident(&generated_name("airlock_", &[&rel.name, "bound"])), condition }
+    pub fn of(rel: &Relation, condition: String) -> Proof {
+        Proof::named(rel, condition, "bound")
     }
 
-    fn add(&self) -> String {
+    pub fn named(rel: &Relation, condition: String, suffix: &str) -> Proof {
+        let name = ident(&generated_name("airlock_", &[&rel.name, suffix]));
+        Proof { on: table(rel), table: rel.name.clone(), name, condition }
+    }
+
+    pub fn add(&self) -> String {
         format!("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({}) NOT VALID", self.on, self.name, self.condition)
     }
 
-    fn drop(&self) -> String {
+    pub fn drop(&self) -> String {
         format!("ALTER TABLE {} DROP CONSTRAINT {}", self.on, self.name)
     }
 
@@ -37,12 +42,17 @@ impl Proof {
         format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", self.on, self.name)
     }
 
+    /// The same proof of the table under another name.
+    pub fn under(&self, on: String) -> Proof {
+        Proof { on, table: self.table.clone(), name: self.name.clone(), condition: self.condition.clone() }
+    }
+
     /// The CHECK again, behind its drop.
-    fn again(&self) -> [String; 2] {
+    pub fn again(&self) -> [String; 2] {
         [self.add(), self.validate()]
     }
 
-    fn steps(&self, phase: PhaseKind, what: &str) -> [StandingStep; 2] {
+    pub fn steps(&self, phase: PhaseKind, what: &str) -> [StandingStep; 2] {
         [
             StandingStep {
                 phase: Some(phase),

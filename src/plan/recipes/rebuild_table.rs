@@ -4,48 +4,32 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Column, ConKind, Constraint, Id, Relation};
-use crate::compat::Undo;
 use crate::op::{AlterAction, OpKind, PartitionBound};
 use crate::quote::{generated_name, ident, idents, literal, qualified};
 
 use super::super::blocks::{Mirror, NOTHING, key, paged, table};
-use super::super::draft::{Draft, NewStep, precondition, slug};
+use super::super::draft::{Draft, precondition, slug};
 use super::super::rebuilt::Rebuild;
+use super::super::standing::StandingStep;
 use super::super::{Boundary, Ctx, Invariant, PhaseKind, PlanOptions, Precondition, Stop};
 
 /// The steps of one table.
+#[derive(Default)]
 pub struct Rebuilt {
-    steps: Vec<Step>,
-}
-
-struct Step {
-    phase: PhaseKind,
-    id: &'static str,
-    title: String,
-    statements: Vec<String>,
-    undo: Vec<String>,
-    transaction: bool,
-    preconditions: Vec<Precondition>,
-    one_way: Option<String>,
+    steps: Vec<(PhaseKind, StandingStep)>,
 }
 
 impl Rebuilt {
-    pub fn emit(&self, table: &str, draft: &mut Draft, phase: PhaseKind, bound: &str) {
-        for s in self.steps.iter().filter(|s| s.phase == phase) {
-            let bounded = |v: &[String]| match s.transaction && !v.is_empty() {
-                true => std::iter::once(bound.to_string()).chain(v.iter().cloned()).collect(),
-                false => v.to_vec(),
-            };
-            let (statements, undo) = (bounded(&s.statements), bounded(&s.undo));
-            let step = draft.step(phase, NewStep { id: slug(&[s.id, table]), title: s.title.clone(), statements, undo });
-            step.transaction = s.transaction;
-            step.undo_transaction = s.transaction;
-            step.preconditions.clone_from(&s.preconditions);
-            step.one_way.clone_from(&s.one_way);
-            if s.one_way.is_some() {
-                step.undo_verdict = Undo::Impossible;
-            }
-        }
+    pub fn emit(&self, draft: &mut Draft, phase: PhaseKind, bound: &str) {
+        self.steps.iter().filter(|(p, _)| *p == phase).for_each(|(_, s)| s.clone().emit(draft, phase, bound));
+    }
+
+    pub fn statements(&self) -> impl Iterator<Item = String> + '_ {
+        self.steps.iter().flat_map(|(_, s)| s.statements.iter().cloned())
+    }
+
+    pub fn push(&mut self, phase: PhaseKind, step: StandingStep) {
+        self.steps.push((phase, step));
     }
 }
 
@@ -96,8 +80,9 @@ pub fn plan(x: &Ctx<'_>, r: &Rebuild, options: &PlanOptions, draft: &mut Draft) 
     undo.extend(there.drop());
     undo.push(format!("DROP TABLE {beside}"));
     let what = if new.partition_by.is_some() { "partitioned" } else { "as release N has it" };
-    let mut out = Rebuilt { steps: Vec::new() };
-    out.add(PhaseKind::Expand, "beside", format!("`{}` {what} beside the old one; the two follow each other", old.name), expand, undo);
+    let mut out = Rebuilt::default();
+    let id = |what: &str| slug(&[what, &old.name]);
+    out.add(PhaseKind::Expand, id("beside"), format!("`{}` {what} beside the old one; the two follow each other", old.name), expand, undo);
     let over = if new.columns.iter().any(|c| c.identity.as_ref().is_some_and(|i| i.always)) { " OVERRIDING SYSTEM VALUE" } else { "" };
     let list = idents(&columns);
     // A row that goes or changes meanwhile waits for its copy: none comes back.
@@ -107,34 +92,30 @@ pub fn plan(x: &Ctx<'_>, r: &Rebuild, options: &PlanOptions, draft: &mut Draft) 
             columns.iter().map(|c| format!("airlock_t.{}", ident(c))).collect::<Vec<_>>().join(", ")
         )
     });
-    out.alone("copy", format!("Copy the rows of `{}`, in batches of {}", old.name, options.batch_size), copy);
-    out.alone("analyze", format!("Statistics of the new `{}`: queries need them at once", old.name), format!("ANALYZE {beside}"));
+    out.alone(id("copy"), format!("Copy the rows of `{}`, in batches of {}", old.name, options.batch_size), copy);
+    out.alone(id("analyze"), format!("Statistics of the new `{}`: queries need them at once", old.name), format!("ANALYZE {beside}"));
 
     let (swap, undo) = swap(x, r, &names, &created.later, [&there, &back, &back_at_last]);
-    out.add(PhaseKind::ContractSoft, "swap", format!("Release N-1 is gone: the new table takes the name `{}`", old.name), swap, undo);
-    if let Some(s) = out.steps.last_mut() {
-        s.preconditions.push(alike);
-    }
+    out.add(PhaseKind::ContractSoft, id("swap"), format!("Release N-1 is gone: the new table takes the name `{}`", old.name), swap, undo)
+        .preconditions
+        .push(alike);
     let mut gone = back_at_last.drop();
     gone.push(format!("DROP TABLE {parked}"));
-    out.add(PhaseKind::ContractHard, "drop", format!("Drop the old `{}` for good", old.name), gone, Vec::new());
-    if let Some(s) = out.steps.last_mut() {
-        s.one_way = Some("the old table is gone; the new one has its rows".into());
-    }
+    out.add(PhaseKind::ContractHard, id("drop"), format!("Drop the old `{}` for good", old.name), gone, Vec::new())
+        .no_way_back("the old table is gone; the new one has its rows");
     Ok(out)
 }
 
 impl Rebuilt {
-    fn add(&mut self, phase: PhaseKind, id: &'static str, title: String, statements: Vec<String>, undo: Vec<String>) {
-        self.steps.push(Step { phase, id, title, statements, undo, transaction: true, preconditions: Vec::new(), one_way: None });
+    fn add(&mut self, phase: PhaseKind, id: String, title: String, statements: Vec<String>, undo: Vec<String>) -> &mut StandingStep {
+        self.steps.push((phase, StandingStep { id, title, statements, undo, ..StandingStep::default() }));
+        let last = self.steps.len() - 1;
+        &mut self.steps[last].1
     }
 
     /// A statement of the migrate phase outside of a transaction; what it leaves may stay.
-    fn alone(&mut self, id: &'static str, title: String, statement: String) {
-        self.add(PhaseKind::Migrate, id, title, vec![statement], vec![NOTHING.into()]);
-        if let Some(s) = self.steps.last_mut() {
-            s.transaction = false;
-        }
+    fn alone(&mut self, id: String, title: String, statement: String) {
+        self.add(PhaseKind::Migrate, id, title, vec![statement], vec![NOTHING.into()]).transaction = false;
     }
 }
 
@@ -422,7 +403,7 @@ fn takes_all(c: &Catalog, rel: &Relation) -> bool {
 }
 
 fn said(r: &Rebuild, strict: bool, draft: &mut Draft) {
-    let (name, on) = (&r.old.name, r.old.rel_name());
+    let name = &r.old.name;
     if strict {
         draft.checklist.push(format!(
             "A row that the new `{name}` does not take (no partition for it, or a rule that the old one has not) stays in the old one alone: nobody's write is refused, the copy stops at it, and the swap waits until there is none."
@@ -431,11 +412,17 @@ fn said(r: &Rebuild, strict: bool, draft: &mut Draft) {
     if r.new.partition_by.is_some() {
         draft.checklist.push(format!("Until the soft contract, release N writes to `{name}` itself, not to a partition of it by name."));
     }
+    keys_differ(&r.old, &r.new, draft);
+}
+
+/// Statements of release N that need a key of its own.
+pub fn keys_differ(old: &Relation, new: &Relation, draft: &mut Draft) {
+    let (name, on) = (&old.name, old.rel_name());
     let arbiters = |t: &Relation, named: bool| -> BTreeSet<(String, Vec<String>)> {
         let keys = t.constraints.iter().filter(|c| c.kind.index().is_some());
         keys.map(|c| (if named { c.name.clone() } else { String::new() }, c.kind.columns().to_vec())).collect()
     };
-    let differ = |named: bool| arbiters(&r.old, named) != arbiters(&r.new, named);
+    let differ = |named: bool| arbiters(old, named) != arbiters(new, named);
     if differ(false) {
         draft
             .checklist

@@ -1,4 +1,4 @@
-//! Stored generated columns that change, and rows that move for roles without rights on the new table.
+//! Stored generated columns that change, domains with rules, and rows that move for roles without rights on the new table.
 
 use super::tests::{failures, made_of};
 use super::*;
@@ -7,6 +7,8 @@ use crate::plan::PlanOptions;
 const SCHEMA: &str = "CREATE ROLE made_app; \
     CREATE TABLE lists (id int PRIMARY KEY, n int NOT NULL, word text, twice int GENERATED ALWAYS AS (n / 2) STORED); \
     CREATE INDEX lists_twice ON lists (twice, id); COMMENT ON COLUMN lists.twice IS 'half of it'; \
+    CREATE DOMAIN short AS text CHECK (length(VALUE) < 9); CREATE DOMAIN age AS int NOT NULL CHECK (VALUE >= 0); \
+    CREATE TABLE tags (id int PRIMARY KEY, tag short); \
     CREATE TABLE people (id bigint PRIMARY KEY, name text NOT NULL, pin text, pin_note text); \
     GRANT SELECT, INSERT, UPDATE, DELETE ON lists, people TO made_app;";
 
@@ -44,4 +46,15 @@ fn rows_that_move_where_nothing_referred_to_are_proved() {
          INSERT INTO pins SELECT id, pin, pin_note FROM people WHERE pin IS NOT NULL; ALTER TABLE people DROP COLUMN pin, DROP COLUMN pin_note;",
     );
     proved("CREATE TABLE marks (id bigserial PRIMARY KEY, person bigint NOT NULL REFERENCES people (id));");
+}
+
+#[test]
+fn columns_of_domains_with_rules_are_proved() {
+    proved("ALTER TABLE people ADD COLUMN nick short;");
+    proved("ALTER TABLE lists ADD COLUMN old age; UPDATE lists SET old = abs(n / 3); ALTER TABLE lists ADD COLUMN mark short DEFAULT 'x';");
+}
+
+#[test]
+fn a_rule_of_a_domain_is_proved() {
+    proved("ALTER DOMAIN short ADD CONSTRAINT printable CHECK (VALUE !~ '[[:cntrl:]]');");
 }

@@ -53,6 +53,22 @@ fn a_partitioned_table_that_takes_the_name_at_last_is_proved() {
 }
 
 #[test]
+fn a_table_that_is_attached_under_its_name_is_proved() {
+    proved(
+        "ALTER TABLE calls RENAME TO calls_first; \
+         CREATE TABLE calls (id bigint NOT NULL DEFAULT nextval('calls_id_seq'), customer bigint REFERENCES customers (id), at_day date NOT NULL DEFAULT '2024-02-03', \
+         kind text, loud text GENERATED ALWAYS AS (upper(kind)) STORED, changed int NOT NULL DEFAULT 0) PARTITION BY RANGE (at_day); \
+         CREATE INDEX calls_kind ON calls (kind); GRANT SELECT, INSERT, UPDATE, DELETE ON calls TO calls_app; \
+         ALTER TABLE calls ATTACH PARTITION calls_first FOR VALUES FROM (MINVALUE) TO ('4000-01-01'); ALTER SEQUENCE calls_id_seq OWNED BY calls.id; \
+         CREATE TABLE calls_far PARTITION OF calls FOR VALUES FROM ('4000-01-01') TO ('4100-01-01');",
+    );
+    proved(
+        "ALTER TABLE places RENAME TO places_all; CREATE TABLE places (LIKE places_all INCLUDING ALL) PARTITION BY RANGE (id); \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON places TO calls_app; ALTER TABLE places ATTACH PARTITION places_all DEFAULT;",
+    );
+}
+
+#[test]
 fn a_new_partition_beside_the_default_one_is_proved() {
     proved("CREATE TABLE events_far PARTITION OF events FOR VALUES FROM ('4000-01-01') TO ('5000-01-01');");
 }

@@ -296,8 +296,7 @@ impl Prover<'_> {
             return Ok(problems);
         }
         let mut o = Observer::new(db)?;
-        // Nobody waits for what the step itself makes, or for a name that it gives.
-        let there: BTreeSet<String> = o.session.rows(RELATIONS).unwrap_or_default().into_iter().flatten().flatten().collect();
+        let there = relations(&mut o.session);
         let (mut predicted, mut seen) = (PredictedEffects::default(), PredictedEffects::default());
         if step.transaction {
             o.session.run("BEGIN").map_err(ShadowError::sql("begin"))?;
@@ -338,6 +337,8 @@ impl Prover<'_> {
             }
             self.steps.push(report);
         }
+        // Nobody waits for what the step itself makes; and which of two tables a name means that changes hands is not told.
+        let kept: BTreeSet<String> = relations(&mut o.session).intersection(&there).filter_map(|(_, name)| name.clone()).collect();
         if step.transaction && problems.is_empty() {
             o.session.run("COMMIT").map_err(ShadowError::sql("commit"))?;
         } else if step.transaction {
@@ -347,7 +348,7 @@ impl Prover<'_> {
         let strong = |e: &PredictedEffects| {
             e.locks
                 .iter()
-                .filter(|(r, m)| **m >= LockMode::Share && there.contains(*r))
+                .filter(|(r, m)| **m >= LockMode::Share && kept.contains(*r))
                 .map(|(r, m)| format!("{r} {}", m.sql()))
                 .collect::<BTreeSet<_>>()
         };
@@ -363,8 +364,12 @@ impl Prover<'_> {
     }
 }
 
-const RELATIONS: &str =
-    "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+/// Relations with their names.
+fn relations(session: &mut Session) -> BTreeSet<(Option<String>, Option<String>)> {
+    let sql = "SELECT c.oid::text, n.nspname || '.' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    let rows = session.rows(sql).unwrap_or_default();
+    rows.into_iter().filter_map(|r| <[Option<String>; 2]>::try_from(r).ok()).map(|[id, name]| (id, name)).collect()
+}
 
 /// A sequence or a default that is another one each time makes the column's values, there or in a table above.
 fn is_made(catalog: &Catalog, rel: &Relation, column: &str) -> bool {
