@@ -11,7 +11,7 @@ use super::super::change::ColumnChange;
 use super::super::draft::{Draft, slug};
 use super::super::standing::{Standing, StandingStep};
 use super::super::table::TableDraft;
-use super::super::{Ctx, Deviation, PhaseKind, Stop};
+use super::super::{Boundary, Ctx, Deviation, Invariant, PhaseKind, Stop};
 use super::create_index::copies;
 use super::{collation, column_grants};
 
@@ -31,6 +31,12 @@ pub fn renamed(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft
     keep(t, &c);
     backfill(t, &after.name, &value);
     draft.fills = true;
+    draft.invariants.push(Invariant {
+        title: format!("`{}.{}` and `{}` hold the same", rel.name, before.name, after.name),
+        sql: format!("SELECT * FROM {on} AS airlock_t WHERE airlock_t.{old}::text IS DISTINCT FROM airlock_t.{new}::text LIMIT 5"),
+        from: Boundary::B2,
+        until: Boundary::B2,
+    });
     let indexes = indexes(x, change, t, &before.name, &after.name, "second")?;
     let mut again = vec![add];
     again.extend(grants);
@@ -82,6 +88,13 @@ pub fn recomputed(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, dr
     let last = computed(&x.script.before, &rel, &after.name, &x.told_last(&rel, made.expr.text.clone()));
     keep(t, &first);
     backfill(t, &second, &value);
+    let (c, v) = (ident(&second), value.of("airlock_t"));
+    draft.invariants.push(Invariant {
+        title: format!("`{}.{}` has its new value in every row", rel.name, before.name),
+        sql: format!("SELECT * FROM {on} AS airlock_t WHERE airlock_t.{c}::text IS DISTINCT FROM ({v})::text LIMIT 5"),
+        from: Boundary::B2,
+        until: Boundary::B2,
+    });
     let indexes = indexes(x, change, t, &before.name, &second, "new")?;
     drop(indexes);
     if after.not_null {
