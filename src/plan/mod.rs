@@ -11,6 +11,7 @@ mod change;
 mod crossing;
 mod draft;
 mod exprs;
+mod mirror;
 mod model;
 mod order;
 mod rebuilt;
@@ -465,7 +466,8 @@ fn is_safe(script: &ReplayedScript) -> bool {
             matches!(&o.kind, OpKind::Alter { target, action } if recipes::takes_away(action)
             && r.before.relation_by(&target.name).is_some_and(|t| script.before.relation(t.id).is_some()))
         };
-        e.fails.is_none() && !opaque && !(strong && slow) && !r.statement.ops.iter().any(takes_away)
+        let hurts = opaque || strong && slow || r.statement.ops.iter().any(takes_away);
+        e.fails.is_none() && !hurts
     }) && !script.compat.breaks_code()
         && script.compat.undo_now == Undo::Lossless
 }

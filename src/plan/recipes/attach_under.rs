@@ -141,7 +141,7 @@ fn swapped(x: &Ctx<'_>, u: &Under, part: &Relation) -> Result<(Vec<String>, Vec<
             OpKind::Alter { target, action: AlterAction::RenameTo { .. } } if old(&target.name) => {
                 down.insert(
                     0,
-                    format!("ALTER TABLE {} RENAME TO {}", renamed(u.old.id), ident(&r.before.relation(u.old.id).map_or("", |t| &t.name))),
+                    format!("ALTER TABLE {} RENAME TO {}", renamed(u.old.id), ident(r.before.relation(u.old.id).map_or("", |t| &t.name))),
                 );
             }
             OpKind::Alter { target, action: AlterAction::SetSchema { .. } } if old(&target.name) => {

@@ -7,8 +7,9 @@ use crate::catalog::{Catalog, Column, ConKind, Constraint, Id, Relation};
 use crate::op::{AlterAction, OpKind, PartitionBound};
 use crate::quote::{generated_name, ident, idents, literal, qualified};
 
-use super::super::blocks::{Mirror, NOTHING, key, paged, table};
+use super::super::blocks::{NOTHING, key, paged, table};
 use super::super::draft::{Draft, precondition, slug};
+use super::super::mirror::Mirror;
 use super::super::rebuilt::Rebuild;
 use super::super::standing::StandingStep;
 use super::super::{Boundary, Ctx, Invariant, PhaseKind, PlanOptions, Precondition, Stop};

@@ -58,3 +58,17 @@ fn columns_of_domains_with_rules_are_proved() {
 fn a_rule_of_a_domain_is_proved() {
     proved("ALTER DOMAIN short ADD CONSTRAINT printable CHECK (VALUE !~ '[[:cntrl:]]');");
 }
+
+/// The role of N-1 has no rights on the new table: a trigger that runs by its rights refuses its writes.
+#[test]
+fn triggers_that_run_by_the_rights_of_the_writer_are_seen() {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let sql = "CREATE TABLE pins (person bigint PRIMARY KEY, pin text NOT NULL); \
+               INSERT INTO pins SELECT id, pin FROM people WHERE pin IS NOT NULL; ALTER TABLE people DROP COLUMN pin;";
+    let (mut plan, input) = made_of(SCHEMA, sql, &[], &PlanOptions::default());
+    for s in plan.phases.iter_mut().flat_map(|p| &mut p.steps).flat_map(|s| s.statements.iter_mut().chain(&mut s.undo)) {
+        *s = s.replace(" SECURITY DEFINER", "");
+    }
+    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
+    assert!(failures(&proof).iter().any(|f| f.contains("made_app") && f.contains("42501")), "{}", failures(&proof).join("\n"));
+}
