@@ -56,6 +56,6 @@ pub use compare::Difference;
 pub use dump::*;
 pub use model::*;
 pub use proofs::proves_not_null;
-pub use render::sequence_options;
+pub use render::{bound_sql, sequence_options};
 pub use render_rest::{grantee_sql, identity_sql, routine_sql};
 pub use rows::{Cell, KnownRow, KnownRows};

@@ -153,7 +153,7 @@ impl Catalog {
     }
 
     /// What the bounds of the partition, and of those above it, say of its rows.
-    fn partition_condition(&self, partition: Id) -> Option<String> {
+    pub fn partition_condition(&self, partition: Id) -> Option<String> {
         let rel = self.relation(partition)?;
         let parent = self.relation(*rel.parents.first()?)?;
         let keys = &parent.partition_by.as_ref()?.keys;
@@ -178,6 +178,14 @@ impl Catalog {
             terms.extend(self.partition_condition(parent.id));
         }
         Some(terms.join(" AND "))
+    }
+
+    /// What a default partition holds beside the others: none of their rows.
+    pub fn default_condition(&self, parent: Id) -> Option<String> {
+        let others = self.children_of(parent).into_iter().filter_map(|c| self.relation(c));
+        let others = others.filter(|r| r.partition_bound != Some(PartitionBound::Default));
+        let each: Option<Vec<String>> = others.map(|r| Some(format!("({})", self.partition_condition(r.id)?))).collect();
+        Some(format!("NOT ({})", each?.join(" OR ")))
     }
 
     /// ALTER TABLE … INHERIT.

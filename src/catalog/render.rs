@@ -475,7 +475,8 @@ fn options_sql(options: &crate::op::Options) -> String {
     format!(" WITH ({})", parts.join(", "))
 }
 
-fn bound_sql(bound: &PartitionBound) -> String {
+/// A bound as it stands behind ATTACH PARTITION.
+pub fn bound_sql(bound: &PartitionBound) -> String {
     let list = |v: &[Expr]| v.iter().map(|e| e.text.as_str()).collect::<Vec<_>>().join(", ");
     match bound {
         PartitionBound::Default => "DEFAULT".to_string(),
@@ -513,6 +514,45 @@ impl Catalog {
         only.write_privileges(&mut out);
         only.write_comments(&mut out);
         crate::lower::lower_text(&out).iter().map(|s| out[s.span.range()].to_string()).collect()
+    }
+
+    /// A partition as the table above it makes it: `CREATE TABLE … PARTITION OF`, then what only the partition has.
+    pub fn partition_sql(&self, r: &Relation) -> Vec<String> {
+        let parent = r.parents.first().and_then(|p| self.relation(*p));
+        let (Some(parent), Some(bound)) = (parent, &r.partition_bound) else { return self.whole_sql(r) };
+        let mut own: Vec<String> = Vec::new();
+        for c in &r.columns {
+            let above = parent.column(&c.name);
+            let default = c.default.as_ref().filter(|d| above.and_then(|a| a.default.as_ref()).is_none_or(|a| a.text != d.text));
+            let not_null = c.not_null && above.is_some_and(|a| !a.not_null);
+            if c.generated.is_none() && (default.is_some() || not_null) {
+                let default = default.map(|d| format!(" DEFAULT {}", d.text)).unwrap_or_default();
+                own.push(format!("{}{default}{}", ident(&c.name), if not_null { " NOT NULL" } else { "" }));
+            }
+        }
+        let here = |c: &&super::Constraint| match c.kind {
+            ConKind::Check { .. } => c.validated,
+            ConKind::PrimaryKey { .. } => true,
+            ConKind::Unique { .. } => !repeats(r, c),
+            _ => false,
+        };
+        let constraints = r.constraints.iter().filter(|c| !c.inherited).filter(here);
+        own.extend(constraints.map(|c| format!("CONSTRAINT {} {}", ident(&c.name), self.constraint_sql(c))));
+        let own = if own.is_empty() { String::new() } else { format!(" ({})", own.join(", ")) };
+        let by = r.partition_by.as_ref().map_or_else(String::new, |by| {
+            let keys: Vec<String> = by.keys.iter().map(key_sql).collect();
+            format!(" PARTITION BY {} ({})", by.strategy.to_ascii_uppercase(), keys.join(", "))
+        });
+        let (name, above) = (qualified(&r.schema, &r.name), qualified(&parent.schema, &parent.name));
+        let create = format!("CREATE TABLE {name} PARTITION OF {above}{own} {}{by}{}", bound_sql(bound), options_sql(&r.options));
+        let made = |sql: &String| {
+            use crate::op::{AlterAction, OpKind};
+            let read = crate::lower::lower_text(sql);
+            read.iter()
+                .flat_map(|s| &s.ops)
+                .any(|o| matches!(&o.kind, OpKind::CreateTable(_) | OpKind::Alter { action: AlterAction::AttachPartition { .. }, .. }))
+        };
+        std::iter::once(create).chain(self.whole_sql(r).into_iter().filter(|s| !made(s))).collect()
     }
 
     pub fn function_sql(&self, f: &Function) -> String {

@@ -102,7 +102,10 @@ pub fn shapes(cat: &Catalog, rel: &Relation) -> Vec<ShapeSql> {
     let mut out = Vec::new();
     match rel.kind {
         RelKind::Table | RelKind::PartitionedTable => table(cat, rel, &mut out),
-        RelKind::View | RelKind::MaterializedView | RelKind::ForeignTable => out.push(read_all(rel, Shape::ReadView)),
+        RelKind::View | RelKind::MaterializedView | RelKind::ForeignTable => {
+            out.push(read_all(rel, Shape::ReadView));
+            out.extend(read_named(rel));
+        }
         RelKind::Sequence => {
             let mut b = Builder::new(Shape::Nextval, rel.rel_name());
             b.text("SELECT nextval(").text(quote::literal(&rel.rel_name().sql())).text(")");
@@ -178,6 +181,16 @@ fn read_all(rel: &Relation, shape: Shape) -> ShapeSql {
     b.select(vec![from(rel)], vec![expr(ExprKind::Star(Vec::new()))])
 }
 
+fn read_named(rel: &Relation) -> Option<ShapeSql> {
+    if rel.columns.is_empty() {
+        return None;
+    }
+    let name = rel.rel_name();
+    let mut b = Builder::new(Shape::SelectNamed, name.clone());
+    b.text("SELECT ").text(quote::idents(rel.columns.iter().map(|c| &c.name))).text(" FROM ").text(name.sql());
+    Some(b.select(vec![from(rel)], rel.columns.iter().map(column).collect()))
+}
+
 fn table(cat: &Catalog, rel: &Relation, out: &mut Vec<ShapeSql>) {
     let name = rel.rel_name();
     let key: Vec<String> = query::primary_key(rel).map(<[String]>::to_vec).unwrap_or_default();
@@ -186,11 +199,7 @@ fn table(cat: &Catalog, rel: &Relation, out: &mut Vec<ShapeSql>) {
     let is_key = |c: &Column| keyed.contains(&c.name);
 
     out.push(read_all(rel, Shape::SelectStar));
-    if !rel.columns.is_empty() {
-        let mut b = Builder::new(Shape::SelectNamed, name.clone());
-        b.text("SELECT ").text(quote::idents(rel.columns.iter().map(|c| &c.name))).text(" FROM ").text(name.sql());
-        out.push(b.select(vec![from(rel)], rel.columns.iter().map(column).collect()));
-    }
+    out.extend(read_named(rel));
 
     // The row that row-wise statements mean: by primary key, else by another key, else by whatever can be compared.
     let by: Vec<&Column> = [&key].into_iter().chain(&uniques).find(|k| !k.is_empty()).map_or_else(

@@ -76,9 +76,21 @@ pub fn default_partition(s: &mut Seen<'_>, parent: Id) {
         .into_iter()
         .find(|c| s.before.relation(*c).is_some_and(|r| r.partition_bound == Some(PartitionBound::Default)));
     if let Some(d) = default {
-        s.lock_tree(d, LockMode::AccessExclusive);
-        s.with_partitions(d).into_iter().for_each(|t| s.scan(t));
+        s.lock(d, LockMode::AccessExclusive);
+        let old = s.before.children_of(parent);
+        let new: Vec<Id> = s.after.children_of(parent).into_iter().filter(|c| !old.contains(c)).collect();
+        let apart = |c: &Id| s.after.partition_condition(*c).is_some_and(|c| says(s.get(d), &format!("NOT ({c})")));
+        if new.is_empty() || !new.iter().all(apart) {
+            s.lock_tree(d, LockMode::AccessExclusive);
+            s.with_partitions(d).into_iter().for_each(|t| s.scan(t));
+        }
     }
+}
+
+/// A validated CHECK of the table says just this.
+fn says(rel: Option<&Relation>, condition: &str) -> bool {
+    let checks = rel.into_iter().flat_map(|r| &r.constraints).filter(|c| c.validated);
+    { checks }.any(|c| matches!(&c.kind, ConKind::Check { expr, .. } if expr.text.trim() == condition))
 }
 
 /// The indexes of a partition become parts of the parent's indexes.
@@ -120,7 +132,12 @@ pub(super) fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op:
     s.lock_tree(p.id, L::AccessExclusive);
     // A default partition takes everything as long as it is the only one.
     let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty();
-    if !alone && !bound_is_proved(parent, p, bound) {
+    let condition = match bound {
+        PartitionBound::Default => s.before.default_condition(parent.id),
+        _ => s.after.partition_condition(p.id),
+    };
+    let said = condition.is_some_and(|c| says(Some(p), &c));
+    if !alone && !said && !bound_is_proved(parent, p, bound) {
         s.with_partitions(p.id).into_iter().for_each(|t| s.scan(t));
     }
     for c in &parent.constraints {

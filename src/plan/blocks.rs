@@ -255,14 +255,32 @@ pub struct Computed {
 /// Its name sorts behind that of `Sync`, whose columns it may read.
 pub fn computed(catalog: &Catalog, rel: &Relation, column: &str, value: &Value) -> Computed {
     let name = generated_name("zzzz_airlock_zzzz_", &[&rel.name, column]);
-    let (f, on) = (qualified(&rel.schema, &name), table(rel));
-    let body = format!("\n#variable_conflict use_column\nBEGIN\n  NEW.{} := {};\n  RETURN NEW;\nEND\n", ident(column), value.of("NEW"));
+    of_body(catalog, rel, &name, &format!("  NEW.{} := {};\n", ident(column), value.of("NEW")))
+}
+
+/// The same for a column that another release gives: a value that is given stays, until what it is computed from changes and it does not.
+pub fn computed_unless_given(catalog: &Catalog, rel: &Relation, column: &str, value: &Value, reads: &[String]) -> Computed {
+    let name = generated_name("zzzz_airlock_zzzz_", &[&rel.name, column]);
+    let (c, value) = (ident(column), value.of("NEW"));
+    let changed = reads.iter().map(|r| format!("NEW.{0}::text IS DISTINCT FROM OLD.{0}::text", ident(r))).collect::<Vec<_>>().join(" OR ");
+    let update = match changed.is_empty() {
+        true => String::new(),
+        false => format!("  ELSIF NEW.{c}::text IS NOT DISTINCT FROM OLD.{c}::text AND ({changed}) THEN\n    NEW.{c} := {value};\n"),
+    };
+    let body =
+        format!("  IF TG_OP = 'INSERT' THEN\n    IF NEW.{c} IS NULL THEN\n      NEW.{c} := {value};\n    END IF;\n{update}  END IF;\n");
+    of_body(catalog, rel, &name, &body)
+}
+
+fn of_body(catalog: &Catalog, rel: &Relation, name: &str, work: &str) -> Computed {
+    let (f, on) = (qualified(&rel.schema, name), table(rel));
+    let body = format!("\n#variable_conflict use_column\nBEGIN\n{work}  RETURN NEW;\nEND\n");
     Computed {
         function: trigger_function(catalog, &f, &body),
-        trigger: row_trigger(&name, &on, &f),
+        trigger: row_trigger(name, &on, &f),
         drop_function: format!("DROP FUNCTION {f}()"),
-        drop_trigger: format!("DROP TRIGGER {} ON {on}", ident(&name)),
-        name,
+        drop_trigger: format!("DROP TRIGGER {} ON {on}", ident(name)),
+        name: name.to_string(),
     }
 }
 
@@ -272,6 +290,21 @@ fn trigger_function(catalog: &Catalog, name: &str, body: &str) -> String {
 
 fn row_trigger(name: &str, on: &str, function: &str) -> String {
     format!("CREATE TRIGGER {} BEFORE INSERT OR UPDATE ON {on} FOR EACH ROW EXECUTE FUNCTION {function}()", ident(name))
+}
+
+/// A function that writes into another table for whoever writes into its own: by the rights of the role that made it, for a role of one release
+/// may have none on the tables of the other. Temporary objects come last in its search path, and nobody calls it but triggers.
+pub fn definer_function(catalog: &Catalog, name: &str, body: &str) -> [String; 2] {
+    let schemas = catalog.search_path.iter().filter(|s| *s != "$user" && *s != "pg_catalog" && *s != "pg_temp").map(|s| ident(s));
+    let path: Vec<String> = std::iter::once("pg_catalog".to_string()).chain(schemas).chain(["pg_temp".to_string()]).collect();
+    [
+        format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {} AS {}",
+            path.join(", "),
+            crate::quote::dollar(body)
+        ),
+        format!("REVOKE EXECUTE ON FUNCTION {name}() FROM PUBLIC"),
+    ]
 }
 
 /// One column that a backfill writes.

@@ -16,6 +16,8 @@ use crate::source::Span;
 
 use super::blocks::type_sql;
 use super::order::column_of;
+use super::rebuilt::{Rebuild, Under, rebuilds, unders};
+use super::recipes::domains::{self, Held};
 use super::rows::{Fill, Move, fills, moves};
 
 /// One operation of the file, by statement and place in it.
@@ -55,6 +57,8 @@ pub struct ColumnChange {
     pub filled_by: Option<Fill>,
     /// Where that UPDATE stands.
     pub filled_at: Option<OpAt>,
+    /// The rules of the domain that the column is of in the file; here it is one of the base type.
+    pub held: Option<Held>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub enum ColumnKind {
     AddRequired,
     /// A new column that the file fills for the rows that are there.
     AddFilled,
-    /// A new column whose values Postgres makes row by row, or holds against the rules of a domain.
+    /// A new column whose values Postgres makes row by row.
     AddMade,
     /// A new column that needs nothing; it keeps its place between the others.
     Add,
@@ -73,6 +77,8 @@ pub enum ColumnKind {
         renamed: bool,
         retyped: bool,
     },
+    /// A generated column of another type, or of another expression.
+    Recomputed,
     /// The column stays as it is but for NOT NULL.
     Tighten,
 }
@@ -81,13 +87,20 @@ pub enum ColumnKind {
 pub struct Changes {
     pub tables: Vec<TableChange>,
     pub moves: Vec<Move>,
+    pub rebuilds: Vec<Rebuild>,
+    pub unders: Vec<Under>,
     absorbed: BTreeMap<OpAt, Id>,
 }
 
 impl Changes {
     pub fn of(script: &ReplayedScript) -> Changes {
-        let mut out = Changes { tables: Vec::new(), moves: moves(script), absorbed: BTreeMap::new() };
+        let rebuilds = rebuilds(script);
+        let mut moves = moves(script);
+        moves.retain(|m| !rebuilds.iter().any(|r| r.ops.contains(&m.at)));
+        let mut out = Changes { tables: Vec::new(), moves, rebuilds, unders: unders(script), absorbed: BTreeMap::new() };
         out.absorbed.extend(out.moves.iter().map(|m| (m.at, m.source)));
+        out.absorbed.extend(out.rebuilds.iter().flat_map(|r| r.ops.iter().map(|at| (*at, r.old.id))));
+        out.absorbed.extend(out.unders.iter().flat_map(|r| r.ops.iter().map(|at| (*at, r.old.id))));
         // In the order in which the file first speaks of them.
         let mut seen: Vec<Id> = Vec::new();
         for r in &script.statements {
@@ -100,11 +113,17 @@ impl Changes {
         }
         for id in seen {
             let (Some(before), Some(after)) = (script.before.relations.get(&id), script.after.relations.get(&id)) else { continue };
-            if before.kind.is_table() && !before.assumed {
+            if before.kind.is_table() && !before.assumed && !out.unders.iter().any(|u| u.old.id == id) {
                 out.table(script, before, after);
             }
         }
         out
+    }
+
+    /// A name that another table has until the contract.
+    pub fn is_taken(&self, name: &str) -> bool {
+        let names = self.rebuilds.iter().map(|r| &r.names).chain(self.unders.iter().map(|u| &u.names));
+        { names }.any(|n| n.contains(name))
     }
 
     /// The table whose net change the operation is part of.
@@ -118,6 +137,8 @@ impl Changes {
         for n in numbers {
             let old = before.columns.iter().find(|c| c.attnum == n);
             let new = after.columns.iter().find(|c| c.attnum == n);
+            let (plain, held) = new.filter(|_| old.is_none()).and_then(|c| domains::plain(&script.after, c)).unzip();
+            let new = plain.as_ref().or(new);
             let story = story(script, before.id, n);
             let fills = fills(script, before.id, n);
             let Some(kind) = kind(script, before, old, new, !fills.is_empty()) else { continue };
@@ -130,6 +151,7 @@ impl Changes {
                 using: None,
                 filled_by: None,
                 filled_at: None,
+                held,
             };
             for at in &story {
                 if let Some(OpKind::Alter { action: AlterAction::SetType { using, .. }, .. }) = op_at(script, *at).map(|o| &o.kind) {
@@ -161,7 +183,7 @@ impl Changes {
             ColumnKind::Add => written(story) || taken,
             _ => false,
         };
-        if !stories.iter().any(drafted) {
+        if !stories.iter().any(drafted) && columns.iter().all(|c| c.held.is_none()) {
             columns.retain(|c: &ColumnChange| c.kind != ColumnKind::Add);
             stories.retain(|(k, _)| *k != ColumnKind::Add);
         }
@@ -274,8 +296,7 @@ fn kind(script: &ReplayedScript, table: &Relation, old: Option<&Column>, new: Op
         (None, Some(n)) => {
             let made = n.identity.is_some() || n.generated.is_some() || n.serial.is_some();
             let volatile = n.default_volatility == Some(Volatility::Volatile);
-            let held = crate::effects::is_constrained_domain(&script.after, &n.ty);
-            if held || made && n.generated.as_ref().is_none_or(|g| g.stored) {
+            if made && n.generated.as_ref().is_none_or(|g| g.stored) {
                 return Some(ColumnKind::AddMade);
             }
             match n.default.is_some() || made {
@@ -289,6 +310,13 @@ fn kind(script: &ReplayedScript, table: &Relation, old: Option<&Column>, new: Op
         (Some(_), None) => Some(ColumnKind::Drop),
         (Some(o), Some(n)) => {
             let renamed = o.name != n.name;
+            if let (Some(was), Some(is)) = (&o.generated, &n.generated)
+                && was.stored
+                && is.stored
+                && (was.expr.text != is.expr.text || o.ty != n.ty && rewrites(script, table, o, n))
+            {
+                return Some(ColumnKind::Recomputed);
+            }
             let retyped = o.ty != n.ty && rewrites(script, table, o, n);
             if renamed || retyped {
                 return Some(ColumnKind::Pair { renamed, retyped });

@@ -2,9 +2,9 @@
 
 use crate::catalog::{ConKind, Relation};
 use crate::op::Op;
-use crate::quote::{dollar, generated_name, ident, idents, qualified};
+use crate::quote::{generated_name, ident, idents, qualified};
 
-use super::blocks::{NOTHING, Value, key, paged, search_path, table};
+use super::blocks::{NOTHING, Value, definer_function, key, paged, table};
 use super::change::ColumnChange;
 use super::draft::{Draft, NewStep, slug};
 use super::rows::{Cross, Move};
@@ -74,11 +74,7 @@ impl Crossing {
         let name = generated_name("zzzz_airlock_", &[&on.name, suffix]);
         let f = qualified(&on.schema, &name);
         let body = format!("\n#variable_conflict use_column\nBEGIN\n{body}  RETURN NULL;\nEND\n");
-        self.create.push(format!(
-            "CREATE FUNCTION {f}() RETURNS trigger LANGUAGE plpgsql {} AS {}",
-            search_path(&x.script.before),
-            dollar(&body)
-        ));
+        self.create.extend(definer_function(&x.script.before, &f, &body));
         self.create.push(format!("CREATE TRIGGER {} AFTER {events} ON {on_sql} FOR EACH ROW EXECUTE FUNCTION {f}()", ident(&name)));
         let drop = [format!("DROP TRIGGER {} ON {on_sql}", ident(&name)), format!("DROP FUNCTION {f}()")];
         self.drop.splice(0..0, drop);
@@ -309,9 +305,10 @@ pub fn rows(x: &Ctx<'_>, op: &Op, m: &Move, options: &PlanOptions, draft: &mut D
             target.name, source.name, lost.name
         ));
     }
+    // A row that goes or changes meanwhile waits for its copy: none comes back.
     let copy = paged(&x.script.before, source, &alias, options, &|page| {
         format!(
-            "INSERT INTO {new} ({}) SELECT {} FROM {theirs} AS {alias} WHERE {page} AND ({filter}) ON CONFLICT ({keys}) DO NOTHING",
+            "INSERT INTO {new} ({}) SELECT {} FROM {theirs} AS {alias} WHERE {page} AND ({filter}) FOR SHARE OF {alias} ON CONFLICT ({keys}) DO NOTHING",
             idents(&m.columns),
             m.values.join(", ")
         )

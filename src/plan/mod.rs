@@ -11,8 +11,10 @@ mod change;
 mod crossing;
 mod draft;
 mod exprs;
+mod mirror;
 mod model;
 mod order;
+mod rebuilt;
 mod recipes;
 mod renames;
 mod render;
@@ -299,7 +301,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
                 Err(Stop::Refuse(x)) => refused.push(x),
             }
         }
-        if let Some(Err(stop)) = t.key.as_ref().map(|k| recipes::primary_key::plan(&ctx, k, &mut table)) {
+        if let Some(Err(stop)) = t.key.as_ref().map(|k| recipes::primary_key::plan(&ctx, k, &mut table, &mut draft)) {
             match stop {
                 Stop::Ask(q) => asked.push(q),
                 Stop::Refuse(x) => refused.push(x),
@@ -319,6 +321,21 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
                 Stop::Ask(q) => asked.push(q),
                 Stop::Refuse(x) => refused.push(x),
             }
+        }
+    }
+    let mut rebuilt = Vec::new();
+    for r in &changes.rebuilds {
+        match recipes::rebuild_table::plan(&ctx, r, options, &mut draft) {
+            Ok(steps) => rebuilt.push(steps),
+            Err(Stop::Ask(q)) => asked.push(q),
+            Err(Stop::Refuse(x)) => refused.push(x),
+        }
+    }
+    for u in &changes.unders {
+        match recipes::attach_under::plan(&ctx, u, &mut draft) {
+            Ok(steps) => rebuilt.push(steps),
+            Err(Stop::Ask(q)) => asked.push(q),
+            Err(Stop::Refuse(x)) => refused.push(x),
         }
     }
     let crossings = std::mem::take(&mut draft.crossings);
@@ -348,6 +365,7 @@ pub fn plan(script: &ReplayedScript, answers: &[Answer], options: &PlanOptions, 
         draft.apply_from(from, &mut catalog);
         waiting.place(phase, Stage::Before, &mut catalog, &mut draft);
         let from = draft.len();
+        rebuilt.iter().for_each(|r| r.emit(&mut draft, phase, &bound));
         rest.iter().for_each(|t| t.emit(&mut draft, phase));
         if phase == PhaseKind::Migrate {
             tables.iter().for_each(|t| t.emit_linked(&mut draft));
@@ -444,7 +462,12 @@ fn is_safe(script: &ReplayedScript) -> bool {
         let strong = e.locks.iter().any(|(n, m)| m.blocks_writes() && old(n));
         let slow = e.scans.iter().chain(&e.rewrites).any(old) || e.builds.iter().any(|b| old(b) && strong);
         let opaque = r.statement.ops.iter().any(|o| matches!(o.kind, OpKind::Opaque { .. }));
-        e.fails.is_none() && !opaque && !(strong && slow)
+        let takes_away = |o: &crate::op::Op| {
+            matches!(&o.kind, OpKind::Alter { target, action } if recipes::takes_away(action)
+            && r.before.relation_by(&target.name).is_some_and(|t| script.before.relation(t.id).is_some()))
+        };
+        let hurts = opaque || strong && slow || r.statement.ops.iter().any(takes_away);
+        e.fails.is_none() && !hurts
     }) && !script.compat.breaks_code()
         && script.compat.undo_now == Undo::Lossless
 }

@@ -110,6 +110,7 @@ pub fn column_of(action: &AlterAction) -> Option<&Name> {
         | A::DropDefault { column }
         | A::SetNotNull { column }
         | A::DropNotNull { column }
+        | A::SetExpression { column, .. }
         | A::SetType { column, .. } => Some(column),
         A::RenameColumn { from, .. } => Some(from),
         _ => None,

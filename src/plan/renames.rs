@@ -10,7 +10,7 @@ use crate::replay::ReplayedScript;
 
 /// Every pair that nobody has spoken about.
 pub fn disguised(script: &ReplayedScript, changes: &Changes, answers: &[Answer]) -> Vec<Stop> {
-    let mut out = tables(script, answers);
+    let mut out = tables(script, changes, answers);
     for before in script.before.relations.values().filter(|r| r.kind.is_table() && !r.assumed) {
         if let Some(after) = script.after.relations.get(&before.id).filter(|a| !std::sync::Arc::ptr_eq(a, before)) {
             columns(script, changes, answers, before, after, &mut out);
@@ -62,10 +62,10 @@ fn columns(script: &ReplayedScript, changes: &Changes, answers: &[Answer], befor
     }
 }
 
-fn tables(script: &ReplayedScript, answers: &[Answer]) -> Vec<Stop> {
+fn tables(script: &ReplayedScript, changes: &Changes, answers: &[Answer]) -> Vec<Stop> {
     let mut out = Vec::new();
     let gone = script.before.relations.values().filter(|r| r.kind.is_table() && !r.assumed && !script.after.relations.contains_key(&r.id));
-    for old in gone {
+    for old in gone.filter(|r| !changes.rebuilds.iter().any(|x| x.old.id == r.id)) {
         let alike = |new: &&std::sync::Arc<Relation>| {
             let same = |c: &Column| old.columns.iter().any(|o| o.name == c.name && o.ty == c.ty);
             let shared = new.columns.iter().filter(|c| same(c)).count();
@@ -82,6 +82,14 @@ fn tables(script: &ReplayedScript, answers: &[Answer]) -> Vec<Stop> {
         let told = answers.iter().find(|a| a.key == "rename" && (a.subject == old.name || a.subject == old.rel_name().to_string()));
         match told.map(|a| a.value.as_str()) {
             Some("") => {}
+            Some(_) if new.rel_name() == old.rel_name() => out.push(Stop::Refuse(Refusal {
+                span,
+                reason: format!("as it is written, the migration loses the rows of `{}`", old.name),
+                next_step: format!(
+                    "give the old table another name, make the new one, write `INSERT INTO {} SELECT …` from the old one, drop that, and plan it",
+                    old.rel_name().sql()
+                ),
+            })),
             Some(_) => out.push(Stop::Refuse(Refusal {
                 span,
                 reason: format!("as it is written, the migration loses the rows of `{}`", old.name),
@@ -90,6 +98,11 @@ fn tables(script: &ReplayedScript, answers: &[Answer]) -> Vec<Stop> {
                     old.rel_name().sql(),
                     crate::quote::ident(&new.name)
                 ),
+            })),
+            None if new.rel_name() == old.rel_name() => out.push(Stop::Ask(Question {
+                span,
+                question: format!("`{}` goes and comes again, with the same columns. Is it the same table, which keeps its rows?", old.name),
+                answer: format!("--rename '{0}={0}' if its rows are copied, --rename '{0}=' if they may go", old.name),
             })),
             None => out.push(Stop::Ask(Question {
                 span,

@@ -9,23 +9,29 @@ use crate::replay::{Replayed, ReplayedScript};
 
 use super::change::{Changes, OpAt};
 use super::draft::slug;
-use super::recipes::create_index;
+use super::recipes::{create_index, replace_view};
 use super::standing::{Standing, StandingStep};
 
-/// Indexes that go, and those that come on the same table behind them in the file.
+/// Indexes and views that go, and those that come behind them in the file in their place.
 #[derive(Default)]
 pub struct Indexes {
     /// DROP → CREATE INDEX under another name: the first one waits for the second.
     pub later: BTreeMap<OpAt, OpAt>,
     /// CREATE INDEX → the index of that name that it replaces.
     pub replaces: BTreeMap<OpAt, Id>,
-    /// DROPs that are a part of that.
+    /// DROP VIEW → CREATE VIEW of that name, which is a part of it.
+    pub views: BTreeMap<OpAt, OpAt>,
+    /// What is a part of another one's steps.
     pub done: Vec<OpAt>,
 }
 
 impl Indexes {
     pub fn of(script: &ReplayedScript, changes: &Changes) -> Indexes {
         let mut out = Indexes::default();
+        for (drop, create) in replace_view::pairs(script) {
+            out.views.insert(drop, create);
+            out.done.push(create);
+        }
         let ops = || {
             let all = script.statements.iter().enumerate();
             all.flat_map(|(s, r)| r.statement.ops.iter().enumerate().map(move |(o, op)| ((s, o), r, op)))

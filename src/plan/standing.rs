@@ -17,7 +17,7 @@ use super::draft::{Draft, NewStep, slug};
 use super::recipes;
 use super::replaced::{self, Indexes};
 use super::reverse::reverse;
-use super::{PhaseKind, PlanOptions, Precondition, Refusal, order, said};
+use super::{Deviation, PhaseKind, PlanOptions, Precondition, Refusal, order, said};
 
 /// Whom an operation hurts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ impl Standing<'_> {
     }
 }
 
+#[derive(Clone)]
 pub struct StandingStep {
     /// Where it must run; `None`: where the operation stands.
     pub phase: Option<PhaseKind>,
@@ -60,12 +61,15 @@ pub struct StandingStep {
     pub statements: Vec<String>,
     pub undo: Vec<String>,
     pub transaction: bool,
+    /// The statements of the undo run one by one, each in a transaction of its own: one of them reads rows.
+    pub undo_alone: bool,
     pub undo_verdict: Undo,
     pub one_way: Option<String>,
     pub preconditions: Vec<Precondition>,
     pub checklist: Vec<String>,
     /// Statements of release N that do not work before the contract, as the proof names them.
     pub except: Vec<String>,
+    pub deviations: Vec<Deviation>,
 }
 
 impl Default for StandingStep {
@@ -77,12 +81,40 @@ impl Default for StandingStep {
             statements: Vec::new(),
             undo: Vec::new(),
             transaction: true,
+            undo_alone: false,
             undo_verdict: Undo::Lossless,
             one_way: None,
             preconditions: Vec::new(),
             checklist: Vec::new(),
             except: Vec::new(),
+            deviations: Vec::new(),
         }
+    }
+}
+
+impl StandingStep {
+    /// `bound` is how long a transaction of it waits for its locks.
+    pub fn emit(self, draft: &mut Draft, phase: PhaseKind, bound: &str) {
+        let undo_whole = self.transaction && !self.undo_alone;
+        let bounded = |v: Vec<String>, whole: bool| match whole && !v.is_empty() {
+            true => std::iter::once(bound.to_string()).chain(v).collect(),
+            false => v,
+        };
+        draft.checklist.extend(self.checklist);
+        draft.except.extend(self.except);
+        draft.deviations.extend(self.deviations);
+        let (statements, undo) = (bounded(self.statements, self.transaction), bounded(self.undo, undo_whole));
+        let step = draft.step(phase, NewStep { id: self.id, title: self.title, statements, undo });
+        step.transaction = self.transaction;
+        step.undo_transaction = undo_whole;
+        step.undo_verdict = self.undo_verdict;
+        step.one_way = self.one_way;
+        step.preconditions = self.preconditions;
+    }
+
+    pub fn no_way_back(&mut self, why: &str) {
+        self.one_way = Some(why.into());
+        self.undo_verdict = Undo::Impossible;
     }
 }
 
@@ -137,6 +169,7 @@ impl<'a> Waiting<'a> {
             .collect();
         // Until the swap a view has a table's new name; subcommands of ALTER are sent to the table itself.
         let new_names: Vec<&str> = changes.tables.iter().filter(|t| t.renamed.is_some()).map(|t| t.after.name.as_str()).collect();
+        let drops = |op: &Op| matches!(op.kind, OpKind::Drop { .. } | OpKind::Alter { action: AlterAction::DropConstraint { .. }, .. });
         for (s, r) in script.statements.iter().enumerate() {
             for (o, op) in r.statement.ops.iter().enumerate() {
                 if let Some(table) = changes.absorbs((s, o)) {
@@ -166,6 +199,7 @@ impl<'a> Waiting<'a> {
                 let has_changed = |w: &str| types.contains(w) || changed.iter().any(|(t, n)| *n == w && about.is_none_or(|a| a == *t));
                 let after_swap = on_view
                     || order::refers_to_retyped(r, op, changes)
+                    || !drops(op) && names_in(words).any(|w| changes.is_taken(&w))
                     || names_in(words).any(|w| has_changed(&w) || has_changed(&w.to_lowercase()));
                 let before_move = order::comes_before_a_move(r, op, (s, o), changes);
                 let after_expand = names_in(words).any(|w| fresh.contains(w.as_str()) || fresh.contains(w.to_lowercase().as_str()));
@@ -272,6 +306,12 @@ impl<'a> Waiting<'a> {
                 return steps;
             }
         }
+        if self.indexes.views.contains_key(&at)
+            && let OpKind::Drop { objects, .. } = &op.kind
+            && let Some(old) = objects.first().and_then(|o| catalog.relation_by(&o.name))
+        {
+            return recipes::replace_view::steps(&self.standing(op, words, (catalog, catalog), Verdict::Tightening), old);
+        }
         let mut after = catalog.clone();
         let alone = statement.only(op);
         if let Some((_, e)) = after.apply_statement(&alone).first() {
@@ -335,23 +375,12 @@ impl<'a> Waiting<'a> {
     }
 
     fn emit(&self, s: StandingStep, phase: PhaseKind, catalog: &mut Catalog, draft: &mut Draft) {
-        let bound = |v: Vec<String>| match s.transaction && !v.is_empty() {
-            true => std::iter::once(lock_timeout(self.options)).chain(v).collect(),
-            false => v,
-        };
         for text in &s.statements {
             for statement in crate::lower::lower_text(text) {
                 catalog.apply_statement(&statement);
             }
         }
-        draft.checklist.extend(s.checklist);
-        draft.except.extend(s.except);
-        let step = draft.step(phase, NewStep { id: s.id, title: s.title, statements: bound(s.statements), undo: bound(s.undo) });
-        step.transaction = s.transaction;
-        step.undo_transaction = s.transaction;
-        step.undo_verdict = s.undo_verdict;
-        step.one_way = s.one_way;
-        step.preconditions = s.preconditions;
+        s.emit(draft, phase, &lock_timeout(self.options));
     }
 
     /// What found no place.
@@ -404,7 +433,7 @@ fn under_its_name(text: &str, start: u32, now: &Dml, written: &Dml) -> String {
 }
 
 /// The operation as a statement of its own: a subcommand alone is none.
-fn words(script: &ReplayedScript, statement: &Statement, op: &Op, catalog: &Catalog) -> String {
+pub fn words(script: &ReplayedScript, statement: &Statement, op: &Op, catalog: &Catalog) -> String {
     let text = script.source.slice(op.span).to_string();
     match &op.kind {
         OpKind::Alter { target, .. } if statement.ops.len() > 1 || op.span != statement.span => {

@@ -8,7 +8,7 @@ use super::super::PhaseKind;
 use super::super::blocks::table;
 use super::super::draft::{duplicates, slug};
 use super::super::standing::{Standing, StandingStep, Verdict};
-use super::create_index;
+use super::{create_index, partitioned_index};
 
 pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Vec<StandingStep>, String> {
     let rel = s.before.relation_by(target).ok_or_else(|| format!("no earlier migration makes `{target}`"))?;
@@ -28,17 +28,16 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
     // What binds a table of N-1 waits until N-1 is gone; a new table holds its rules from the start, unless N-1 is hurt elsewhere.
     let old = s.is_old(target);
     let soft = (old || s.verdict == Verdict::Tightening).then_some(PhaseKind::ContractSoft);
+    if rel.partition_by.is_some() && matches!(c.kind, ConstraintKind::Unique { .. }) {
+        return partitioned_index::unique(s, rel, made);
+    }
     if let ConstraintKind::Unique { columns, nulls_not_distinct, without_overlaps, .. } = &c.kind {
         let names: Vec<String> = columns.iter().map(|c| c.as_str().to_string()).collect();
         let create = |how: &str| create_index::of_constraint(s.after, made.kind.index()?, &made.name, how);
         let (Some(built), Some(again), false) = (create("CONCURRENTLY "), create(""), *without_overlaps) else {
             return Err(format!("no index that could be built before makes the constraint `{}`", made.name));
         };
-        let deferred = match (made.deferrable, made.initially_deferred) {
-            (false, _) => "",
-            (true, false) => " DEFERRABLE",
-            (true, true) => " DEFERRABLE INITIALLY DEFERRED",
-        };
+        let deferred = create_index::deferred(made);
         let index = qualified(&rel.schema, &made.name);
         return Ok(vec![
             StandingStep {
@@ -49,16 +48,8 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
                 undo: vec![format!("DROP INDEX CONCURRENTLY {index}")],
                 transaction: false,
                 preconditions: vec![duplicates(&t, &names, None, *nulls_not_distinct)],
-                checklist: match soft {
-                    Some(_) => {
-                        vec![format!("Until the soft contract `{}` is not there: release N runs no ON CONFLICT that needs it.", made.name)]
-                    }
-                    None => Vec::new(),
-                },
-                except: match soft {
-                    Some(_) => ["upsert-columns", "upsert-constraint"].map(|shape| format!("{shape} on {}", rel.rel_name())).into(),
-                    None => Vec::new(),
-                },
+                checklist: soft.map(|_| no_arbiter(&made.name)).into_iter().collect(),
+                except: soft.map(|_| upserts(rel)).into_iter().flatten().collect(),
                 ..StandingStep::default()
             },
             StandingStep {
@@ -94,6 +85,14 @@ pub fn steps(s: &Standing<'_>, target: &QName, c: &TableConstraint) -> Result<Ve
     Ok(out)
 }
 
+pub fn no_arbiter(constraint: &str) -> String {
+    format!("Until the soft contract `{constraint}` is not there: release N runs no ON CONFLICT that needs it.")
+}
+
+pub fn upserts(rel: &Relation) -> [String; 2] {
+    ["upsert-columns", "upsert-constraint"].map(|shape| format!("{shape} on {}", rel.rel_name()))
+}
+
 /// A constraint that partitions and children get too.
 fn handed_down(s: &Standing<'_>, rel: &Relation, c: &TableConstraint) -> Result<(), String> {
     match &c.kind {
@@ -105,10 +104,7 @@ fn handed_down(s: &Standing<'_>, rel: &Relation, c: &TableConstraint) -> Result<
              a migration of its own, NOT VALID and then VALIDATE, and to `{0}` in the end",
             rel.name
         )),
-        _ => Err(format!(
-            "`{}` is partitioned or inherited from, and its unique constraint would be built under a lock: a CREATE UNIQUE INDEX is planned, \
-             partition by partition",
-            rel.name
-        )),
+        // What children by inheritance hold, a unique constraint of their parent says nothing of.
+        _ => Ok(()),
     }
 }

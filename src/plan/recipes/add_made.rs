@@ -2,7 +2,6 @@
 //! table anew under the strongest lock; here the column comes empty, new rows get their value from the start, the others in batches.
 
 use crate::catalog::{Column, Relation, sequence_options};
-use crate::effects::is_constrained_domain;
 use crate::op::Generated;
 use crate::quote::{generated_name, ident, literal, qualified};
 
@@ -10,19 +9,13 @@ use super::super::blocks::{Assignment, Value, computed, table};
 use super::super::change::ColumnChange;
 use super::super::draft::{Draft, slug};
 use super::super::table::{Own, TableDraft};
-use super::super::{Ctx, Deviation, Stop};
+use super::super::{Ctx, Stop};
+use super::generated::stays_computed;
 use super::{add_column, add_filled, set_default};
 
 pub fn plan(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let Some(new) = &change.after else { return Ok(()) };
     let ty = x.new_type(change.span, &new.ty)?;
-    if is_constrained_domain(&x.script.after, &new.ty) {
-        return x.refuse(
-            change.span,
-            format!("Postgres writes the whole table anew to add a column of the domain `{}`, which has rules of its own", new.ty),
-            "give the column the domain's base type, and add the rule as a CHECK of the table in a statement of its own",
-        );
-    }
     add_column(t, new, &ty, "");
     t.expand_verdict = crate::compat::Undo::LosesData;
     draft.fills = true;
@@ -55,22 +48,7 @@ fn generated(x: &Ctx<'_>, new: &Column, g: &Generated, t: &mut TableDraft<'_>, d
         value,
         overwrites: false,
     });
-    let mut differs = |object: String, kind: &str, reason: String| {
-        draft.deviations.push(Deviation { object, kind: kind.into(), reason });
-    };
-    let before = &x.script.before;
-    let children = before.descendants_of(rel.id);
-    for one in std::iter::once(&*rel).chain(children.iter().filter_map(|id| before.relation(*id))) {
-        differs(
-            x.last_name(one, &new.name),
-            "generated",
-            "a plain column that a trigger computes: to make it a generated one, Postgres would write the whole table anew under the \
-             strongest lock. What a statement gives for it is ignored, not refused"
-                .into(),
-        );
-        differs(x.last_name(one, &made.name), "trigger", format!("it computes `{}` at every write, and stays", new.name));
-    }
-    differs(format!("{}.{}", rel.schema, made.name), "function", "the trigger's".into());
+    stays_computed(x, &rel, new, &made.name, draft);
 }
 
 /// Values of a sequence: a default until no row lacks one; then the identity, where it is one.

@@ -1,13 +1,14 @@
 //! CREATE INDEX on a table that holds rows: concurrently. And copies of indexes, for recipes that add a second column.
 
-use crate::catalog::{Catalog, Id, Relation};
+use crate::catalog::{Catalog, ConKind, Constraint, Id, Relation};
 use crate::op::CreateIndex;
 use crate::quote::{generated_name, ident, literal, qualified};
 
 use super::super::blocks::table;
-use super::super::draft::duplicates;
+use super::super::draft::{duplicates, slug};
 use super::super::exprs::all_renamed;
 use super::super::standing::{Standing, StandingStep};
+use super::super::{PhaseKind, Precondition};
 
 /// The statement's own words, with CONCURRENTLY, and with a name where it had none: the undo needs it.
 pub fn step(s: &Standing<'_>, index: &CreateIndex, before: &Catalog, after: &Catalog) -> Result<StandingStep, String> {
@@ -24,7 +25,7 @@ pub fn step(s: &Standing<'_>, index: &CreateIndex, before: &Catalog, after: &Cat
     let unique = index.unique.then_some(known).flatten().filter(|c| !c.is_empty());
     let filter = index.filter.as_ref().map(|f| f.text.as_str());
     Ok(StandingStep {
-        id: crate::plan::draft::slug(&["index", &rel.name, &name]),
+        id: slug(&["index", &rel.name, &name]),
         title: format!("Build `{name}` without blocking writes"),
         statements: vec![sql],
         undo: vec![format!("DROP INDEX CONCURRENTLY {}", qualified(&new.schema, &name))],
@@ -48,6 +49,93 @@ pub fn of_constraint(catalog: &Catalog, id: Id, name: &str, how: &str) -> Option
     let index = alone.index.as_mut()?;
     (index.constraint, index.primary, index.deferrable) = (false, false, false);
     Some(catalog.relation_sql(&alone).replacen("INDEX ", &format!("INDEX {how}"), 1))
+}
+
+/// An index that a later statement would build under a lock: built before, and taken by that statement.
+pub struct Built {
+    pub table: String,
+    pub create: String,
+    /// The same inside of a transaction, for the undo.
+    pub again: String,
+    pub drop: String,
+    /// Makes it the constraint that it stands for.
+    pub constraint: Option<String>,
+    unconstrained: Option<String>,
+    name: String,
+    pub duplicates: Option<Precondition>,
+}
+
+/// The index of that schema, on the table as it is now. `name` is its own until a constraint takes it.
+pub fn built_before(after: &Catalog, rel: &Relation, index: &Relation, name: &str) -> Option<Built> {
+    let of = index.index.as_ref()?;
+    let mut alone = index.clone();
+    alone.name = name.to_string();
+    if let Some(i) = alone.index.as_mut() {
+        (i.parent, i.constraint, i.primary, i.deferrable) = (None, false, false, false);
+    }
+    let again = after.relation_sql(&alone);
+    let on = table(rel);
+    let made = after.relation(rel.id)?.constraints.iter().find(|c| c.kind.index() == Some(index.id));
+    if of.constraint && made.is_none() || of.exclusion {
+        return None;
+    }
+    let columns: Vec<String> = of.columns.iter().flatten().cloned().collect();
+    let unique = of.unique && columns.len() == of.columns.len();
+    Some(Built {
+        table: rel.name.clone(),
+        create: again.replacen("INDEX ", "INDEX CONCURRENTLY ", 1),
+        drop: format!("DROP INDEX CONCURRENTLY {}", qualified(&index.schema, name)),
+        constraint: made.map(|c| {
+            let kind = if matches!(c.kind, ConKind::PrimaryKey { .. }) { "PRIMARY KEY" } else { "UNIQUE" };
+            format!("ALTER TABLE {on} ADD CONSTRAINT {} {kind} USING INDEX {}{}", ident(&c.name), ident(name), deferred(c))
+        }),
+        unconstrained: made.map(|c| format!("ALTER TABLE {on} DROP CONSTRAINT {}", ident(&c.name))),
+        duplicates: unique.then(|| duplicates(&on, &columns, of.filter.as_ref().map(|f| f.text.as_str()), of.nulls_not_distinct)),
+        again,
+        name: name.to_string(),
+    })
+}
+
+impl Built {
+    /// On the table under the name that it still has.
+    pub fn on(&mut self, last: &str, now: &str) {
+        for sql in [&mut self.create, &mut self.again] {
+            *sql = sql.replacen(&format!(" ON {last} "), &format!(" ON {now} "), 1);
+        }
+    }
+
+    pub fn steps(self, phase: PhaseKind) -> Vec<StandingStep> {
+        let mut out = vec![StandingStep {
+            phase: Some(phase),
+            id: slug(&["index", &self.table, &self.name]),
+            title: format!("`{}`: build `{}` without blocking writes", self.table, self.name),
+            statements: vec![self.create],
+            undo: vec![self.drop],
+            transaction: false,
+            preconditions: self.duplicates.into_iter().collect(),
+            ..StandingStep::default()
+        }];
+        if let (Some(constraint), Some(drop)) = (self.constraint, self.unconstrained) {
+            out.push(StandingStep {
+                phase: Some(phase),
+                id: slug(&["key", &self.table, &self.name]),
+                title: format!("`{}`: make the index a constraint", self.table),
+                statements: vec![constraint],
+                undo: vec![drop, self.again],
+                ..StandingStep::default()
+            });
+        }
+        out
+    }
+}
+
+/// ` DEFERRABLE …` of a constraint.
+pub fn deferred(c: &Constraint) -> &'static str {
+    match (c.deferrable, c.initially_deferred) {
+        (false, _) => "",
+        (true, false) => " DEFERRABLE",
+        (true, true) => " DEFERRABLE INITIALLY DEFERRED",
+    }
 }
 
 /// The copy of an index on a second column.

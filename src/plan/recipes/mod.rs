@@ -4,17 +4,24 @@ mod add_constraint;
 mod add_filled;
 pub mod add_made;
 mod add_required_column;
+pub mod attach_under;
 mod change_type;
 pub mod create_index;
+mod create_table;
 mod data;
+pub mod domains;
 mod drop_column;
 mod drop_table;
+mod generated;
 mod linked;
 mod other_name;
 mod partitioned_index;
+mod partitions;
 pub mod primary_key;
+pub mod rebuild_table;
 mod rename_column;
 pub mod rename_table;
+pub mod replace_view;
 mod set_not_null;
 
 use crate::catalog::{Acl, Catalog, Column, ConKind, Relation, sequence_options};
@@ -33,7 +40,7 @@ use super::{Ctx, Stop, exprs};
 pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let by_hand = "plan this change by hand";
     let rel = t.rel.clone();
-    if let (ColumnKind::Pair { .. }, Some(old)) = (change.kind, &change.before)
+    if let (ColumnKind::Pair { .. } | ColumnKind::Recomputed, Some(old)) = (change.kind, &change.before)
         && let Some(why) = handed_down(&x.script.before, &rel, &old.name)
     {
         return x.refuse(change.span, why, by_hand);
@@ -45,6 +52,15 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
             "give the new column a name of its own, or free the name in an earlier migration and release",
         );
     }
+    of_kind(x, change, t, draft)?;
+    match &change.held {
+        Some(held) => domains::hold(x, change, held, t, draft),
+        None => Ok(()),
+    }
+}
+
+fn of_kind(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
+    let rel = t.rel.clone();
     match change.kind {
         ColumnKind::Add => add_filled::plain(x, change, t),
         ColumnKind::AddFilled => add_filled::plan(x, change, t, draft),
@@ -60,15 +76,14 @@ pub fn column(x: &Ctx<'_>, change: &ColumnChange, t: &mut TableDraft<'_>, draft:
         }
         ColumnKind::Drop => drop_column::plan(x, change, t, draft),
         ColumnKind::Pair { retyped: false, .. } => {
-            if change.before.as_ref().is_some_and(|c| c.generated.is_some()) {
-                return x.refuse(change.span, "a generated column cannot be kept in step by a trigger", by_hand);
-            }
             match x.app() {
+                _ if change.before.as_ref().is_some_and(|c| c.generated.is_some()) => generated::renamed(x, change, t, draft),
                 // What release N writes into the second column stays there: the first one goes at last.
                 true => change_type::plan(x, change, t, draft),
                 false => rename_column::plan(x, change, t, draft),
             }
         }
+        ColumnKind::Recomputed => generated::recomputed(x, change, t, draft),
         ColumnKind::Pair { .. } => change_type::plan(x, change, t, draft),
         ColumnKind::Tighten => set_not_null::plan(x, change, t, draft),
     }
@@ -102,6 +117,8 @@ fn handed_down(catalog: &Catalog, rel: &Relation, column: &str) -> Option<String
     })
 }
 
+pub use partitions::takes_away;
+
 /// An operation that stands by itself, where it needs more than to be run: `None`, and it is run as it is.
 pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
     match &s.op.kind {
@@ -110,6 +127,19 @@ pub fn standing(s: &Standing<'_>) -> Option<Result<Vec<StandingStep>, String>> {
         }
         OpKind::CreateIndex(i) if s.is_old(&i.table) && s.verdict != Verdict::New => {
             Some(create_index::step(s, i, s.before, s.after).map(|s| vec![s]))
+        }
+        OpKind::CreateTable(t) if t.partition_of.is_some() => partitions::create(s, t),
+        OpKind::CreateTable(t) => create_table::steps(s, t),
+        OpKind::AlterDomain { name, action } => domains::constrained(s, name, action),
+        OpKind::Alter { target, action: AlterAction::DropExpression { column, .. } } => {
+            let rel = s.before.relation_by(&target.name).filter(|r| s.script.before.relation(r.id).is_some())?;
+            generated::plain(s, rel, column.as_str()).map(Ok)
+        }
+        OpKind::Alter { target, action: AlterAction::AttachPartition { partition, bound } } => {
+            partitions::attach(s, &target.name, partition, bound)
+        }
+        OpKind::Alter { target, action: AlterAction::DetachPartition { partition, finalize: false, .. } } => {
+            partitions::detach(s, &target.name, partition)
         }
         OpKind::Drop { objects, cascade, .. } if objects.iter().all(|o| o.kind == ObjectKind::Table && s.is_old(&o.name)) => {
             Some(drop_table::steps(s, objects, *cascade))

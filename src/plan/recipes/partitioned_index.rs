@@ -1,12 +1,15 @@
 //! CREATE INDEX on a partitioned table: an empty one above, one on each partition without blocking writes, then these are attached.
 
-use crate::catalog::{Id, Relation};
+use crate::catalog::{Catalog, Constraint, Id, Relation};
 use crate::op::CreateIndex;
-use crate::quote::qualified;
+use crate::quote::{generated_name, ident, idents, qualified};
 
+use super::super::PhaseKind;
 use super::super::blocks::table;
-use super::super::draft::slug;
+use super::super::draft::{duplicates, slug};
 use super::super::standing::{Standing, StandingStep};
+use super::add_constraint::{no_arbiter, upserts};
+use super::create_index::{Built, built_before, deferred};
 
 pub fn steps(s: &Standing<'_>, index: &CreateIndex) -> Result<Vec<StandingStep>, String> {
     let rel = s.before.relation_by(&index.table).ok_or_else(|| format!("`{}` is not known", index.table))?;
@@ -65,4 +68,84 @@ pub fn steps(s: &Standing<'_>, index: &CreateIndex) -> Result<Vec<StandingStep>,
         });
     }
     Ok(out)
+}
+
+/// The indexes that a key of a partitioned table has on its partitions, built before: Postgres takes an index of a partition for a part of the key
+/// when it is a constraint there, and builds none. `None`: a partition has none that could be.
+pub fn parts(before: &Catalog, after: &Catalog, rel: &Relation, key: Id) -> Option<Vec<Built>> {
+    let below = |index: Id| {
+        let each = after.relations.values().filter(move |r| r.index.as_ref().is_some_and(|i| i.parent == Some(index)));
+        each.map(|r| r.id).collect::<Vec<_>>()
+    };
+    let mut out = Vec::new();
+    let mut open = below(key);
+    while let Some(id) = open.pop() {
+        open.extend(below(id));
+        let index = after.relation(id)?;
+        let table = before.relation(index.index.as_ref()?.table)?;
+        if table.partition_by.is_none() {
+            let taken = before.relation_named(&index.schema, &index.name).is_some();
+            let name = if taken { generated_name("airlock_", &[&index.name, "new"]) } else { index.name.clone() };
+            out.push(built_before(after, table, index, &name)?);
+        }
+    }
+    let leaves = before.descendants_of(rel.id).into_iter().filter_map(|id| before.relation(id)).filter(|r| r.partition_by.is_none());
+    (out.len() == leaves.count()).then_some(out)
+}
+
+/// UNIQUE on a partitioned table: each partition's index is built without blocking writes and made a constraint there; then the one above takes them.
+pub fn unique(s: &Standing<'_>, rel: &Relation, made: &Constraint) -> Result<Vec<StandingStep>, String> {
+    let parts = made.kind.index().and_then(|i| parts(s.before, s.after, rel, i));
+    let parts =
+        parts.ok_or_else(|| format!("a partition of `{}` gets no index for `{}` that could be built before", rel.name, made.name))?;
+    let phase = Some(PhaseKind::ContractSoft);
+    let drop = format!("ALTER TABLE {} DROP CONSTRAINT {}", table(rel), ident(&made.name));
+    let columns = idents(made.kind.columns());
+    let distinct =
+        s.after.relation(made.kind.index().unwrap_or(rel.id)).and_then(|r| r.index.as_ref()).is_some_and(|i| i.nulls_not_distinct);
+    let add = format!(
+        "ALTER TABLE {} ADD CONSTRAINT {} UNIQUE{} ({columns}){}{}",
+        table(rel),
+        ident(&made.name),
+        if distinct { " NULLS NOT DISTINCT" } else { "" },
+        included(s.after, made),
+        deferred(made)
+    );
+    let below = s.before.descendants_of(rel.id);
+    let tables = std::iter::once(rel).chain(below.iter().filter_map(|id| s.before.relation(*id)));
+    let mut out = Vec::new();
+    if !parts.is_empty() {
+        out.push(StandingStep {
+            phase,
+            id: slug(&["partitions", &rel.name, &made.name]),
+            title: format!("Build the unique index of each partition of `{}` without blocking writes", rel.name),
+            statements: parts.iter().map(|p| p.create.clone()).collect(),
+            undo: parts.iter().rev().map(|p| p.drop.replacen("CONCURRENTLY ", "CONCURRENTLY IF EXISTS ", 1)).collect(),
+            transaction: false,
+            preconditions: vec![duplicates(&table(rel), made.kind.columns(), None, distinct)],
+            ..StandingStep::default()
+        });
+    }
+    out.push(StandingStep {
+        phase,
+        id: slug(&["unique", &rel.name, &made.name]),
+        title: format!(
+            "Make them constraints of the partitions, and `{}` of `{}`, which takes them: nothing is built",
+            made.name, rel.name
+        ),
+        statements: parts.iter().filter_map(|p| p.constraint.clone()).chain([add]).collect(),
+        undo: std::iter::once(drop).chain(parts.iter().map(|p| p.again.clone())).collect(),
+        checklist: vec![no_arbiter(&made.name)],
+        except: tables.flat_map(upserts).collect(),
+        ..StandingStep::default()
+    });
+    Ok(out)
+}
+
+fn included(after: &Catalog, made: &Constraint) -> String {
+    let index = made.kind.index().and_then(|i| after.relation(i)).and_then(|r| r.index.as_ref());
+    match index.map(|i| &i.include).filter(|i| !i.is_empty()) {
+        Some(columns) => format!(" INCLUDE ({})", idents(columns)),
+        None => String::new(),
+    }
 }

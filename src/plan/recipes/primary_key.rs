@@ -1,22 +1,28 @@
 //! Another primary key: its index is built without blocking writes, then the two change hands in one transaction.
 
 use crate::catalog::ConKind;
+use crate::op::PgVersion;
 use crate::quote::{generated_name, ident, idents, qualified};
 
 use super::super::blocks::table;
 use super::super::change::KeyChange;
-use super::super::draft::{duplicates, slug};
+use super::super::draft::{Draft, duplicates, slug};
 use super::super::table::{Own, TableDraft};
 use super::super::{Ctx, Stop};
-use super::create_index;
+use super::add_constraint::no_arbiter;
+use super::{create_index, partitioned_index};
 
-pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), Stop> {
+pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>, draft: &mut Draft) -> Result<(), Stop> {
     let rel = t.rel.clone();
     let on = table(&rel);
     // First in the swap, so that the undo comes last: when the columns have their names again.
     let mut swap = Vec::new();
-    if rel.partition_by.is_some() || !rel.parents.is_empty() {
-        return x.refuse(k.span, format!("`{}` is partitioned or a partition", rel.name), "plan this change by hand");
+    if !rel.parents.is_empty() {
+        return x.refuse(
+            k.span,
+            format!("`{}` is a partition or inherits from another table", rel.name),
+            "change the key of the table above it",
+        );
     }
     if let Some(old) = &k.before {
         let by = x.script.before.foreign_keys_to(rel.id).into_iter().find(|(child, c)| {
@@ -55,6 +61,51 @@ pub fn plan(x: &Ctx<'_>, k: &KeyChange, t: &mut TableDraft<'_>) -> Result<(), St
     }
     t.words.push(format!("`{}` becomes the key", new.kind.columns().join(", ")));
     let name = ident(&new.name);
+    if rel.partition_by.is_some() {
+        if x.script.before.pg >= PgVersion(18) {
+            return x.refuse(
+                k.span,
+                format!(
+                    "since Postgres 18, a primary key that is made of a partition's own index leaves NOT NULL constraints on the partition that no \
+                     statement takes back, and one that is not is built while nobody can write to `{}`",
+                    rel.name
+                ),
+                "add a UNIQUE constraint over the same columns instead, which is planned partition by partition",
+            );
+        }
+        let parts = new.kind.index().and_then(|i| partitioned_index::parts(&x.script.before, &x.script.after, &rel, i));
+        let Some(parts) = parts else {
+            return x.refuse(
+                k.span,
+                format!("a partition of `{}` gets no index for its key that could be built before", rel.name),
+                "plan this change by hand",
+            );
+        };
+        let below = x.script.before.descendants_of(rel.id);
+        for table in std::iter::once(&*rel).chain(below.iter().filter_map(|id| x.script.before.relation(*id))) {
+            let shapes = ["upsert-primary-key", "upsert-columns", "upsert-constraint"];
+            draft.except.extend(shapes.map(|shape| format!("{shape} on {}", table.rel_name())));
+        }
+        draft.checklist.push(no_arbiter(&new.name));
+        for p in parts {
+            t.migrate.push(Own {
+                id: slug(&["key", &p.table]),
+                title: format!("`{}`: build the index of the new key without blocking writes", p.table),
+                statements: vec![p.create],
+                undo: vec![p.drop],
+                transaction: false,
+                preconditions: p.duplicates.into_iter().collect(),
+            });
+            // The one above is dropped first, and takes it along.
+            swap.push((p.constraint.unwrap_or_default(), vec![p.again]));
+        }
+        swap.push((
+            format!("ALTER TABLE {on} ADD CONSTRAINT {name} PRIMARY KEY ({})", idents(new.kind.columns())),
+            vec![format!("ALTER TABLE {on} DROP CONSTRAINT {name}")],
+        ));
+        t.swap.splice(0..0, swap);
+        return Ok(());
+    }
     let built = generated_name("airlock_", &[&new.name, "new"]);
     let (index, again) = match k.using.as_deref().and_then(|i| x.script.before.relation_named(&rel.schema, i)) {
         Some(i) => (i.name.clone(), x.script.before.relation_sql(i)),

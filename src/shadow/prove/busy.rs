@@ -1,8 +1,9 @@
 //! The steps with both releases at work: statements at every boundary, writes of both, the way back after N has written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::catalog::{Catalog, Id, Relation};
 use crate::compat::Undo;
 use crate::plan::{Actor, Boundary, PhaseKind, Release, Step, Works};
 
@@ -350,10 +351,14 @@ impl Prover<'_> {
     fn counts(&self, session: &mut Session, boundary: Boundary) -> Vec<(String, Option<String>)> {
         let (before, after) = (&self.input.catalog_before, &self.input.catalog_after);
         let rels = self.touched.iter().filter_map(|t| before.relation_named(&t.schema, &t.name));
-        rels.filter(|r| after.relation(r.id).is_some())
-            .map(|r| {
-                let name = if boundary >= Boundary::B3 { after.relation(r.id).map(|a| a.rel_name()) } else { None }
-                    .unwrap_or_else(|| r.rel_name());
+        // A table that is made anew has its name.
+        let then = |r: &Relation| after.relation(r.id).or_else(|| after.relation_named(&r.schema, &r.name).map(|a| &**a));
+        // Through a table that gets or loses a part, other rows are seen.
+        let parts = |c: &Catalog, r: &Relation| -> BTreeSet<Id> { c.children_of(r.id).into_iter().collect() };
+        rels.filter_map(|r| Some((r, then(r)?)))
+            .filter(|(r, a)| a.id != r.id || parts(before, r) == parts(after, a))
+            .map(|(r, a)| {
+                let name = if boundary >= Boundary::B3 { a.rel_name() } else { r.rel_name() };
                 (r.rel_name().to_string(), session.value(&format!("SELECT count(*) FROM {}", name.sql())).ok().flatten())
             })
             .collect()

@@ -12,10 +12,14 @@ pub mod checks;
 #[cfg(test)]
 mod controls_test;
 pub mod down;
+#[cfg(test)]
+mod generated_test;
 mod held;
 mod lost;
 mod moving;
 mod mutate;
+#[cfg(test)]
+mod partitions_test;
 mod queries;
 mod release;
 mod report;

@@ -146,7 +146,12 @@ impl Mutation {
                 add_step(p, &t, &format!("TRUNCATE {} CASCADE", t.sql()), NOTHING);
             }
             Mutation::LeaveSomethingBehind => {
-                let (on, c) = (table?, ident("airlock_self_test"));
+                // What goes with its table is no rest.
+                let stays = |t: &RelName| {
+                    input.catalog_before.relation_named(&t.schema, &t.name).is_some_and(|r| input.catalog_after.relation(r.id).is_some())
+                };
+                let any = || input.catalog_before.relations.values().filter(|r| r.kind.is_table()).map(|r| r.rel_name()).find(stays);
+                let (on, c) = (touched(plan, input).into_iter().find(stays).or_else(any)?, ident("airlock_self_test"));
                 let t = on.sql();
                 let (add, drop) = (format!("ALTER TABLE {t} ADD COLUMN {c} int"), format!("ALTER TABLE {t} DROP COLUMN {c}"));
                 add_step(p, &on, &add, &drop);

@@ -305,6 +305,7 @@ impl Prover<'_> {
             problems.extend(self.forward(&mut db.connect()?, step).err().map(|e| e.counterexample("the application's job")));
             return Ok(problems);
         }
+        let there = relations(&mut db.connect()?);
         let (mut predicted, mut seen) = (PredictedEffects::default(), PredictedEffects::default());
         for (i, (observed, sql)) in watch(db, step)?.iter().zip(&step.statements).enumerate() {
             if let Some(e) = &observed.error {
@@ -324,8 +325,9 @@ impl Prover<'_> {
             };
             predicted.merge(&report.predicted);
             seen.merge(&report.observed);
-            // The old index is locked when nobody uses it any more, for so short that one sees it only at times.
-            if sql.contains(" CONCURRENTLY ") && ["DROP INDEX", "REINDEX"].iter().any(|c| sql.starts_with(c)) {
+            // What goes is locked when nobody uses it any more, for so short that one sees it only at times.
+            let goes = ["DROP INDEX", "REINDEX"].iter().any(|c| sql.starts_with(c)) || sql.contains(" DETACH PARTITION ");
+            if goes && sql.contains(" CONCURRENTLY") {
                 [&mut predicted, &mut seen].into_iter().for_each(|e| e.locks.retain(|_, m| *m < LockMode::AccessExclusive));
             }
             let slow: Vec<&String> = report.observed.rewrites.iter().chain(&report.observed.scans).collect();
@@ -337,9 +339,15 @@ impl Prover<'_> {
             }
             self.steps.push(report);
         }
+        // Nobody waits for what the step itself makes; and which of two tables a name means that changes hands is not told.
+        let kept: BTreeSet<String> = relations(&mut db.connect()?).intersection(&there).filter_map(|(_, name)| name.clone()).collect();
         // Locks that let writes through depend on the server's plan for a query; the others are a promise.
         let strong = |e: &PredictedEffects| {
-            e.locks.iter().filter(|(_, m)| **m >= LockMode::Share).map(|(r, m)| format!("{r} {}", m.sql())).collect::<BTreeSet<_>>()
+            e.locks
+                .iter()
+                .filter(|(r, m)| **m >= LockMode::Share && kept.contains(*r))
+                .map(|(r, m)| format!("{r} {}", m.sql()))
+                .collect::<BTreeSet<_>>()
         };
         let (p, s) = (strong(&predicted), strong(&seen));
         if problems.is_empty() && p != s {
@@ -376,6 +384,13 @@ pub(super) fn watch(db: &Database, step: &Step) -> Result<Vec<Observed>, ShadowE
         let _ = o.session.run("ROLLBACK");
     }
     Ok(out)
+}
+
+/// Relations with their names.
+fn relations(session: &mut Session) -> BTreeSet<(Option<String>, Option<String>)> {
+    let sql = "SELECT c.oid::text, n.nspname || '.' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    let rows = session.rows(sql).unwrap_or_default();
+    rows.into_iter().filter_map(|r| <[Option<String>; 2]>::try_from(r).ok()).map(|[id, name]| (id, name)).collect()
 }
 
 /// A sequence or a default that is another one each time makes the column's values, there or in a table above.
