@@ -94,7 +94,7 @@ impl Catalog {
         let mut errors = Vec::new();
         for i in order {
             let op = &statement.ops[i];
-            if let Err(e) = self.not_twice(op, &before).and_then(|()| self.apply(op)) {
+            if let Err(e) = self.refuse_by_what_was(op, &before).and_then(|()| self.apply(op)) {
                 let fatal = e.certain && !op.conditional;
                 errors.push((i, e));
                 if fatal {
@@ -109,20 +109,24 @@ impl Catalog {
 
     /// Applies the operation; what it leaves when it fails is of no use.
     fn carry_out(&mut self, op: &Op, before: &Catalog) -> Res<()> {
-        self.not_twice(op, before)?;
+        self.refuse_by_what_was(op, before)?;
         self.dispatch(op, 0)?;
         self.track_rows(op);
         Ok(())
     }
 
-    /// One ALTER TABLE changes the type of a column, and the persistence of the table, once.
-    fn not_twice(&self, op: &Op, before: &Catalog) -> Res<()> {
+    /// One ALTER TABLE changes the type of a column, and the persistence of the table, once; and what it may not do to a column as it was it may not
+    /// do behind another part of its own either.
+    fn refuse_by_what_was(&self, op: &Op, before: &Catalog) -> Res<()> {
         let OpKind::Alter { target, action: action @ (AlterAction::SetType { .. } | AlterAction::SetLogged { .. }) } = &op.kind else {
             return Ok(());
         };
         let is = |c: &Catalog| c.relation_by(&target.name).cloned();
         let (Some(was), Some(is)) = (is(before), is(self)) else { return Ok(()) };
         match action {
+            AlterAction::SetType { column, using: Some(_), .. } if was.column(column.as_str()).is_some_and(|c| c.generated.is_some()) => {
+                Err(fails("42611", "cannot specify USING when altering type of generated column"))
+            }
             AlterAction::SetType { column, .. } => {
                 let ty = |r: &super::Relation| r.column(column.as_str()).map(|c| c.ty.clone());
                 match (ty(&was), ty(&is)) {

@@ -314,12 +314,6 @@ impl Catalog {
                     _ => Ok(()),
                 },
             },
-            // Asked when the statement is read, whatever else it does to the column. The expression is read before that.
-            SetType { column: c, using: Some(u), .. } if column(c.as_str()).is_some_and(|c| c.generated.is_some()) => {
-                self.columns_in(u, rel)?;
-                self.refuse_written_casts(u, rel)?;
-                Err(fails("42611", "cannot specify USING when altering type of generated column"))
-            }
             SetWithoutCluster | ClusterOn { .. } if rel.kind == RelKind::PartitionedTable => {
                 Err(fails("0A000", "cannot mark index clustered in partitioned table"))
             }
