@@ -109,8 +109,38 @@ pub fn unknown_after(statements: &[Statement], execution: &Execution, catalog: &
 /// The same, with what could not be followed: statement, operation in it, error. What certainly fails is left out and the rest goes on,
 /// as the loader of the shadow does it.
 pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> Vec<(usize, usize, ApplyError)> {
-    let mut tx = Tracker::new(execution, statements, catalog);
     let mut errors = Vec::new();
+    walk(statements, execution, catalog, |n, refused, _| errors.extend(refused.into_iter().map(|(op, e)| (n, op, e))));
+    errors
+}
+
+/// What a statement left, and what of it was refused: whoever judges it need not apply it once more.
+#[derive(Debug)]
+pub struct Step {
+    after: Catalog,
+    errors: Vec<(usize, ApplyError)>,
+}
+
+/// The same, with what each statement left.
+pub fn steps(statements: &[Statement], execution: &Execution, catalog: &mut Catalog) -> Vec<Step> {
+    let mut out = Vec::with_capacity(statements.len());
+    walk(statements, execution, catalog, |_, errors, after| out.push(Step { after: after.clone(), errors }));
+    out
+}
+
+/// The first statement that names something unknown, and what Postgres says of it.
+pub fn unknown_in(steps: &[Step]) -> Option<(usize, String)> {
+    let errors = steps.iter().enumerate().flat_map(|(i, s)| s.errors.iter().map(move |(_, e)| (i, e)));
+    errors.into_iter().find(|(_, e)| names_the_unknown(e)).map(|(i, e)| (i, e.message.clone()))
+}
+
+fn walk(
+    statements: &[Statement],
+    execution: &Execution,
+    catalog: &mut Catalog,
+    mut each: impl FnMut(usize, Vec<(usize, ApplyError)>, &Catalog),
+) {
+    let mut tx = Tracker::new(execution, statements, catalog);
     for (n, s) in statements.iter().enumerate() {
         tx.enter(n, s, catalog);
         let (commits, refused) = if execution.send == Send::Pipeline {
@@ -119,11 +149,10 @@ pub fn follow(statements: &[Statement], execution: &Execution, catalog: &mut Cat
         } else {
             (false, catalog.apply_statement(s))
         };
-        errors.extend(refused.into_iter().map(|(op, e)| (n, op, e)));
+        each(n, refused, catalog);
         tx.leave(s, commits, catalog);
     }
     tx.finish(catalog);
-    errors
 }
 
 fn sent(pg: PgVersion, tx: &Tracker) -> Sent {
@@ -159,7 +188,19 @@ fn is_open(e: &ApplyError) -> bool {
 /// Applies a script and judges every statement of it.
 pub fn judge(source: &SourceFile, statements: Vec<Statement>, execution: &Execution, catalog: &mut Catalog) -> ReplayedScript {
     let start = catalog.clone();
-    judge_from(source, statements, execution, catalog, &start, None)
+    judge_from(source, statements, execution, catalog, &start, None, Vec::new())
+}
+
+/// The same for a script that was followed from this schema, step by step.
+pub fn judge_followed(
+    source: &SourceFile,
+    statements: Vec<Statement>,
+    execution: &Execution,
+    catalog: &mut Catalog,
+    steps: Vec<Step>,
+) -> ReplayedScript {
+    let start = catalog.clone();
+    judge_from(source, statements, execution, catalog, &start, None, steps)
 }
 
 /// Judges another text of one statement, by itself, in the place of the first: `start` is what was before the script in which that stands.
@@ -174,7 +215,7 @@ pub fn judge_instead(
     // It runs in the transaction of the first, so that what both make is the same to the last number.
     let counted = 1 + u32::from(!execution.transaction);
     catalog.now.transaction = first.transaction.saturating_sub(counted);
-    let mut judged = judge_from(source, statements, execution, &mut catalog, start, Some(first));
+    let mut judged = judge_from(source, statements, execution, &mut catalog, start, Some(first), Vec::new());
     judged.before = start.clone();
     judged
 }
@@ -186,8 +227,10 @@ fn judge_from(
     catalog: &mut Catalog,
     start: &Catalog,
     like: Option<&Replayed>,
+    steps: Vec<Step>,
 ) -> ReplayedScript {
     let before = catalog.clone();
+    let mut steps = steps.into_iter();
     let pg = catalog.pg;
     let mut tx = Tracker::new(execution, &statements, catalog);
     let mut out = Vec::with_capacity(statements.len());
@@ -202,7 +245,13 @@ fn judge_from(
         tx.enter(i, &statement, catalog);
         let sent = sent(pg, &tx);
         let here = share(catalog);
-        let (mut effects, errors) = crate::effects::predict_and_apply(&statement, catalog, sent);
+        let (mut effects, errors) = match steps.next() {
+            Some(step) => {
+                *catalog = step.after;
+                (crate::effects::predict_applied(&statement, &here, catalog, &step.errors, sent), step.errors)
+            }
+            None => crate::effects::predict_and_apply(&statement, catalog, sent),
+        };
         // What a publication demands is asked when the statement has been read.
         let late = |e: &ApplyError| e.sqlstate == "55000";
         if effects.fails.is_none() && errors.iter().all(|(_, e)| late(e)) {

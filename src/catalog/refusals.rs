@@ -232,7 +232,7 @@ impl Catalog {
             DetachPartition { .. } if rel.kind == RelKind::Table && !self.at_least(18) => {
                 Err(fails("42P17", format!("table \"{}\" is not partitioned", rel.name)))
             }
-            SetSchema { schema } if rel.schema == super::resolve::TEMP => {
+            SetSchema { schema } if rel.schema == super::resolve::TEMP && !rel.kind.is_index() => {
                 if !self.schemas.contains_key(schema.as_str()) && self.complete {
                     return Err(fails("3F000", format!("schema \"{}\" does not exist", schema.as_str())));
                 }
@@ -462,6 +462,8 @@ fn allowed_kinds(rel: &Relation, action: &AlterAction, pg: u8) -> Res<()> {
         SetCompression { .. } => ("ALTER COLUMN ... SET COMPRESSION", &[Table, PartitionedTable, MaterializedView]),
         SetType { .. } => ("ALTER COLUMN ... SET DATA TYPE", &[Table, PartitionedTable, Composite, ForeignTable]),
         DropConstraint { .. } | ValidateConstraint { .. } => ("CONSTRAINT", &[Table, PartitionedTable, ForeignTable]),
+        AttachPartition { .. } if pg >= 18 => ("ATTACH PARTITION", &[PartitionedTable, PartitionedIndex]),
+        AttachPartition { .. } => ("ATTACH PARTITION", &[Table, PartitionedTable, PartitionedIndex]),
         AttachIndex { .. } => ("ATTACH PARTITION", &[PartitionedTable, PartitionedIndex]),
         AlterConstraint { .. } => ("ALTER CONSTRAINT", &[Table, PartitionedTable]),
         ClusterOn { .. } | SetWithoutCluster => ("CLUSTER ON", &[Table, PartitionedTable, MaterializedView]),

@@ -14,7 +14,8 @@ impl Catalog {
             AddColumn { .. } => "cannot add column to typed table",
             DropColumn { .. } => "cannot drop column from typed table",
             SetType { .. } => "cannot alter column type of typed table",
-            RenameColumn { .. } => "cannot rename column of typed table",
+            // The same is asked for a constraint.
+            RenameColumn { .. } | RenameConstraint { .. } => "cannot rename column of typed table",
             Inherit { .. } => "cannot change inheritance of typed table",
             AttachPartition { partition, .. }
                 if rel.kind == RelKind::PartitionedTable && self.known(partition).is_some_and(|p| !p.is_partition() && typed(p)) =>

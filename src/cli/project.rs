@@ -28,6 +28,7 @@ pub struct Project {
 pub struct Pending<'p> {
     migration: &'p Migration,
     statements: Vec<Statement>,
+    steps: Vec<replay::Step>,
     pub before: Catalog,
     later: Option<Later>,
     history: InHistory,
@@ -49,7 +50,7 @@ impl Drop for Ending {
 impl Pending<'_> {
     pub fn judge(self) -> ReplayedScript {
         let (up, mut catalog) = (&self.migration.up, self.before);
-        let mut script = replay::judge(&up.source, self.statements, &up.execution, &mut catalog);
+        let mut script = replay::judge_followed(&up.source, self.statements, &up.execution, &mut catalog, self.steps);
         script.later = self.later;
         script.history = self.history;
         // The way back starts where the way forward ends, and leads nowhere else.
@@ -180,19 +181,26 @@ impl Project {
             let m = &h.migrations[i];
             catalog.now.migration = i as u32 + 1;
             let mut before = catalog.clone();
-            let unknown = replay::unknown_after(&statements, &m.up.execution, &mut catalog);
+            let selected = h.selected.contains(&i);
+            let mut steps = Vec::new();
+            let unknown = if selected {
+                steps = replay::steps(&statements, &m.up.execution, &mut catalog);
+                replay::unknown_in(&steps)
+            } else {
+                replay::unknown_after(&statements, &m.up.execution, &mut catalog)
+            };
             let since = git.as_ref().and_then(|g| g.get(i));
             let overtaken_by = since.and_then(|s| s.overtaken_by).map(|other| other.name.clone());
             // The runner got past it, so something that is in no file makes what it names.
             let ran = before.complete && i + 1 < h.migrations.len() && overtaken_by.is_none();
-            let outside = unknown.clone().filter(|_| ran && h.selected.contains(&i));
+            let outside = unknown.clone().filter(|_| ran && selected);
             if outside.is_some() {
                 before.complete = false;
                 catalog = before.clone();
-                replay::apply(&statements, &m.up.execution, &mut catalog);
+                steps = replay::steps(&statements, &m.up.execution, &mut catalog);
             }
             catalog.complete &= unknown.is_none() && m.up.source.problem().is_none();
-            if h.selected.contains(&i) {
+            if selected {
                 let is_new = since.is_some_and(|s| s.new);
                 let history = InHistory {
                     down: None,
@@ -216,7 +224,7 @@ impl Project {
                 }
                 // What a later migration makes good (a constraint that it validates) is no finding in an earlier one.
                 let later = (h.selected.last() != Some(&i)).then(|| end.0.clone());
-                hand(Pending { migration: m, statements, before, later, history })?;
+                hand(Pending { migration: m, statements, steps, before, later, history })?;
             }
         }
         end.0.is(catalog);

@@ -60,8 +60,13 @@ pub fn predict(statement: &Statement, before: &Catalog, sent: Sent) -> Effects {
 pub fn predict_and_apply(statement: &Statement, catalog: &mut Catalog, sent: Sent) -> (Effects, Vec<(usize, ApplyError)>) {
     let before = catalog.clone();
     let errors = catalog.apply_statement(statement);
+    (predict_applied(statement, &before, catalog, &errors, sent), errors)
+}
+
+/// The effects of a statement that was applied: what there was, what it left, and what of it was refused.
+pub fn predict_applied(statement: &Statement, before: &Catalog, after: &Catalog, errors: &[(usize, ApplyError)], sent: Sent) -> Effects {
     let refused = errors.iter().any(|(_, e)| e.certain);
-    (statements::predict(statement, &before, catalog, refused, sent), errors)
+    statements::predict(statement, before, after, refused, sent)
 }
 
 impl Effects {

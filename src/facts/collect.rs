@@ -1,6 +1,8 @@
 //! From a replayed script to facts.
 
-use crate::catalog::{ConKind, Relation};
+use std::cell::RefCell;
+
+use crate::catalog::{ConKind, RelName, Relation};
 use crate::compat::{Broken, BrokenQuery};
 use crate::effects::{Effects, predict};
 use crate::op::{
@@ -40,7 +42,8 @@ pub fn each(script: &ReplayedScript, known: &Knowledge, mut out: impl FnMut(Fact
             held = (r.transaction, Vec::new());
         }
         let queries = known.broken_queries(r);
-        let place = Place { script, r, at, held: &held.1, whole: &whole, look: &look, known, queries: &queries };
+        let place =
+            Place { script, r, at, held: &held.1, whole: &whole, look: &look, known, queries: &queries, tables: RefCell::default() };
         out(place.statement());
         for (i, op) in r.statement.ops.iter().enumerate() {
             for one in single(op) {
@@ -98,6 +101,11 @@ pub(super) fn is_old(script: &ReplayedScript, rel: &Relation) -> bool {
     }
 }
 
+fn what_becomes(f: &mut Facts, gone: bool, renamed: bool) {
+    f.flag("table.gone", gone);
+    f.flag("table.renamed", renamed);
+}
+
 /// Where an operation stands.
 pub(super) struct Place<'a> {
     pub script: &'a ReplayedScript,
@@ -112,6 +120,25 @@ pub(super) struct Place<'a> {
     pub known: &'a Knowledge,
     /// Known queries of release N-1 that the statement breaks.
     pub queries: &'a [BrokenQuery],
+    /// Each column and name of a statement asks for its table.
+    pub tables: RefCell<Vec<(QName, OfTable)>>,
+}
+
+/// What every set of facts about a table says of it.
+#[derive(Clone)]
+pub(super) struct OfTable {
+    object: String,
+    written: String,
+    existed: bool,
+    known: Option<KnownTable>,
+}
+
+#[derive(Clone)]
+struct KnownTable {
+    partitioned: bool,
+    gone: bool,
+    renamed: bool,
+    old: RelName,
 }
 
 impl Place<'_> {
@@ -221,23 +248,40 @@ impl Place<'_> {
     }
 
     pub fn table(&self, f: &mut Facts, name: &QName) {
-        let rel = self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name));
-        f.object = rel.map_or_else(|| name.to_string(), |r| r.rel_name().to_string());
-        f.text("table", name.to_string());
-        f.flag("table.existed", rel.is_none_or(|r| is_old(self.script, r)));
-        if let Some(r) = rel {
-            f.flag("table.partitioned", r.partition_by.is_some());
-            self.what_becomes(f, r);
-            f.tables.push(old_name(self.script, r));
+        let mut tables = self.tables.borrow_mut();
+        let at = tables.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
+            tables.push((name.clone(), self.of_table(name)));
+            tables.len() - 1
+        });
+        let of = &tables[at].1;
+        f.object.clone_from(&of.object);
+        f.text("table", of.written.as_str());
+        f.flag("table.existed", of.existed);
+        if let Some(t) = &of.known {
+            f.flag("table.partitioned", t.partitioned);
+            what_becomes(f, t.gone, t.renamed);
+            f.tables.push(t.old.clone());
         }
     }
 
-    /// Of the table, or of the one that an index belongs to.
-    fn what_becomes(&self, f: &mut Facts, rel: &Relation) {
+    fn of_table(&self, name: &QName) -> OfTable {
+        let rel = self.r.before.relation_by(name).or_else(|| self.r.after.relation_by(name));
+        OfTable {
+            object: rel.map_or_else(|| name.to_string(), |r| r.rel_name().to_string()),
+            written: name.to_string(),
+            existed: rel.is_none_or(|r| is_old(self.script, r)),
+            known: rel.map(|r| {
+                let (gone, renamed) = self.end_of(r);
+                KnownTable { partitioned: r.partition_by.is_some(), gone, renamed, old: old_name(self.script, r) }
+            }),
+        }
+    }
+
+    /// Whether it is gone at the end of the script, or called otherwise: the table, or the one that an index belongs to.
+    fn end_of(&self, rel: &Relation) -> (bool, bool) {
         let table = rel.index.as_ref().and_then(|i| self.r.before.relation(i.table)).map_or(rel, |t| t);
         let end = self.script.after.relation(table.id);
-        f.flag("table.gone", end.is_none());
-        f.flag("table.renamed", end.is_none_or(|e| e.rel_name() != old_name(self.script, table)));
+        (end.is_none(), end.is_none_or(|e| e.rel_name() != old_name(self.script, table)))
     }
 
     pub fn object(&self, f: &mut Facts, o: &ObjectRef) {
@@ -273,7 +317,8 @@ impl Place<'_> {
                     f.text("table", t.name.as_str());
                     f.flag("table.existed", is_old(self.script, t));
                     f.flag("table.partitioned", t.partition_by.is_some());
-                    self.what_becomes(f, t);
+                    let (gone, renamed) = self.end_of(t);
+                    what_becomes(f, gone, renamed);
                     f.tables.push(old_name(self.script, t));
                 }
             }

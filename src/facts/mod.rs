@@ -90,7 +90,7 @@ impl Facts {
     }
 
     fn set(&mut self, name: &'static str, value: Value) {
-        let id = vocabulary::id(name);
+        let id = vocabulary::written(name);
         debug_assert!(id.is_some(), "`{name}` is missing in the vocabulary");
         let Some(id) = id else { return };
         match self.places.of(id) {

@@ -86,6 +86,7 @@ pub fn needs(fact: &str) -> Needs {
         "arbiter.lost",
         "again",
         "replaced",
+        "replaced.filled",
         "shim.breaks",
         "shim.complete",
         "default.old",

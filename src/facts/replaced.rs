@@ -63,6 +63,7 @@ fn alter(f: &mut Facts, h: &Here<'_>, table: &QName, action: &AlterAction, end: 
             let again = end.relation(rel.id).and_then(|r| r.column(known_as)).filter(|c| Some(c.attnum) != gone);
             if let Some(c) = again {
                 f.text("replaced", if c.generated.is_some() { "generated column" } else { "column" });
+                f.flag("replaced.filled", h.look.updates && h.earlier().any(|(s, o)| fills_from(s, o, rel.id, &c.name, column.as_str())));
             }
             if let Some(new) = successor_column(h, rel, column.as_str()) {
                 f.text("expanded_here", new);
@@ -255,6 +256,19 @@ fn successor_column(h: &Here<'_>, rel: &Relation, dropped: &str) -> Option<Strin
         return None;
     }
     h.earlier().find_map(|(s, o)| fills(h.script, s, o).into_iter().find(|(t, old, _)| *t == rel.id && old == dropped).map(|(.., new)| new))
+}
+
+/// The operation sets `new` to something that is made of `old`.
+fn fills_from(s: &Replayed, op: &Op, table: Id, new: &str, old: &str) -> bool {
+    let OpKind::Dml(d) = &op.kind else { return false };
+    let crate::op::DmlKind::Update { set } = &d.kind else { return false };
+    let names = |e: &crate::op::Expr| {
+        let mut found = false;
+        e.walk(&mut |e| found |= matches!(&e.kind, crate::op::ExprKind::Column(p) if p.last().is_some_and(|n| n.as_str() == old)));
+        found
+    };
+    let fills = set.iter().any(|a| a.columns.iter().any(|c| c.as_str() == new) && names(&a.value));
+    fills && s.before.relation_by(&d.table).is_some_and(|r| r.id == table)
 }
 
 /// Every new column that the script fills from an old one of the same table: table, old, new.

@@ -1,5 +1,6 @@
 //! Every fact that a rule may ask for, with its meaning.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
@@ -94,6 +95,7 @@ pub const VOCABULARY: &[(&str, &str)] = &[
     ("skipped.near", "IF EXISTS finds nothing, but this object of the same name is elsewhere"),
     ("again", "SQLSTATE that the operation gets when a file without transaction is run again"),
     ("replaced", "kind of what has the dropped or renamed object's name when the transaction commits"),
+    ("replaced.filled", "an UPDATE of the file fills the column that takes its place from it"),
     ("shim.breaks", "statements of release N-1 that the view under the old name does not serve"),
     ("shim.complete", "the view under the old name serves all but COPY, TRUNCATE and ON CONSTRAINT"),
     ("breaks.file", "kinds of statements on the table that fail once the whole file has run"),
@@ -321,6 +323,15 @@ pub fn id(name: &str) -> Option<FactId> {
     static IDS: LazyLock<FxHashMap<&'static str, FactId>> =
         LazyLock::new(|| VOCABULARY.iter().enumerate().map(|(i, (n, _))| (*n, FactId(i as u16))).collect());
     IDS.get(name).copied()
+}
+
+/// The same for a name that is written in the code: it is found by where it stands in memory.
+pub(super) fn written(name: &'static str) -> Option<FactId> {
+    type Seen = FxHashMap<(*const u8, usize), Option<FactId>>;
+    thread_local! {
+        static SEEN: RefCell<Seen> = RefCell::default();
+    }
+    SEEN.with_borrow_mut(|seen| *seen.entry((name.as_ptr(), name.len())).or_insert_with(|| id(name)))
 }
 
 /// For each fact, where something of it is kept.

@@ -2,9 +2,10 @@
 //! facts are those of the runners' own documentation and code, collected in `docs/frameworks.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
 use regex::Regex;
 
 use super::names::{self, natural, version_numbers};
@@ -87,17 +88,15 @@ pub(super) fn version_of(name: &str) -> String {
 fn listed(framework: Framework, folder: &Folder) -> Result<Vec<Migration>, HistoryError> {
     let mut out = Vec::new();
     let mut downs: BTreeMap<String, Script> = BTreeMap::new();
-    for (name, path) in &folder.sql {
-        let taken = match framework {
-            Framework::Supabase => names::underscored(name).is_some(),
-            Framework::Atlas => !name.contains('/'),
-            _ => true,
-        };
-        if !taken {
-            continue;
-        }
-        let source = folder.source(path)?;
-        let (script, notes) = ways::script(framework, source, name, folder);
+    let taken = |name: &str| match framework {
+        Framework::Supabase => names::underscored(name).is_some(),
+        Framework::Atlas => !name.contains('/'),
+        _ => true,
+    };
+    let read = |(name, path): (&String, &PathBuf)| Ok((name.clone(), ways::script(framework, folder.source(path)?, name, folder)));
+    let files: Vec<_> = folder.sql.par_iter().filter(|(n, _)| taken(n)).map(read).collect::<Result<_, HistoryError>>()?;
+    for (name, (script, notes)) in files {
+        let name = name.as_str();
         if framework == Framework::Atlas && script.source.text().trim_start_matches('\u{feff}').starts_with("-- atlas:txtar") {
             out.push(archive(name, script, notes));
             continue;

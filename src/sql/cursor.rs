@@ -121,7 +121,10 @@ impl<'a> Cursor<'a> {
 
     /// Do these keywords, separated by spaces, come next?
     pub fn is_seq(&self, keywords: &str) -> bool {
-        keywords.split(' ').enumerate().all(|(i, k)| self.is_at(i, k))
+        // Most that is asked for does not even begin like what stands there.
+        let next = self.peek_nth(0).and_then(|t| self.text.slice(t.span).bytes().next());
+        let likely = next.zip(keywords.bytes().next()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(&b));
+        likely && keywords.split(' ').enumerate().all(|(i, k)| self.is_at(i, k))
     }
 
     pub fn is_any(&self, keywords: &[&str]) -> bool {

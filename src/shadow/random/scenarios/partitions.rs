@@ -156,6 +156,21 @@ pub const LIST: &[Scenario] = &[
             "ALTER TABLE t ALTER a TYPE text USING a::text, ALTER a DROP EXPRESSION",
         ],
     ),
+    refused(
+        "a constraint of a typed table is renamed",
+        "42809",
+        &["CREATE TYPE y AS (id int)", "CREATE TABLE t OF y (CONSTRAINT c CHECK (id > 0))", "ALTER TABLE t RENAME CONSTRAINT c TO d"],
+    ),
+    refused(
+        "something is attached to a view",
+        "42809",
+        &["CREATE VIEW v AS SELECT 1 AS a", "ALTER TABLE v ATTACH PARTITION no FOR VALUES IN (1)"],
+    ),
+    refused(
+        "an index of a temporary table changes its schema",
+        "42809",
+        &["CREATE TEMP TABLE t (id int)", "CREATE INDEX i ON t (id)", "ALTER TABLE i SET SCHEMA public"],
+    ),
     works(
         "NOT NULL is taken off before it is set",
         &[
