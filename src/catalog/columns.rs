@@ -303,6 +303,14 @@ impl Catalog {
         if only && !self.children_of(id).is_empty() {
             return Err(fails("42P16", format!("type of inherited column \"{name}\" must be changed in child tables too")));
         }
+        // A child that has the column from elsewhere too would differ there.
+        let tree = self.with_descendants(id, false);
+        for child in tree.iter().filter(|t| **t != id).filter_map(|t| self.relation(*t)) {
+            let has_it = |p: &&Id| self.relation(**p).is_some_and(|p| p.column(&name).is_some());
+            if child.parents.iter().filter(has_it).any(|p| !tree.contains(p)) {
+                return Err(fails("42P16", format!("cannot alter inherited column \"{name}\" of relation \"{}\"", child.name)));
+            }
+        }
         if let Some(e) = &c.default
             && c.generated.is_none()
             && matches!(super::casts::default_casts(self, &c.ty, e, &new), Some(false))

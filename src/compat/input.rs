@@ -108,7 +108,9 @@ pub fn boundary_values(cat: &Catalog, ty: &ColumnType) -> Vec<String> {
         "inet" => own(&["192.0.2.1/24"]),
         "cidr" => own(&["192.0.2.0/24"]),
         "bytea" => own(&["\\x00ff"]),
-        "bit" | "bit varying" => vec!["1".repeat(length_of(ty).unwrap_or(1).clamp(1, 64))],
+        "bit" => vec!["1".repeat(length_of(ty).unwrap_or(1).clamp(1, 64))],
+        // None at all is a value too.
+        "bit varying" => vec![String::new(), "1".repeat(length_of(ty).unwrap_or(64).clamp(1, 64))],
         "text" | "character varying" | "character" | "bpchar" | "name" | "citext" => own(&["z"]),
         n if n.ends_with("multirange") => own(&["{}"]),
         n if n.ends_with("range") => own(&["empty"]),

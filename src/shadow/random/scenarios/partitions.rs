@@ -171,6 +171,16 @@ pub const LIST: &[Scenario] = &[
         "42809",
         &["CREATE TEMP TABLE t (id int)", "CREATE INDEX i ON t (id)", "ALTER TABLE i SET SCHEMA public"],
     ),
+    refused(
+        "a child has the column from another table too",
+        "42P16",
+        &[
+            "CREATE TABLE t (c varchar(9))",
+            "CREATE TABLE u (c varchar(9))",
+            "CREATE TABLE b () INHERITS (t, u)",
+            "ALTER TABLE t ALTER c TYPE text",
+        ],
+    ),
     works(
         "NOT NULL is taken off before it is set",
         &[
