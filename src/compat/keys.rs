@@ -209,6 +209,12 @@ pub(super) fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], 
             (FkAction::Cascade, Some(_)) | (FkAction::SetNull | FkAction::SetDefault, _) => Some("update"),
             _ => None,
         };
+        // Its value is Postgres's own to give: that is asked when the key's own statement is read.
+        let fixed = |c: &&Column| c.identity.as_ref().is_some_and(|i| i.always) && *action == FkAction::SetNull;
+        if let Some(c) = columns.iter().filter_map(|n| child.column(n)).find(fixed) {
+            may(b, "428C9", &c.name, format!("set null {} {}", child.id.0, c.name));
+            continue;
+        }
         if let Some(event) = event {
             let tree = [child.id].into_iter().chain(b.s.cat.descendants_of(child.id));
             let unknown = tree.filter_map(|id| b.s.get(id)).find(|r| b.s.cat.cannot_be_told_apart(r, event)).map(|r| r.name.clone());
@@ -220,11 +226,7 @@ pub(super) fn referenced(b: &mut Binder<'_, '_>, rel: &Relation, row: &[Datum], 
             FkAction::Cascade => {}
             FkAction::SetNull | FkAction::SetDefault => {
                 let required = columns.iter().filter_map(|n| child.column(n)).find(|c| c.not_null && *action == FkAction::SetNull);
-                let fixed = |c: &&Column| c.identity.as_ref().is_some_and(|i| i.always) && *action == FkAction::SetNull;
-                if let Some(c) = columns.iter().filter_map(|n| child.column(n)).find(fixed) {
-                    // Its value is Postgres's own to give.
-                    may(b, "428C9", &c.name, format!("set null {} {}", child.id.0, c.name));
-                } else if let Some(c) = required {
+                if let Some(c) = required {
                     may(b, "23502", &c.name, format!("set null {} {}", child.id.0, c.name));
                 }
             }

@@ -529,8 +529,8 @@ fn constraints(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, touched: Optio
     if touched.is_none()
         && let Some(bound) = rel.partition_bound.as_ref()
     {
-        // What a default partition takes is what no other one does.
-        let others = || rel.parents.iter().any(|p| b.s.cat.children_of(*p).len() > 1);
+        // What a default partition takes is what no other one does, within the bounds above.
+        let others = || rel.parents.iter().any(|p| b.s.cat.children_of(*p).len() > 1 || b.s.get(*p).is_some_and(|p| p.is_partition()));
         if *bound != crate::op::PartitionBound::Default || others() {
             // Whoever writes to a partition by its own name may send a row that belongs elsewhere.
             may(b, "23514", &rel.name, format!("bound {} {bound:?}", rel.id.0));

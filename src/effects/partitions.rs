@@ -131,7 +131,8 @@ pub(super) fn attach(s: &mut Seen<'_>, parent: &Relation, partition: &crate::op:
     let Some(p) = s.find(partition) else { return };
     s.lock_tree(p.id, L::AccessExclusive);
     // A default partition takes everything as long as it is the only one.
-    let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty();
+    // A table that is a partition itself takes only what its own bounds say.
+    let alone = *bound == PartitionBound::Default && s.before.children_of(parent.id).is_empty() && !parent.is_partition();
     let condition = match bound {
         PartitionBound::Default => s.before.default_condition(parent.id),
         _ => s.after.partition_condition(p.id),

@@ -182,6 +182,26 @@ pub const LIST: &[Scenario] = &[
         ],
     ),
     works(
+        "the only partition of a partition is read for the bounds above",
+        &[
+            TREE[0],
+            "CREATE TABLE q PARTITION OF p FOR VALUES IN (1, 2) PARTITION BY RANGE (id)",
+            "CREATE TABLE s (id int PRIMARY KEY, n int)",
+            "INSERT INTO s VALUES (1, 2)",
+            "ALTER TABLE q ATTACH PARTITION s DEFAULT",
+        ],
+    ),
+    works(
+        "a value that is Postgres's own to give is asked for before the replica identity",
+        &[
+            "CREATE TABLE o (id int PRIMARY KEY)",
+            "INSERT INTO o VALUES (8)",
+            "CREATE TABLE t (c int GENERATED ALWAYS AS IDENTITY)",
+            "CREATE PUBLICATION pub FOR TABLE t",
+            "ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES o ON DELETE SET NULL",
+        ],
+    ),
+    works(
         "NOT NULL is taken off before it is set",
         &[
             "CREATE TABLE t (id int, f int NOT NULL)",
