@@ -95,6 +95,10 @@ impl Catalog {
             _ => return Ok(()),
         };
         let Some(rel) = self.known(&d.table) else { return Ok(()) };
+        let ruled = |r: &super::Rule| r.instead && r.event.eq_ignore_ascii_case(event) && r.mode != crate::op::TriggerMode::Disable;
+        if rel.rules.iter().any(ruled) {
+            return Ok(());
+        }
         let left = self.left_by(rel.id, d.only, d.filter.as_ref());
         let tables = left.tables.into_iter().filter(|_| left.sure).filter_map(|id| self.relation(id));
         match { tables }.find(|r| self.cannot_be_told_apart(r, event)) {

@@ -202,6 +202,16 @@ pub const LIST: &[Scenario] = &[
         ],
     ),
     works(
+        "an update that a rule takes the place of needs no replica identity",
+        &[
+            "CREATE TABLE t (d int PRIMARY KEY)",
+            "CREATE TABLE c () INHERITS (t)",
+            "CREATE RULE r AS ON UPDATE TO t DO INSTEAD NOTHING",
+            "CREATE PUBLICATION pub FOR TABLE t",
+            "UPDATE t SET d = 1 WHERE d IS NOT NULL",
+        ],
+    ),
+    works(
         "NOT NULL is taken off before it is set",
         &[
             "CREATE TABLE t (id int, f int NOT NULL)",
