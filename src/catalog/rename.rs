@@ -76,8 +76,14 @@ impl Catalog {
         }
         // Children come first.
         let children = if only { Vec::new() } else { self.descendants_of(id) };
-        if let Some(child) = children.into_iter().filter_map(|c| self.relation(c)).find(|c| c.column(&new).is_some()) {
-            return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", child.name)).unless(child.assumed));
+        for child in children.iter().filter_map(|c| self.relation(*c)) {
+            let has_it = |p: &&Id| self.relation(**p).is_some_and(|p| p.column(&old).is_some());
+            if child.parents.iter().filter(has_it).any(|p| *p != id && !children.contains(p)) {
+                return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));
+            }
+            if child.column(&new).is_some() {
+                return Err(fails("42701", format!("column \"{new}\" of relation \"{}\" already exists", child.name)).unless(child.assumed));
+            }
         }
         if rel.parents.iter().any(|p| self.relation(*p).is_some_and(|p| p.column(&old).is_some())) {
             return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));

@@ -131,6 +131,10 @@ pub(super) fn keys(b: &mut Binder<'_, '_>, rel: &Relation, row: &Row, old: Optio
         if nulls > 0 && (!match_full || nulls == values.len()) {
             continue;
         }
+        // A row that points at itself finds itself.
+        if *table == rel.id && columns == ref_columns {
+            continue;
+        }
         let risk = reference_risk(rel.id, columns, *table, ref_columns);
         let parent = b.s.get(*table).cloned();
         let parents = parent.as_ref().and_then(|p| known_rows(b, p));

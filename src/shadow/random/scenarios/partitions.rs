@@ -211,6 +211,20 @@ pub const LIST: &[Scenario] = &[
             "UPDATE t SET d = 1 WHERE d IS NOT NULL",
         ],
     ),
+    refused(
+        "a child has the column that is renamed from another table too",
+        "42P16",
+        &["CREATE TABLE t (c int)", "CREATE TABLE u (c int)", "CREATE TABLE b () INHERITS (t, u)", "ALTER TABLE t RENAME c TO d"],
+    ),
+    works(
+        "a row may point at itself",
+        &[
+            "CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n bigint)",
+            "INSERT INTO t (n) VALUES (113)",
+            "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES t (a) NOT VALID",
+            "ALTER TABLE t ADD UNIQUE (n)",
+        ],
+    ),
     works(
         "NOT NULL is taken off before it is set",
         &[
