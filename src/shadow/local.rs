@@ -31,7 +31,8 @@ const NOTE: &str = "note";
 /// Runs as the parent of the server. Its standard input is a pipe from Airlock: the end of it means that Airlock is gone, however it
 /// went, and then the server is stopped and the folder removed; only when it was told to `stay` it waits for the end of the server. It lives
 /// in a process group of its own and ignores what a terminal sends, so Ctrl-C ends Airlock and not the cleaning up. Its standard output
-/// is the folder's lock, so that the folder is in use as long as it watches. No process of the server gets more than 4 GB of memory.
+/// is the folder's lock, so that the folder is in use as long as it watches. No process of the server gets more than 4 GB of memory. Where somebody else
+/// removed the folder there is nothing left to wait for: the server ends by itself without its data.
 const WATCHER: &str = r#"
 trap '' INT HUP TERM
 ulimit -v 4194304 2>/dev/null
@@ -39,7 +40,7 @@ d=$1; shift
 { "$@" >>"$d/log" 2>&1 </dev/null; echo $? >"$d/exited"; } &
 read -r word
 [ "$word" = stay ] && wait
-while [ ! -e "$d/exited" ]; do
+while [ -d "$d" ] && [ ! -e "$d/exited" ]; do
   if read -r pid <"$d/data/postmaster.pid"; then kill -QUIT "$pid"; fi
   sleep 0.02
 done 2>/dev/null

@@ -196,6 +196,30 @@ fn a_server_that_is_gone_is_an_error_and_leaves_nothing() {
     drop(Shadow::start(&options()).expect("the next one starts"));
 }
 
+/// Somebody may remove the folder of a server that runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_whose_folder_is_gone_leaves_nobody_who_waits_for_it() {
+    let shadow = Shadow::start(&options()).expect("starts");
+    let dir = shadow.dir();
+    let watched = || {
+        let all = std::fs::read_dir("/proc").expect("processes").filter_map(Result::ok);
+        let name = dir.display().to_string();
+        all.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok()).any(|c| String::from_utf8_lossy(&c).contains(&name))
+    };
+    assert!(watched());
+    let pid: i32 =
+        std::fs::read_to_string(dir.join("data/postmaster.pid")).expect("runs").lines().next().expect("pid").parse().expect("number");
+    std::fs::remove_dir_all(&dir).expect("removed");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).expect("kills");
+    drop(shadow);
+    let end = Instant::now();
+    while watched() {
+        assert!(end.elapsed().as_secs() < 20, "somebody still waits for {}", dir.display());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_server_url_is_used_with_care() {
     let server = Shadow::start(&options()).expect("starts");
