@@ -303,13 +303,9 @@ impl Catalog {
         if only && !self.children_of(id).is_empty() {
             return Err(fails("42P16", format!("type of inherited column \"{name}\" must be changed in child tables too")));
         }
-        // A child that has the column from elsewhere too would differ there.
         let tree = self.with_descendants(id, false);
-        for child in tree.iter().filter(|t| **t != id).filter_map(|t| self.relation(*t)) {
-            let has_it = |p: &&Id| self.relation(**p).is_some_and(|p| p.column(&name).is_some());
-            if child.parents.iter().filter(has_it).any(|p| !tree.contains(p)) {
-                return Err(fails("42P16", format!("cannot alter inherited column \"{name}\" of relation \"{}\"", child.name)));
-            }
+        if let Some(child) = self.inherits_elsewhere(&tree, &name) {
+            return Err(fails("42P16", format!("cannot alter inherited column \"{name}\" of relation \"{}\"", child.name)));
         }
         if let Some(e) = &c.default
             && c.generated.is_none()
@@ -318,8 +314,8 @@ impl Catalog {
             return Err(fails("42804", format!("default for column \"{name}\" cannot be cast automatically to type {new}")));
         }
         // A child may number what its parent does not.
-        let numbered = |t: Id| self.relation(t).and_then(|r| r.column(&name)).is_some_and(|c| c.identity.is_some());
-        if !is_integer(&new) && self.with_descendants(id, false).into_iter().any(numbered) {
+        let numbered = |t: &Id| self.relation(*t).and_then(|r| r.column(&name)).is_some_and(|c| c.identity.is_some());
+        if !is_integer(&new) && tree.iter().any(numbered) {
             return Err(fails("22023", "identity column type must be smallint, integer, or bigint"));
         }
         for t in self.with_descendants(id, false) {

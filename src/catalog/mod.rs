@@ -22,6 +22,7 @@ mod functions;
 mod grants;
 mod indexes;
 mod infer;
+mod key;
 #[cfg(test)]
 mod large_test;
 mod lookup;
@@ -54,6 +55,7 @@ mod words;
 pub use apply::{Applied, ApplyError};
 pub use compare::Difference;
 pub use dump::*;
+pub use key::NameKey;
 pub use model::*;
 pub use proofs::proves_not_null;
 pub use render::{bound_sql, sequence_options};

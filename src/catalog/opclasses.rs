@@ -144,7 +144,7 @@ mod tests {
         int4range tstzrange nummultirange oid pg_lsn int[] text[]";
 
     fn server() -> (Shadow, PgVersion) {
-        let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(Default::default, |v| v.parse().expect("a version"));
+        let pg = PgVersion::of_tests();
         (Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server"), pg)
     }
 

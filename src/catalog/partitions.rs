@@ -89,6 +89,13 @@ impl Catalog {
         keys.iter().filter(|c| !c.inherited).filter_map(referenced_table).filter(|t| above.contains(t)).collect()
     }
 
+    /// A table below that has the column from one outside of the tree too: what changes in the tree would differ there.
+    pub(super) fn inherits_elsewhere(&self, tree: &[Id], column: &str) -> Option<&Relation> {
+        let has_it = |p: &&Id| self.relation(**p).is_some_and(|p| p.column(column).is_some());
+        let below = tree.iter().skip(1).filter_map(|t| self.relation(*t));
+        { below }.find(|child| child.parents.iter().filter(has_it).any(|p| !tree.contains(p)))
+    }
+
     /// Nearest first.
     fn ancestors_of(&self, table: Id) -> Vec<Id> {
         std::iter::successors(self.relation(table), |r| self.relation(*r.parents.first()?)).skip(1).map(|r| r.id).collect()
@@ -288,7 +295,6 @@ impl Catalog {
     }
 }
 
-/// A name for a place in the catalog that has no words in the file.
 fn referenced_table(c: &Constraint) -> Option<Id> {
     match &c.kind {
         ConKind::ForeignKey { table, .. } => Some(*table),
@@ -296,6 +302,7 @@ fn referenced_table(c: &Constraint) -> Option<Id> {
     }
 }
 
+/// A name for a place in the catalog that has no words in the file.
 pub(super) fn made_up(name: &str) -> Name {
     Name::new(name, crate::source::Span::default())
 }

@@ -95,8 +95,7 @@ impl Catalog {
             _ => return Ok(()),
         };
         let Some(rel) = self.known(&d.table) else { return Ok(()) };
-        let ruled = |r: &super::Rule| r.instead && r.event.eq_ignore_ascii_case(event) && r.mode != crate::op::TriggerMode::Disable;
-        if rel.rules.iter().any(ruled) {
+        if rel.is_ruled(event) {
             return Ok(());
         }
         let left = self.left_by(rel.id, d.only, d.filter.as_ref());

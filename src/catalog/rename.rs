@@ -76,9 +76,10 @@ impl Catalog {
         }
         // Children come first.
         let children = if only { Vec::new() } else { self.descendants_of(id) };
-        for child in children.iter().filter_map(|c| self.relation(*c)) {
-            let has_it = |p: &&Id| self.relation(**p).is_some_and(|p| p.column(&old).is_some());
-            if child.parents.iter().filter(has_it).any(|p| *p != id && !children.contains(p)) {
+        let tree: Vec<Id> = std::iter::once(id).chain(children).collect();
+        let elsewhere = self.inherits_elsewhere(&tree, &old).map(|r| r.id);
+        for child in tree.iter().skip(1).filter_map(|c| self.relation(*c)) {
+            if elsewhere == Some(child.id) {
                 return Err(fails("42P16", format!("cannot rename inherited column \"{old}\"")));
             }
             if child.column(&new).is_some() {

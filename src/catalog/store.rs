@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::model::NameKey;
+use super::key::NameKey;
 use super::{Catalog, ConKind, Function, Id, Relation, Type, TypeKind};
 
 impl Catalog {

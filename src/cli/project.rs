@@ -134,8 +134,9 @@ impl Project {
         self.each(Pending::judge)
     }
 
-    /// Hands over what was asked for, each on the schema before it, as soon as its history is replayed that far. What `f` makes of it comes back in order. One thread reads ahead, one
-    /// replays, and all others are `f`'s: a history of tens of thousands of files is never held in all its schemas.
+    /// Hands over what was asked for, each on the schema before it, as soon as its history is replayed that far. What `f` makes of it comes back
+    /// in order. One thread reads ahead, one replays, and all others are `f`'s: a history of tens of thousands of files is never held in all
+    /// its schemas.
     pub fn each<'p, R: std::marker::Send>(&'p self, f: impl Fn(Pending<'p>) -> R + Sync) -> Vec<R> {
         let (read, lowered) = sync_channel(AHEAD);
         let (hand, pending) = sync_channel(AHEAD);

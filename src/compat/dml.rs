@@ -384,9 +384,7 @@ impl Binder<'_, '_> {
             DmlKind::Update { .. } => "UPDATE",
             _ => "DELETE",
         };
-        if named.kind.is_table()
-            && named.rules.iter().any(|r| r.instead && r.event.eq_ignore_ascii_case(event) && r.mode != TriggerMode::Disable)
-        {
+        if named.kind.is_table() && named.is_ruled(event) {
             // The rule's own statement returns nothing.
             return Err(Fail::new("0A000", named.name.clone()));
         }
@@ -421,8 +419,7 @@ impl Binder<'_, '_> {
         let mut w = Written { behalf: self.behalf.clone(), ..Written::direct(named.clone()) };
         for _ in 0..16 {
             let rel = w.base.clone();
-            let ruled = rel.rules.iter().any(|r| r.event.eq_ignore_ascii_case(event) && r.instead);
-            if ruled {
+            if rel.is_ruled(event) {
                 return Ok(None);
             }
             match rel.kind {

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn live_reserved_words_are_those_of_the_server() {
         use crate::shadow::{Shadow, ShadowOptions};
-        let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(Default::default, |v| v.parse().expect("a version"));
+        let pg = crate::op::PgVersion::of_tests();
         let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
         let db = shadow.database().expect("a database");
         let mut session = db.connect().expect("a session");

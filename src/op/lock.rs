@@ -77,6 +77,12 @@ pub struct PgVersion(pub u8);
 
 impl PgVersion {
     pub const SUPPORTED: std::ops::RangeInclusive<u8> = 14..=18;
+
+    /// The version on which the tests run: `AIRLOCK_TEST_PG`.
+    #[cfg(test)]
+    pub fn of_tests() -> PgVersion {
+        std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"))
+    }
 }
 
 impl Default for PgVersion {

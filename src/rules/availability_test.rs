@@ -86,7 +86,7 @@ pub(super) fn verdicts() -> Vec<(String, bool, Option<String>)> {
 /// Somebody waits while a table that was there is read or written in full; or the file fails.
 #[test]
 fn live_servers_say_which_situations_block() {
-    let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
+    let pg = PgVersion::of_tests();
     let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
     let mut wrong = Vec::new();
     for s in situations().into_iter().filter(|s| shadow.pg().0 >= s.since) {

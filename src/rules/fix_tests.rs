@@ -172,7 +172,7 @@ fn a_suppressed_finding_is_left_alone() {
 #[test]
 fn live_mended_examples_are_clean_and_accepted() {
     use crate::shadow::{Shadow, ShadowOptions};
-    let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
+    let pg = PgVersion::of_tests();
     let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
     let mut wrong = Vec::new();
     let mut fixed = 0;

@@ -121,7 +121,7 @@ fn outcome(session: &mut Session, sql: &str) -> String {
 
 #[test]
 fn live_situations_are_what_they_say() {
-    let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
+    let pg = PgVersion::of_tests();
     let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
     let mut wrong = Vec::new();
     for (s, is_safe) in read("unsafe").into_iter().map(|s| (s, false)).chain(read("safe").into_iter().map(|s| (s, true))) {

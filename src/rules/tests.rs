@@ -39,7 +39,7 @@ fn examples_are_flagged_and_clean_ones_are_not() {
 #[test]
 fn live_postgres_accepts_every_example() {
     use crate::shadow::{Shadow, ShadowOptions};
-    let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
+    let pg = PgVersion::of_tests();
     let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
     // One database for all: a new one for each example would take minutes.
     let db = shadow.database().expect("a database");

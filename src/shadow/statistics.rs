@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn live_sizes_and_counters_are_read_and_nothing_else() {
-        let pg = std::env::var("AIRLOCK_TEST_PG").ok().map_or_else(PgVersion::default, |v| v.parse().expect("a version"));
+        let pg = PgVersion::of_tests();
         let shadow = Shadow::start(&ShadowOptions { pg, exact: true, ..ShadowOptions::default() }).expect("a server");
         let db = shadow.database().expect("a database");
         let mut s = db.connect().expect("a session");

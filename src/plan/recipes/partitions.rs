@@ -3,7 +3,7 @@
 
 use crate::catalog::{ConKind, Constraint, Id, Relation, bound_sql};
 use crate::compat::Undo;
-use crate::op::{AlterAction, CreateTable, PartitionBound, PgVersion, QName};
+use crate::op::{AlterAction, CreateTable, PartitionBound, QName};
 use crate::quote::{generated_name, ident};
 
 use super::super::PhaseKind;
@@ -241,7 +241,7 @@ fn detached(s: &Standing<'_>, parent: &Relation, rel: &Relation) -> Result<Vec<S
         add.title = format!("A CHECK of `{}` says what its bounds say: with it, the way back reads nothing", rel.name);
         out.extend([add, validate]);
     }
-    let concurrently = !default && s.before.pg >= PgVersion(14);
+    let concurrently = !default;
     let attach = format!("ALTER TABLE {} ATTACH PARTITION {} {}", table(parent), table(rel), bound_sql(bound));
     let detach = |how: &str| format!("ALTER TABLE {} DETACH PARTITION {}{how}", table(parent), table(rel));
     out.push(StandingStep {

@@ -1,6 +1,6 @@
 //! Stored generated columns that change, domains with rules, and rows that move for roles without rights on the new table.
 
-use super::tests::{failures, made_of};
+use super::tests::{failures, made_of, proved_on};
 use super::*;
 use crate::plan::PlanOptions;
 
@@ -14,10 +14,7 @@ const SCHEMA: &str = "CREATE ROLE made_app; \
 
 #[track_caller]
 fn proved(sql: &str) {
-    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
-    let (plan, input) = made_of(SCHEMA, sql, &[], &PlanOptions::default());
-    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
-    assert_eq!(proof.verdict, Verdict::Proved, "{sql}\n{}", failures(&proof).join("\n"));
+    proved_on(SCHEMA, sql);
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Tables that become partitioned, and partitions that come and go.
 
-use super::tests::{failures, made_of};
-use super::*;
-use crate::plan::PlanOptions;
+use super::tests::proved_on;
 
 const SCHEMA: &str = "CREATE ROLE calls_app; CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL); \
     CREATE TABLE calls (id bigserial PRIMARY KEY, customer bigint REFERENCES customers (id), at_day date NOT NULL DEFAULT '2024-02-03', kind text, loud text GENERATED ALWAYS AS (upper(kind)) STORED, \
@@ -21,10 +19,7 @@ const SCHEMA: &str = "CREATE ROLE calls_app; CREATE TABLE customers (id bigint P
 
 #[track_caller]
 fn proved(sql: &str) {
-    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
-    let (plan, input) = made_of(SCHEMA, sql, &[], &PlanOptions::default());
-    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
-    assert_eq!(proof.verdict, Verdict::Proved, "{sql}\n{}", failures(&proof).join("\n"));
+    proved_on(SCHEMA, sql);
 }
 
 #[test]

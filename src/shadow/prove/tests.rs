@@ -74,6 +74,14 @@ pub(super) fn made_of(base: &str, sql: &str, answers: &[&str], options: &PlanOpt
 }
 
 /// What failed, and what was not looked at although the plan needs it.
+#[track_caller]
+pub(super) fn proved_on(schema: &str, sql: &str) {
+    let shadow = Shadow::start(&super::super::tests::options()).expect("a server");
+    let (plan, input) = made_of(schema, sql, &[], &PlanOptions::default());
+    let proof = prove(&shadow, &plan, &input, &|_| {}).expect("runs");
+    assert_eq!(proof.verdict, Verdict::Proved, "{sql}\n{}", failures(&proof).join("\n"));
+}
+
 pub(super) fn failures(proof: &Proof) -> Vec<String> {
     let bad = proof.findings.iter().filter(|c| c.status == Status::Fail || c.gap);
     bad.map(|c| format!("{} {} {:?} {:?}: {}", c.check, c.about, c.boundary, c.release, c.detail)).collect()

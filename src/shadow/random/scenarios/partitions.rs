@@ -225,6 +225,17 @@ pub const LIST: &[Scenario] = &[
             "ALTER TABLE t ADD UNIQUE (n)",
         ],
     ),
+    refused(
+        "a rule that is switched off takes nobody's place",
+        "55000",
+        &[
+            "CREATE TABLE t (d int)",
+            "CREATE RULE r AS ON UPDATE TO t DO INSTEAD NOTHING",
+            "ALTER TABLE t DISABLE RULE r",
+            "CREATE PUBLICATION pub FOR TABLE t",
+            "UPDATE t SET d = 1",
+        ],
+    ),
     works(
         "NOT NULL is taken off before it is set",
         &[
